@@ -1,0 +1,170 @@
+"""The plan: every parameter of a measurement with its default, unit, bounds and source.
+
+A plan is the only input beside data, and is written into every result, so that any number
+can be made again. `Plan.from_toml` reads a user's changes: tables are the sections below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from calcimetry.errors import UsageError
+
+
+def parameter(
+    default: Any,
+    text: str,
+    *,
+    unit: str = "",
+    source: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field of the plan; bounds are inclusive, `choices` are for words."""
+    about = {"text": text, "unit": unit, "source": source}
+    return field(default=default, metadata=about | {"low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class FindPlan:
+    """How dense objects are found and told apart."""
+
+    threshold_hu: float = parameter(
+        130.0,
+        "HU at and above which a voxel is dense",
+        unit="HU",
+        source="Agatston 1990, doi 10.1016/0735-1097(90)90282-T; no consensus for calcinosis",
+        low=50,
+        high=2000,
+    )
+    smallest_mm3: float = parameter(
+        4.0, "dense objects below this volume are not listed", unit="mm3", low=0, high=1000
+    )
+    smallest_voxels: int = parameter(
+        3, "dense objects of fewer voxels are taken for noise", unit="voxels", low=1, high=1000
+    )
+    finder: str = parameter(
+        "auto",
+        "what tells deposits from bone; auto is the network where it can run, else rules",
+        choices=("auto", "network", "rules"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityPlan:
+    """How mass, volume and scores are taken."""
+
+    agatston_profile: str = parameter(
+        "classic", "definition of the Agatston score; see docs/quantity.md"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Every parameter of a measurement."""
+
+    find: FindPlan = field(default_factory=FindPlan)
+    quantity: QuantityPlan = field(default_factory=QuantityPlan)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Plan:
+        """A plan from a TOML file; what it does not name keeps its default.
+
+        Raises UsageError for a file that is missing or not TOML, for unknown names, and
+        for values of the wrong type or out of bounds.
+        """
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(
+                "PLAN_UNREADABLE",
+                found=str(error),
+                expected="a TOML file",
+                where=str(path),
+                remedy="mend the file; `calcimetry info --json` prints every parameter",
+            ) from error
+        return cls.from_mapping(table, where=str(path))
+
+    @classmethod
+    def from_mapping(cls, table: Mapping[str, Any], *, where: str = "plan") -> Plan:
+        """A plan from nested mappings, section by section."""
+        plan = cls()
+        for section, values in table.items():
+            if section not in _SECTIONS or not isinstance(values, Mapping):
+                raise _unknown(section, sorted(_SECTIONS), where)
+            plan = plan.changed(section, values, where=where)
+        return plan
+
+    def changed(self, section: str, values: Mapping[str, Any], *, where: str = "plan") -> Plan:
+        """This plan with some values of one section replaced, all of them checked."""
+        part = getattr(self, section)
+        known = {f.name: f for f in fields(part)}
+        for name in values:
+            if name not in known:
+                raise _unknown(f"{section}.{name}", sorted(known), where)
+        checked = {name: _checked(known[name], value, where) for name, value in values.items()}
+        return replace(self, **{section: replace(part, **checked)})
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Values alone, section by section."""
+        return dataclasses.asdict(self)
+
+    def described(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Every parameter with value, default, unit, bounds, source and meaning."""
+        return {
+            section: {
+                f.name: {"value": getattr(getattr(self, section), f.name), "default": f.default}
+                | {key: value for key, value in f.metadata.items() if value not in ("", None, ())}
+                for f in fields(getattr(self, section))
+            }
+            for section in _SECTIONS
+        }
+
+
+_SECTIONS = tuple(f.name for f in fields(Plan))
+
+
+def _unknown(name: str, known: list[str], where: str) -> UsageError:
+    return UsageError(
+        "PLAN_UNKNOWN_NAME",
+        found=f"'{name}'",
+        expected="one of " + ", ".join(known),
+        where=where,
+        remedy="correct the name; `calcimetry info --json` prints every parameter",
+    )
+
+
+def _checked(spec: dataclasses.Field[Any], value: Any, where: str) -> Any:
+    kind = type(spec.default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    low, high, choices = (spec.metadata[key] for key in ("low", "high", "choices"))
+    fits = (
+        isinstance(value, kind)
+        and isinstance(value, bool) == (kind is bool)
+        and (low is None or value >= low)
+        and (high is None or value <= high)
+        and (not choices or value in choices)
+    )
+    if fits:
+        return value
+    raise UsageError(
+        "PLAN_BAD_VALUE",
+        found=f"{spec.name} = {value!r}",
+        expected=_expectation(kind, low, high, choices),
+        where=where,
+        remedy="correct the value",
+    )
+
+
+def _expectation(kind: type, low: Any, high: Any, choices: tuple[str, ...]) -> str:
+    if choices:
+        return "one of " + ", ".join(choices)
+    limits = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+    return " ".join([kind.__name__, *limits])

@@ -1,0 +1,356 @@
+"""The records that rooms hand to each other. Frozen, plain, without behaviour beyond geometry.
+
+Axes and units, everywhere: arrays are ``(z, y, x)``; an affine maps the column vector
+``(i, j, k, 1)`` = (x index, y index, z index) to LPS millimetres (DICOM PS3.3 C.7.6.2.1.1);
+lengths mm, volumes mm3, masses mg of hydroxyapatite (HA), densities mg HA per cm3.
+Unknown is ``None``, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from calcimetry.plan import Plan
+
+Box = tuple[slice, slice, slice]
+"""A box of voxels, in array order (z, y, x); always with explicit start and stop."""
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    WITHHELD = "withheld"
+
+
+class Kind(StrEnum):
+    """What a dense object is."""
+
+    DEPOSIT = "deposit"
+    UNCERTAIN = "uncertain"
+    VESSEL = "vessel"
+    CARTILAGE = "cartilage"
+    STONE = "stone"
+    BONE = "bone"
+    TOOTH = "tooth"
+    CONTRAST = "contrast"
+    METAL = "metal"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A coded remark on the fitness of a scan, a deposit or a number."""
+
+    code: str
+    text: str
+    severity: Severity = Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval. `value` None: withheld or unknown."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How a scan was made, as far as its file says. Holds nothing that names a person."""
+
+    modality: str = "CT"
+    kvp: float | None = None
+    kev: float | None = None  # virtual monoenergetic images only
+    kernel: str | None = None
+    contrast: bool | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    date: str | None = None  # ISO 8601
+    slice_thickness_mm: float | None = None
+    body_part: str | None = None
+    laterality: str | None = None
+    patient_position: str | None = None
+    image_type: tuple[str, ...] = ()
+    hu_ceiling: int | None = None  # the largest HU that the file's pixels can hold
+    study_uid: str | None = None
+    series_uid: str | None = None
+    frame_of_reference_uid: str | None = None
+    series_number: int | None = None
+    series_description: str | None = None
+    sop_instance_uids: tuple[str, ...] = ()  # slice order of the scan
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrid:
+    """The grid as it stands in the input: what output label maps are written on.
+
+    A scan's array is the stored array with its axes permuted and flipped so that they
+    run most nearly feet to head, front to back, right to left. No interpolation.
+
+    shape : stored shape, order (i, j, k)
+    affine : (4, 4), stored (i, j, k) to LPS mm
+    axes : the stored axis that became (z, y, x) of the scan's array
+    flipped : whether (z, y, x) runs against its stored axis
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    axes: tuple[int, int, int] = (2, 1, 0)
+    flipped: tuple[bool, bool, bool] = (False, False, False)
+
+    def from_scan(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """A (z, y, x) volume of the scan, as a view on the stored axes (i, j, k)."""
+        step = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
+        return volume[step].transpose(np.argsort(self.axes))
+
+    def to_scan(self, volume: NDArray[Any]) -> NDArray[Any]:
+        """A stored (i, j, k) volume, as a view on the scan's axes (z, y, x)."""
+        step = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
+        return volume.transpose(self.axes)[step]
+
+    def slice_index(self, z: int) -> int:
+        """The index along the stored slice axis of the scan's slice `z`."""
+        return self.shape[self.axes[0]] - 1 - z if self.flipped[0] else z
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a scan came from. `digests` maps file name to SHA-256 of its bytes."""
+
+    path: str
+    form: str  # "dicom", "nifti" or "array"
+    digests: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()  # other series, in words, with the reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """One CT volume and its acquisition facts.
+
+    hu : int16, C-contiguous (z, y, x); z runs most nearly feet to head, y front to back,
+        x right to left of the patient
+    affine : (4, 4) float64, (i, j, k) to LPS mm; k counts z, j counts y, i counts x
+    """
+
+    hu: NDArray[np.int16]
+    affine: NDArray[np.float64]
+    acquisition: Acquisition
+    stored: StoredGrid
+    source: Source
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel edge lengths along (z, y, x), mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(z), float(y), float(x)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """The volume of a voxel; right for sheared (tilted) grids too."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+    def to_lps(self, zyx: NDArray[Any]) -> NDArray[np.float64]:
+        """Voxel positions (..., 3) in (z, y, x), fractions allowed, to LPS mm (x, y, z)."""
+        points = np.asarray(zyx, dtype=np.float64)[..., ::-1]
+        result: NDArray[np.float64] = points @ self.affine[:3, :3].T + self.affine[:3, 3]
+        return result
+
+    def to_zyx(self, lps: NDArray[Any]) -> NDArray[np.float64]:
+        """LPS mm (..., 3) to voxel positions in (z, y, x), fractions kept."""
+        offset = np.asarray(lps, dtype=np.float64) - self.affine[:3, 3]
+        result: NDArray[np.float64] = (offset @ np.linalg.inv(self.affine[:3, :3]).T)[..., ::-1]
+        return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """Stretches of voxels along rows, in raster order; never two that touch in one row.
+
+    shape : of the volume, (z, y, x)
+    row : int32 (n,), ``z * shape[1] + y``
+    start, stop : int32 (n,), first x, and one past the last
+    """
+
+    shape: tuple[int, int, int]
+    row: NDArray[np.int32]
+    start: NDArray[np.int32]
+    stop: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @property
+    def voxels(self) -> int:
+        return int((self.stop - self.start).sum(dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects:
+    """Connected objects: runs, the object of each, and what was summed in one pass.
+
+    label : int32 (n,) per run, 1..count, numbered by first voxel in raster order
+    voxels : int64 (count,)
+    total : float64 (count,), sum of HU
+    peak, floor : int16 (count,), largest and smallest HU
+    centroid : float64 (count, 3), mean (z, y, x) in voxels
+    moment : float64 (count, 3, 3), covariance of voxel positions (z, y, x), voxels squared
+    box : int32 (count, 6), z0, z1, y0, y1, x0, x1; the odd ones are one past the last
+    """
+
+    runs: Runs
+    label: NDArray[np.int32]
+    voxels: NDArray[np.int64]
+    total: NDArray[np.float64]
+    peak: NDArray[np.int16]
+    floor: NDArray[np.int16]
+    centroid: NDArray[np.float64]
+    moment: NDArray[np.float64]
+    box: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.voxels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """A dense object, or a part cut from one, with what the finder judged it to be."""
+
+    runs: Runs
+    kind: Kind
+    reason: str  # in words a reader understands
+    confidence: float  # 0 to 1, that the kind is right
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a deposit lies."""
+
+    tissue: str | None = None
+    side: str | None = None  # "left", "right"
+    site: str | None = None
+    region: str | None = None
+    skin_depth_mm: float | None = None
+    bone_distance_mm: float | None = None
+    nearest_bone: str | None = None
+    nearest_joint: str | None = None
+    joint_distance_mm: float | None = None
+    touches_bone: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Size and shape of a deposit; `numbers` are those behind the shape's name."""
+
+    shape: str
+    diameter_mm: float
+    long_axis_mm: float
+    short_axis_mm: float
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """How much there is of a deposit."""
+
+    mass_mg: Estimate
+    volume_mm3: Estimate
+    density_mg_cm3: Estimate
+    volume_130_mm3: float
+    mean_hu: float
+    max_hu: int
+    agatston: float | None
+    agatston_profile: str | None
+    background_hu: float | None = None
+    relative_error: Mapping[str, float] = field(default_factory=dict)  # 1 SD of mass, by cause
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What turns HU above background into mineral, and how well that is known.
+
+    mg_cm3_per_hu : slope c, mg HA per cm3 for each HU above background
+    relative_sd : 1 SD of c over its value
+    source : which rung of the ladder: "rods", "user", "internal", "table"
+    """
+
+    mg_cm3_per_hu: float
+    relative_sd: float
+    source: str
+    detail: str = ""
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deposit:
+    """A deposit of an examination: `number` is its value in the label map."""
+
+    number: int
+    uid: str
+    kind: Kind
+    confidence: float
+    reason: str
+    runs: Runs
+    centroid_mm: tuple[float, float, float]  # LPS x, y, z
+    slices: tuple[int, int]  # first and last, index along the stored slice axis, from 0
+    place: Place
+    form: Form
+    quantity: Quantity
+    flags: tuple[Flag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OtherObject:
+    """A dense object that was judged not to be a deposit, and why."""
+
+    number: int
+    kind: Kind
+    reason: str
+    confidence: float
+    volume_mm3: float
+    mass_mg: float | None
+    centroid_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A sum over deposits of kind `deposit`; `uncertain` ones are counted apart."""
+
+    count: int
+    uncertain: int
+    mass_mg: Estimate
+    volume_mm3: Estimate
+    agatston: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    overall: Total
+    by_region: Mapping[str, Total]
+    by_tissue: Mapping[str, Total]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examination:
+    """All that was found and measured on one scan."""
+
+    scan: Scan
+    plan: Plan
+    calibration: Calibration
+    deposits: tuple[Deposit, ...]
+    objects: tuple[OtherObject, ...]
+    totals: Totals
+    flags: tuple[Flag, ...]
+    timings: Mapping[str, float]  # seconds, by stage
+    versions: Mapping[str, str]
