@@ -1,0 +1,170 @@
+"""An examination as one plain document: what examination.json holds, and what the tables,
+the report and `--json` are made from, so that a number is the same wherever it is read.
+
+`SCHEMA_VERSION` rises in its first part when a name changes or goes, in its second when one
+is added. The schema itself is `examination.schema.json` beside this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from calcimetry.records import (
+    Deposit,
+    Estimate,
+    Examination,
+    Flag,
+    OtherObject,
+    Scan,
+    Source,
+    Total,
+    Totals,
+)
+
+SCHEMA_VERSION = "1.0"
+RESEARCH_USE = (
+    "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
+)
+DECIMALS = 4  # of every number with a unit: finer than any of them is known
+
+
+def document(exam: Examination) -> dict[str, Any]:
+    """The examination as JSON-ready mappings; unknown numbers are None."""
+    return {
+        "schema": "calcimetry-examination",
+        "schema_version": SCHEMA_VERSION,
+        "research_use": RESEARCH_USE,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": dict(exam.versions),
+        "input": _input(exam.scan.source, exam.scan.acquisition.sop_instance_uids),
+        "scan": scan_facts(exam.scan),
+        "plan": exam.plan.as_dict(),
+        "flags": _flags(exam.flags),
+        "calibration": _rounded(_fields(exam.calibration), 6),
+        "totals": _totals(exam.totals),
+        "kinds": dict(sorted(Counter(str(o.kind) for o in exam.objects).items())),
+        "deposits": [_deposit(deposit) for deposit in exam.deposits],
+        "objects": [_object(item) for item in exam.objects],
+        "timings_s": {stage: round(seconds, 3) for stage, seconds in exam.timings.items()},
+    }
+
+
+def scan_facts(scan: Scan) -> dict[str, Any]:
+    """How the scan was made and on which grid it stands. Holds nothing that names a person."""
+    facts = asdict(scan.acquisition)
+    facts.pop("sop_instance_uids")
+    facts["image_type"] = list(facts["image_type"])
+    grid = {
+        "shape_zyx": list(scan.hu.shape),
+        "spacing_zyx_mm": [round(edge, 6) for edge in scan.spacing],
+        "affine_ijk_to_lps_mm": scan.affine.round(6).tolist(),
+        "stored_shape_ijk": list(scan.stored.shape),
+        "stored_affine_ijk_to_lps_mm": scan.stored.affine.round(6).tolist(),
+    }
+    return {**facts, **grid}
+
+
+def _input(source: Source, instances: tuple[str, ...]) -> dict[str, Any]:
+    # File and folder names are left out: hospitals name them after patients.
+    joined = "".join(source.digests[name] for name in sorted(source.digests))
+    return {
+        "form": source.form,
+        "files": len(source.digests),
+        "sha256_of_files": hashlib.sha256(joined.encode()).hexdigest() if joined else None,
+        "sop_instance_uids": list(instances),
+        "series_passed_over": list(source.passed_over),
+    }
+
+
+def _deposit(deposit: Deposit) -> dict[str, Any]:
+    quantity, form = deposit.quantity, deposit.form
+    row: dict[str, Any] = {
+        "deposit": deposit.number,
+        "uid": deposit.uid,
+        "kind": str(deposit.kind),
+        "confidence": deposit.confidence,
+        **asdict(deposit.place),
+        **_position(deposit.centroid_mm),
+        "slice_first": deposit.slices[0],
+        "slice_last": deposit.slices[1],
+        **_spread("mass_mg", quantity.mass_mg),
+        **_spread("volume_mm3", quantity.volume_mm3),
+        "volume_130_mm3": quantity.volume_130_mm3,
+        **_spread("density_mg_cm3", quantity.density_mg_cm3),
+        "mean_hu": quantity.mean_hu,
+        "max_hu": quantity.max_hu,
+        "agatston": quantity.agatston,
+        "agatston_profile": quantity.agatston_profile,
+        "diameter_mm": form.diameter_mm,
+        "long_axis_mm": form.long_axis_mm,
+        "short_axis_mm": form.short_axis_mm,
+        "shape": form.shape,
+        "shape_numbers": dict(form.numbers),
+        "background_hu": quantity.background_hu,
+        "relative_error": dict(quantity.relative_error),
+        "reason": deposit.reason,
+        "flags": _flags(deposit.flags + quantity.flags),
+    }
+    rounded: dict[str, Any] = _rounded(row)
+    return rounded
+
+
+def _object(item: OtherObject) -> dict[str, Any]:
+    row = {
+        "object": item.number,
+        "kind": str(item.kind),
+        "reason": item.reason,
+        "confidence": item.confidence,
+        "volume_mm3": item.volume_mm3,
+        "mass_mg": item.mass_mg,
+        **_position(item.centroid_mm),
+    }
+    rounded: dict[str, Any] = _rounded(row)
+    return rounded
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {
+        "overall": _total(totals.overall),
+        "by_region": {name: _total(total) for name, total in totals.by_region.items()},
+        "by_tissue": {name: _total(total) for name, total in totals.by_tissue.items()},
+    }
+
+
+def _total(total: Total) -> dict[str, Any]:
+    rounded: dict[str, Any] = _rounded(asdict(total))
+    return rounded
+
+
+def _position(lps: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip(("x_mm", "y_mm", "z_mm"), lps, strict=True))
+
+
+def _spread(name: str, estimate: Estimate) -> dict[str, float | None]:
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
+def _flags(flags: Iterable[Flag]) -> list[dict[str, str]]:
+    unique = dict.fromkeys(flags)
+    return [{"code": f.code, "severity": str(f.severity), "text": f.text} for f in unique]
+
+
+def _fields(calibration: Any) -> dict[str, Any]:
+    fields = asdict(calibration)
+    fields["flags"] = _flags(calibration.flags)
+    return fields
+
+
+def _rounded(value: Any, decimals: int = DECIMALS) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item, decimals) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item, decimals) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar or zero-dimensional array
+    return round(value, decimals) if isinstance(value, float) else value
