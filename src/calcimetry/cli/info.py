@@ -1,0 +1,54 @@
+"""calcimetry info"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def info(
+    json: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Compile the kernels ahead and say how long it took.")
+    ] = False,
+) -> None:
+    """Show versions, the plan's parameters and the plug-ins that are installed."""
+    if warm:
+        _warm()
+    facts = _facts()
+    if json:
+        import json as codec
+
+        typer.echo(codec.dumps(facts, indent=1))
+        return
+    for name, version in facts["versions"].items():
+        typer.echo(f"{name} {version}")
+    for group, names in facts["plugins"].items():
+        typer.echo(f"{group}: {', '.join(names) or 'none'}")
+    typer.echo("\nPlan")
+    for section, parameters in facts["plan"].items():
+        for name, about in parameters.items():
+            unit = f" {about['unit']}" if "unit" in about else ""
+            typer.echo(f"  {section}.{name} = {about['value']}{unit}: {about['text']}")
+
+
+def _facts() -> dict[str, Any]:
+    from calcimetry.plan import Plan
+    from calcimetry.versions import GROUPS, plugins, versions
+
+    return {
+        "versions": versions(),
+        "plugins": {group: sorted(plugins(group)) for group in GROUPS},
+        "plan": Plan().described(),
+    }
+
+
+def _warm() -> None:
+    from time import perf_counter
+
+    from calcimetry.runs import warm
+
+    begin = perf_counter()
+    warm()
+    typer.echo(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)

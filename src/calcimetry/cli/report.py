@@ -1,0 +1,26 @@
+"""calcimetry report EXAM_DIR"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    exam_dir: Annotated[
+        Path, typer.Argument(help="A folder that `calcimetry measure` wrote.", show_default=False)
+    ],
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
+) -> None:
+    """Make report.html (and report.pdf) of an examination again."""
+    from calcimetry.exchange import replace_files, saved_document, saved_pictures
+    from calcimetry.report import render, render_pdf
+
+    html = render(saved_document(exam_dir), saved_pictures(exam_dir))
+    files: dict[str, bytes] = {"report.html": html.encode()}
+    if pdf:
+        files["report.pdf"] = render_pdf(html)
+    replace_files(exam_dir, files)
+    typer.echo(f"Report: {exam_dir / 'report.html'}")

@@ -1,0 +1,82 @@
+"""What `calcimetry measure` shows in the terminal when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MOST_ROWS = 20  # the rest are in the tables and the report
+
+
+def show(facts: Mapping[str, Any], out: Path) -> None:
+    """Print the deposits, biggest first, what was left out, the flags and where the files are."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=not Console().is_terminal)
+    deposits = facts["deposits"]
+    if deposits:
+        console.print(_table(deposits[:MOST_ROWS]))
+    if len(deposits) > MOST_ROWS:
+        console.print(f"... and {len(deposits) - MOST_ROWS} smaller ones in deposits.csv")
+    console.print(_summary(facts["totals"]["overall"]))
+    if facts["kinds"]:
+        left = ", ".join(f"{count} {kind}" for kind, count in facts["kinds"].items())
+        console.print(f"Left out: {left}; reasons in objects.csv.")
+    for flag in facts["flags"]:
+        console.print(f"{flag['severity']}: {flag['text']} [{flag['code']}]", markup=False)
+    console.print(f"Report: {out / 'report.html'}", markup=False)
+    console.print(facts["research_use"], markup=False)
+
+
+def _table(rows: list[Mapping[str, Any]]) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("#", "kind", "place"):
+        table.add_column(name)
+    for name in ("mass mg", "95 %", "volume mm3", "mg/cm3", "skin mm", "slices"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    place = " ".join(row[key] for key in ("side", "site", "tissue") if row[key]) or "-"
+    return (
+        str(row["deposit"]),
+        row["kind"],
+        place,
+        number(row["mass_mg"]),
+        interval(row["mass_mg_low"], row["mass_mg_high"]),
+        number(row["volume_mm3"]),
+        number(row["density_mg_cm3"]),
+        number(row["skin_depth_mm"]),
+        f"{row['slice_first']}-{row['slice_last']}",
+    )
+
+
+def _summary(total: Mapping[str, Any]) -> str:
+    count = total["count"]
+    word = "deposit" if count == 1 else "deposits"
+    mass, volume = total["mass_mg"], total["volume_mm3"]
+    text = f"{count} {word}"
+    if count:
+        text += (
+            f", {number(mass['value'])} mg hydroxyapatite "
+            f"({interval(mass['low'], mass['high'])}), {number(volume['value'])} mm3"
+        )
+    return text + (f"; {total['uncertain']} uncertain" if total["uncertain"] else "") + "."
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, never in powers of ten; a dash for what is not known."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{number(low)} to {number(high)}"

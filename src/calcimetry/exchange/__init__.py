@@ -1,0 +1,23 @@
+"""What leaves an examination: its document, tables, label map and output folder."""
+
+from calcimetry.exchange.document import RESEARCH_USE, SCHEMA_VERSION, document
+from calcimetry.exchange.folder import OutputFolder
+from calcimetry.exchange.labels import label_volume, nifti_bytes
+from calcimetry.exchange.saved import replace_files, saved_document, saved_pictures
+from calcimetry.exchange.tables import DEPOSIT_COLUMNS, OBJECT_COLUMNS, csv_text, parquet_bytes
+
+__all__ = [
+    "DEPOSIT_COLUMNS",
+    "OBJECT_COLUMNS",
+    "RESEARCH_USE",
+    "SCHEMA_VERSION",
+    "OutputFolder",
+    "csv_text",
+    "document",
+    "label_volume",
+    "nifti_bytes",
+    "parquet_bytes",
+    "replace_files",
+    "saved_document",
+    "saved_pictures",
+]
