@@ -1,0 +1,45 @@
+"""The compute core: dense voxels as run lengths.
+
+Dense voxels are 1-3 % of a scan. They are found in one streaming read and kept as
+stretches along rows (`records.Runs`); objects, sums, sets and crops are then made from
+the runs alone. A volume is made from runs only where a file format wants one.
+"""
+
+from calcimetry.runs.algebra import (
+    difference,
+    intersect,
+    joined,
+    part,
+    parts,
+    select,
+    taken,
+    union,
+)
+from calcimetry.runs.connect import connect, objects, tabulate
+from calcimetry.runs.find import find_runs, from_mask, threshold_within
+from calcimetry.runs.grid import box_of, crop, paint, to_labels, to_mask, voxels_of
+from calcimetry.runs.warm import warm
+
+__all__ = [
+    "box_of",
+    "connect",
+    "crop",
+    "difference",
+    "find_runs",
+    "from_mask",
+    "intersect",
+    "joined",
+    "objects",
+    "paint",
+    "part",
+    "parts",
+    "select",
+    "tabulate",
+    "taken",
+    "threshold_within",
+    "to_labels",
+    "to_mask",
+    "union",
+    "voxels_of",
+    "warm",
+]

@@ -1,0 +1,74 @@
+"""How kernels are compiled: nogil, cached on disk where that can be, and never failing to import.
+
+Numba refuses to decorate with ``cache=True`` where neither the package's folder nor the
+user's cache folder can be written (containers, service users): then kernels are cached in
+a private temporary folder, and where even that is refused they are compiled anew.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_LOCK = threading.Lock()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """`function` compiled by numba at its first call: nogil, no fast-math, cached.
+
+    Threads call kernels over slabs; a kernel itself is always serial, because numba's own
+    threads compile slowly and oversubscribe the processors under Dask.
+    """
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba: "cannot cache function ...: no locator available"
+        return _kernel_elsewhere(function)
+
+
+def frozen(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """A read-only, C-contiguous view (a copy only if it must be) of exactly `dtype`.
+
+    Numba compiles again for every mix of writable and read-only arguments; with inputs
+    always read-only there is one version of each kernel.
+    """
+    view = np.ascontiguousarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
+
+
+def _kernel_elsewhere(function: Callable[..., Any]) -> Any:
+    folder = _private_folder()
+    if folder is None:
+        return numba.njit(nogil=True)(function)
+    with _LOCK:  # numba's setting is global; it is read while decorating and put back
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder)
+        try:
+            return numba.njit(nogil=True, cache=True)(function)
+        except (RuntimeError, OSError):
+            return numba.njit(nogil=True)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+
+def _private_folder() -> Path | None:
+    """A cache folder that only this user can write: cached kernels are code that will run."""
+    if not hasattr(os, "getuid"):
+        return None
+    folder = Path(tempfile.gettempdir()) / f"calcimetry-kernels-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+    except OSError:
+        return None
+    owned = stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid()
+    return folder if owned and not about.st_mode & 0o022 else None

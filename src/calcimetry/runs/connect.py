@@ -1,0 +1,247 @@
+"""Runs joined into connected objects, and what is summed over each of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.errors import UsageError
+from calcimetry.records import Objects, Runs
+from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs._slabs import over_slabs, slabs
+from calcimetry.runs.find import columns
+
+# By connectivity: how far apart in x runs may lie to be joined, in the row before of the
+# same slice, in the same row of the slice before, and in that row's two neighbours.
+# -1 never, 0 they must overlap, 1 corners may touch.
+_REACH = {6: (0, 0, -1), 18: (1, 1, 0), 26: (1, 1, 1)}
+
+# Columns of the table that the summing kernel fills.
+_N, _TOTAL, _PEAK, _FLOOR = 0, 1, 2, 3
+_SUMS = slice(4, 7)  # z, y, x, from the object's first voxel
+_SQUARES = slice(7, 13)  # zz, yy, xx, zy, zx, yx
+_BOX = slice(13, 19)
+_ORIGIN = slice(19, 22)
+_COLUMNS = 22
+
+
+def connect(runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> NDArray[np.int32]:
+    """The object of every run: int32 (n,), 1.., numbered by first voxel in raster order.
+
+    Union-find over runs of neighbouring rows (He et al., doi 10.1109/TIP.2008.919369),
+    slab by slab and then across the seams. Raises UsageError unless `connectivity` is
+    6, 18 or 26.
+    """
+    if connectivity not in _REACH:
+        raise UsageError(
+            "BAD_CONNECTIVITY",
+            found=str(connectivity),
+            expected="6, 18 or 26",
+            where="connectivity",
+            remedy="choose one of them",
+        )
+    reach = np.array(_REACH[connectivity], np.int32)
+    depth, height, _ = runs.shape
+    rows = columns(runs)
+    first_run = _first_runs(rows[0], depth * height)
+    parent = np.arange(len(runs), dtype=np.int32)
+
+    def slab(first: int, end: int) -> None:
+        _join(rows, first_run, height, reach, parent, first, end, first)
+
+    over_slabs(slab, depth, jobs)
+    for seam, _ in slabs(depth, jobs)[1:]:
+        _join(rows, first_run, height, reach, parent, seam, seam + 1, 0)
+    label: NDArray[np.int32] = _numbered(parent)
+    return label
+
+
+def objects(hu: NDArray[np.int16], runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> Objects:
+    """Connected objects of `runs`, with counts, sums, extremes, moments and boxes.
+
+    Parameters
+    ----------
+    hu : int16 (z, y, x), of the runs' shape; only voxels in runs are read
+    connectivity : 26 (corners touch), 18 (edges) or 6 (faces)
+    jobs : threads
+
+    All sums are whole numbers in 64 bits, so that results are the same for any `jobs`.
+    Raises UsageError for another shape or dtype, or another connectivity.
+    """
+    if hu.dtype != np.int16 or hu.shape != runs.shape:
+        raise UsageError(
+            "BAD_VOLUME",
+            found=f"{hu.dtype} of shape {hu.shape}",
+            expected=f"an int16 volume of shape {runs.shape}",
+            where="the array handed in",
+            remedy="hand in the volume that the runs were found in",
+        )
+    label = connect(runs, connectivity=connectivity, jobs=jobs)
+    return tabulate(hu, runs, label, jobs=jobs)
+
+
+def tabulate(
+    hu: NDArray[np.int16], runs: Runs, label: NDArray[np.int32], *, jobs: int = 1
+) -> Objects:
+    """`objects` for runs that were already labelled 1.. (every number must occur)."""
+    lines = frozen(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
+    count = len(runs)
+    sums = np.empty(count, np.int64), np.empty(count, np.int16), np.empty(count, np.int16)
+    rows = columns(runs)
+
+    def stretch(first: int, end: int) -> None:
+        _sum_runs(lines, rows, sums, first, end)
+
+    over_slabs(stretch, len(runs), jobs)
+    table = np.zeros((int(label.max(initial=0)), _COLUMNS), np.int64)
+    _accumulate(rows, runs.shape[1], frozen(label, np.int32), sums, table)
+    return _from_table(runs, label, table)
+
+
+def _from_table(runs: Runs, label: NDArray[np.int32], table: NDArray[np.int64]) -> Objects:
+    voxels = table[:, _N].copy()
+    n = np.maximum(voxels, 1)[:, None]
+    mean = table[:, _SUMS] / n
+    zz, yy, xx, zy, zx, yx = (table[:, _SQUARES] / n).T
+    square = np.array([[zz, zy, zx], [zy, yy, yx], [zx, yx, xx]]).transpose(2, 0, 1)
+    return Objects(
+        runs=runs,
+        label=label,
+        voxels=voxels,
+        total=table[:, _TOTAL].astype(np.float64),
+        peak=table[:, _PEAK].astype(np.int16),
+        floor=table[:, _FLOOR].astype(np.int16),
+        centroid=mean + table[:, _ORIGIN],
+        moment=square - mean[:, :, None] * mean[:, None, :],
+        box=table[:, _BOX].astype(np.int32),
+    )
+
+
+@kernel
+def _first_runs(row: Any, rows: Any) -> Any:
+    """Index of the first run at or after each row; one more than there are rows."""
+    first = np.empty(rows + 1, np.int32)
+    run = 0
+    for r in range(rows + 1):
+        while run < row.size and row[run] < r:
+            run += 1
+        first[r] = run
+    return first
+
+
+@kernel
+def _root(parent: Any, run: Any) -> Any:
+    while parent[run] != run:
+        parent[run] = parent[parent[run]]
+        run = parent[run]
+    return run
+
+
+@kernel
+def _join_rows(runs: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any) -> None:
+    _, start, stop = runs
+    while a < a_end and b < b_end:
+        if start[a] < stop[b] + reach and start[b] < stop[a] + reach:
+            one, other = _root(parent, a), _root(parent, b)
+            # The smaller index is the root: then a parent comes before its children.
+            if one < other:
+                parent[other] = one
+            elif other < one:
+                parent[one] = other
+        if stop[a] < stop[b]:
+            a += 1
+        else:
+            b += 1
+
+
+@kernel
+def _join(
+    runs: Any, first_run: Any, height: Any, reach: Any, parent: Any, z0: Any, z1: Any, least: Any
+) -> None:
+    """Unite runs of slices z0..z1 with earlier rows, but not with slices below `least`."""
+    for z in range(z0, z1):
+        for y in range(height):
+            r = z * height + y
+            a, a_end = first_run[r], first_run[r + 1]
+            if a == a_end:
+                continue
+            if y > 0:
+                _join_rows(runs, parent, reach[0], a, a_end, first_run[r - 1], a)
+            if z - 1 < least:
+                continue
+            for dy in range(-1, 2):
+                far = reach[1] if dy == 0 else reach[2]
+                if far < 0 or y + dy < 0 or y + dy >= height:
+                    continue
+                p = r - height + dy
+                _join_rows(runs, parent, far, a, a_end, first_run[p], first_run[p + 1])
+
+
+@kernel
+def _numbered(parent: Any) -> Any:
+    label = np.empty(parent.size, np.int32)
+    count = 0
+    for run in range(parent.size):
+        if parent[run] == run:
+            count += 1
+            label[run] = count
+        else:
+            label[run] = label[parent[run]]
+    return label
+
+
+@kernel
+def _sum_runs(lines: Any, runs: Any, sums: Any, first: Any, end: Any) -> None:
+    row, start, stop = runs
+    total, peak, floor = sums
+    for run in range(first, end):
+        line = lines[row[run]]
+        value = line[start[run]]
+        low, high, added = value, value, np.int64(0)
+        for x in range(start[run], stop[run]):
+            value = line[x]
+            added += value
+            high = value if value > high else high
+            low = value if value < low else low
+        total[run], peak[run], floor[run] = added, high, low
+
+
+@kernel
+def _squares_below(m: Any) -> Any:
+    """0 + 1 + 4 + ... + (m - 1)^2, right for negative m too (as differences)."""
+    return (m - 1) * m * (2 * m - 1) // 6
+
+
+@kernel
+def _accumulate(runs: Any, height: Any, label: Any, sums: Any, table: Any) -> None:
+    row, start, stop = runs
+    total, peak, floor = sums
+    for run in range(row.size):
+        t = table[label[run] - 1]
+        z, y = np.int64(row[run]) // height, np.int64(row[run]) % height
+        x, end = np.int64(start[run]), np.int64(stop[run])
+        if t[0] == 0:
+            t[2], t[3] = peak[run], floor[run]
+            t[13], t[14], t[15], t[16], t[17], t[18] = z, z + 1, y, y + 1, x, end
+            t[19], t[20], t[21] = z, y, x
+        n = end - x
+        t[0] += n
+        t[1] += total[run]
+        t[2], t[3] = max(t[2], np.int64(peak[run])), min(t[3], np.int64(floor[run]))
+        t[14] = z + 1
+        t[15], t[16] = min(t[15], y), max(t[16], y + 1)
+        t[17], t[18] = min(t[17], x), max(t[18], end)
+        # From the object's first voxel, so that squares stay small and exact.
+        dz, dy, a, b = z - t[19], y - t[20], x - t[21], end - t[21]
+        along = (a + b - 1) * n // 2
+        t[4] += dz * n
+        t[5] += dy * n
+        t[6] += along
+        t[7] += dz * dz * n
+        t[8] += dy * dy * n
+        t[9] += _squares_below(b) - _squares_below(a)
+        t[10] += dz * dy * n
+        t[11] += dz * along
+        t[12] += dy * along
