@@ -63,6 +63,38 @@ class QuantityPlan:
     agatston_profile: str = parameter(
         "classic", "definition of the Agatston score; see docs/quantity.md"
     )
+    matrix_hu: float = parameter(
+        40.0,
+        "HU of the soft tissue inside a deposit, between its mineral",
+        unit="HU",
+        source="muscle and connective tissue; this project's choice",
+        low=-50,
+        high=120,
+    )
+    matrix_sd_hu: float = parameter(
+        20.0, "1 SD of matrix_hu", unit="HU", source="this project's choice", low=0, high=100
+    )
+    table_spread: float = parameter(
+        0.15,
+        "95 % half-width of the table's calibration, as a fraction",
+        source="eight scanners at 120 kVp have SD 8 % about their mean; docs/quantity.md",
+        low=0.01,
+        high=1,
+    )
+    unknown_kvp_spread: float = parameter(
+        0.25,
+        "95 % half-width of the calibration when the tube voltage is unknown",
+        source="100 to 140 kVp about 120; docs/quantity.md",
+        low=0.01,
+        high=1,
+    )
+    user_calibration_sd: float = parameter(
+        0.02,
+        "1 SD of a calibration that the user gave without one, as a fraction",
+        source="five repeats on one scanner span 1-3 %; docs/quantity.md",
+        low=0,
+        high=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

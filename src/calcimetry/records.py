@@ -283,6 +283,8 @@ class Calibration:
     mg_cm3_per_hu : slope c, mg HA per cm3 for each HU above background
     relative_sd : 1 SD of c over its value
     source : which rung of the ladder: "rods", "user", "internal", "table"
+    per_slice : c of each slice of the scan (the table depends on body size); None: the same
+        everywhere. `mg_cm3_per_hu` is then their median
     """
 
     mg_cm3_per_hu: float
@@ -290,6 +292,7 @@ class Calibration:
     source: str
     detail: str = ""
     flags: tuple[Flag, ...] = ()
+    per_slice: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

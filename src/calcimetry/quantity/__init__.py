@@ -1,0 +1,16 @@
+"""Quantity: mass, volume, density, scores and diameters of deposits, each with its doubt."""
+
+from calcimetry.quantity.calibration import calibrate, hu_threshold
+from calcimetry.quantity.diameter import Diameters, diameters, form
+from calcimetry.quantity.measure import Sums, quantify, total
+
+__all__ = [
+    "Diameters",
+    "Sums",
+    "calibrate",
+    "diameters",
+    "form",
+    "hu_threshold",
+    "quantify",
+    "total",
+]
