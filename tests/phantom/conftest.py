@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+
+
+def flat_scan(
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    shape: tuple[int, int, int] = (40, 40, 40),
+    hu: int = 55,
+) -> Scan:
+    """A uniform block, its middle at LPS (10, -20, 30), with axes that run against x and y."""
+    dz, dy, dx = spacing
+    turn = np.array([[-dx, 0, 0], [0, -dy, 0], [0, 0, dz]])
+    affine = np.eye(4)
+    affine[:3, :3] = turn
+    affine[:3, 3] = np.array([10.0, -20.0, 30.0]) - turn @ (np.array(shape[::-1]) - 1) / 2
+    stored = StoredGrid((shape[2], shape[1], shape[0]), affine)
+    return Scan(np.full(shape, hu, np.int16), affine, Acquisition(), stored, Source("", "array"))
+
+
+@pytest.fixture
+def flat() -> Callable[..., Scan]:
+    return flat_scan
