@@ -108,7 +108,7 @@ def insert_into(
 
 
 @dataclass(slots=True, eq=False)
-class _Work:
+class Laid:
     """One deposit on its way into an array."""
 
     shape: NDArray[np.float32]
@@ -125,17 +125,17 @@ def _paint(
     rng: np.random.Generator,
     look: Imaging,
 ) -> Painted | None:
-    work = _prepare(scan, place, look)
+    work = lay_out(scan, place, look)
     if any(part.start >= part.stop for part in work.box):
         return None
     crop = hu[work.box].astype(np.float32)
     smooth = np.clip(ndimage.median_filter(crop, 3), -1024, 3071)
     touches = place.touches_bone
     if place.confine:
-        touches = _confine(work, smooth)
+        touches = confine(work, smooth)
         if not work.shape.any():
             return None
-    sigma = _sigma_voxels(scan, look)
+    sigma = sigma_voxels(scan, look)
     blurred = _weights(work, sigma)
     fraction = np.minimum(_project(work.filled, blurred), 1.0)
     mineral = _project(work.shape, blurred) * np.float32(place.density_mg_cm3)
@@ -183,7 +183,7 @@ def _noise(
     return np.asarray(noise * (look.added_noise_hu / max(float(noise.std()), 1e-6)), np.float32)
 
 
-def _prepare(scan: Scan, place: Placement, look: Imaging) -> _Work:
+def lay_out(scan: Scan, place: Placement, look: Imaging) -> Laid:
     """The shape turned, where its cells lie in voxels, and the box that its blur fills."""
     shape, filled = place.shape, (place.shape > 0).astype(np.float32)
     if place.rotation is not None:
@@ -191,14 +191,14 @@ def _prepare(scan: Scan, place: Placement, look: Imaging) -> _Work:
     pitch = place.step_mm / np.array(scan.spacing)
     middle = scan.to_zyx(np.array(place.centre_mm))
     start = middle - (np.array(shape.shape) - 1) / 2 * pitch
-    reach = 4 * _sigma_voxels(scan, look) + pitch / 2 + 1.5
+    reach = 4 * sigma_voxels(scan, look) + pitch / 2 + 1.5
     low = np.floor(start - reach).astype(int)
     high = np.ceil(start + (np.array(shape.shape) - 1) * pitch + reach).astype(int) + 1
     box = tuple(
         slice(max(int(a), 0), max(min(int(b), n), 0))
         for a, b, n in zip(low, high, scan.hu.shape, strict=True)
     )
-    return _Work(shape, filled, start, pitch, (box[0], box[1], box[2]))
+    return Laid(shape, filled, start, pitch, (box[0], box[1], box[2]))
 
 
 def _turned(array: NDArray[np.float32], rotation: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -213,14 +213,14 @@ def _turned(array: NDArray[np.float32], rotation: NDArray[np.float64]) -> NDArra
     return np.asarray(turned * (float(array.sum(dtype=np.float64)) / total if total else 0))
 
 
-def _sigma_voxels(scan: Scan, look: Imaging) -> NDArray[np.float64]:
+def sigma_voxels(scan: Scan, look: Imaging) -> NDArray[np.float64]:
     through, in_plane = look.fwhm_mm
     return np.asarray(
         np.array([through, in_plane, in_plane]) / _FWHM / np.array(scan.spacing), dtype=np.float64
     )
 
 
-def _weights(work: _Work, sigma: NDArray[np.float64]) -> Matrices:
+def _weights(work: Laid, sigma: NDArray[np.float64]) -> Matrices:
     """What each voxel of the box gets of each cell, along z, y and x."""
     axes = [
         _axis_weights((part.start, part.stop), work.start[a], (work.pitch[a], n), sigma[a])
@@ -260,7 +260,7 @@ def _project(cells: NDArray[np.float32], weights: Matrices) -> NDArray[np.float3
     return np.asarray(np.tensordot(out, x, (1, 1)), dtype=np.float32)  # (Z, Y, X)
 
 
-def _confine(work: _Work, smooth: NDArray[np.float32]) -> bool:
+def confine(work: Laid, smooth: NDArray[np.float32]) -> bool:
     """Take from a shape what lies outside the soft tissue it starts in; does it touch bone?
 
     Soft tissue beyond bone (marrow, the far side) is another component of soft voxels, and
@@ -281,7 +281,7 @@ def _confine(work: _Work, smooth: NDArray[np.float32]) -> bool:
     return bool(bone.any())
 
 
-def _at_cells(work: _Work, voxels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _at_cells(work: Laid, voxels: NDArray[np.float32]) -> NDArray[np.float32]:
     """A box of voxels, read by linear interpolation at the middles of the cells."""
     out = voxels
     for axis, part in enumerate(work.box):
