@@ -1,0 +1,51 @@
+# Two commands do all: `make demo` and `make test`. Both build .venv on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint unit docs system bench clean
+
+demo: $(VENV)/installed
+	@rm -rf demo
+	$(BIN)/calcimetry phantom hand -o demo/phantom
+	$(BIN)/calcimetry measure demo/phantom/scan -o demo/result
+	@echo "Open demo/result/report.html in a browser; the truth is in demo/phantom/truth.csv."
+
+test: lint unit docs
+
+lint: $(VENV)/developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+unit: $(VENV)/developer system
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+docs: $(VENV)/developer
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+# What the integration tests need from Debian, where it may be installed.
+system:
+	@sh tools/debian-packages
+
+bench: $(VENV)/developer
+	$(BIN)/pip install -q -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build demo dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install -q -e '.[all]'
+	@touch $@
+
+$(VENV)/developer: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install -q -e '.[dev]'
+	@touch $@ $(VENV)/installed
