@@ -1,0 +1,158 @@
+"""A numpy array to a scan, and what NIfTI and arrays share: values to int16 HU."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calcimetry.errors import GeometryError, UsageError
+from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
+from calcimetry.scan import facts
+from calcimetry.scan.flags import flag
+from calcimetry.scan.grid import scan_affine, stored_grid, tilt_degrees
+from calcimetry.scan.stack import MIN_SLICES, TILT_DEG
+
+AIR_HU = -1024
+LOWEST_HU = -300
+"""Air and lung lie far below, and every body part has air beside it or fat (-100) in it with
+noise; a volume that never goes below was not stored as HU (1024 added is the usual case)."""
+_SAMPLE = 1 << 20
+_INT16 = np.iinfo(np.int16)
+
+
+def from_array(
+    hu: ArrayLike,
+    *,
+    spacing: tuple[float, float, float] | None = None,
+    affine: ArrayLike | None = None,
+    kvp: float | None = None,
+    acquisition: Acquisition | None = None,
+    name: str = "array",
+) -> Scan:
+    """A scan from Hounsfield units in memory.
+
+    Parameters
+    ----------
+    hu : (z, y, x), integers or floats; rounded and clipped to int16
+    spacing : voxel edge lengths along (z, y, x), mm; then z is taken to run from feet to
+        head, y from front to back, x from right to left, and a flag says so
+    affine : (4, 4), instead of spacing: (x, y, z) index to LPS mm
+    kvp : tube voltage, kV
+    acquisition : all facts of the scan, where known; `kvp` overrides its own
+    name : what messages call it
+
+    Raises
+    ------
+    UsageError
+        both or neither of spacing and affine (ARRAY_GEOMETRY), or not a 3-D array of numbers
+        (ARRAY_SHAPE).
+    GeometryError
+        spacing or affine that is no geometry (NO_AFFINE), or fewer than 4 voxels along an
+        axis (TOO_FEW_SLICES).
+    """
+    values = _checked(hu, name)
+    placed, flags = _geometry(spacing, affine, name)
+    grid = stored_grid(values.shape[::-1], placed)
+    turned = grid.to_scan(values.T)
+    out = np.empty(turned.shape, np.int16)
+    lost = sum(write_hu(turned[z], out[z]) for z in range(len(out)))
+    known = facts.with_kvp(acquisition or Acquisition(), kvp)
+    if lost:
+        flags += (flag("NOT_FINITE", f"{lost} voxels"),)
+    digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+    flags += facts.shared_flags(known) + doubtful_scale(out)
+    return scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
+
+
+def _checked(hu: ArrayLike, name: str) -> NDArray[Any]:
+    values = np.asarray(hu)
+    if values.ndim != 3 or values.dtype.kind not in "iuf":
+        raise UsageError(
+            "ARRAY_SHAPE",
+            found=f"an array of shape {values.shape}, type {values.dtype}",
+            expected="a 3-D array (z, y, x) of integers or floats",
+            where=name,
+            remedy="give Hounsfield units as one volume",
+        )
+    if min(values.shape) < MIN_SLICES:
+        raise GeometryError(
+            "TOO_FEW_SLICES",
+            found=f"an array of shape {values.shape}",
+            expected=f"at least {MIN_SLICES} voxels along every axis",
+            where=name,
+            remedy="give the whole volume",
+        )
+    return values
+
+
+def _geometry(
+    spacing: tuple[float, float, float] | None,
+    affine: ArrayLike | None,
+    name: str,
+) -> tuple[NDArray[np.float64], tuple[Flag, ...]]:
+    if (spacing is None) == (affine is None):
+        raise UsageError(
+            "ARRAY_GEOMETRY",
+            found="both spacing and affine" if spacing is not None else "no spacing, no affine",
+            expected="one of them",
+            where=name,
+            remedy="pass spacing=(z, y, x) in mm, or affine=(4, 4) to LPS mm",
+        )
+    if affine is not None:
+        return _sound(np.array(affine, dtype=np.float64), name), ()
+    step = np.array(spacing, dtype=np.float64)
+    diagonal = np.diag([*step[::-1], 1.0]) if step.shape == (3,) and (step > 0).all() else step
+    return _sound(diagonal, name), (flag("ORIENTATION_ASSUMED"),)
+
+
+def _sound(affine: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    if affine.shape == (4, 4) and np.isfinite(affine).all():
+        volume = abs(np.linalg.det(affine[:3, :3]))
+        if volume > 1e-9 and np.allclose(affine[3], [0, 0, 0, 1]):
+            return affine
+    raise GeometryError(
+        "NO_AFFINE",
+        found="spacing or affine that is not positive, finite and of full rank",
+        expected="three positive lengths in mm, or a (4, 4) affine to LPS mm",
+        where=name,
+        remedy="check the numbers and their order (z, y, x)",
+    )
+
+
+def scan_of(
+    hu: NDArray[np.int16],
+    grid: StoredGrid,
+    acquisition: Acquisition,
+    source: Source,
+    flags: tuple[Flag, ...],
+) -> Scan:
+    """Put together a scan of a grid, with the flag for a sheared one."""
+    degrees = tilt_degrees(grid.affine)
+    if degrees > TILT_DEG:
+        flags += (flag("GANTRY_TILT", f"{degrees:.1f} degrees; volumes and masses hold"),)
+    return Scan(hu, scan_affine(grid), acquisition, grid, source, flags)
+
+
+def write_hu(
+    values: NDArray[Any], out: NDArray[np.int16], slope: float = 1.0, intercept: float = 0.0
+) -> int:
+    """Scale, round and clip into `out`; returns how many values were no number."""
+    real = values.astype(np.float64) * slope + intercept
+    bad = ~np.isfinite(real)
+    lost = int(bad.sum())
+    if lost:
+        real[bad] = AIR_HU
+    np.rint(real, out=real)
+    np.clip(real, _INT16.min, _INT16.max, out=real)
+    np.copyto(out, real, casting="unsafe")
+    return lost
+
+
+def doubtful_scale(hu: NDArray[np.int16]) -> tuple[Flag, ...]:
+    """A flag when nothing is as dark as air; looks at a sample of the volume."""
+    sample = hu.reshape(-1)[:: max(1, hu.size // _SAMPLE)]
+    lowest = int(sample.min())
+    return (flag("HU_SCALE_DOUBTFUL", f"lowest value {lowest}"),) if lowest > LOWEST_HU else ()

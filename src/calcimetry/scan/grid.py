@@ -1,0 +1,62 @@
+"""The patient's axes: how a stored grid is turned to run feet to head, front to back, right
+to left, by swaps and flips only, so that no value is changed."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.records import StoredGrid
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# The scan's axes (z, y, x) grow towards head, back, left: LPS axes 2, 1, 0.
+_PATIENT_AXIS = (2, 1, 0)
+
+
+def stored_grid(shape: tuple[int, int, int], affine: NDArray[np.float64]) -> StoredGrid:
+    """How a stored (i, j, k) grid becomes the scan's (z, y, x).
+
+    Of the six ways to assign axes, the one whose directions agree best in total; taking
+    the best axis one at a time can pick an axis twice on oblique grids.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    axes = max(permutations((2, 1, 0)), key=lambda order: _agreement(directions, order))
+    flipped = tuple(
+        bool(directions[patient, axis] < 0)
+        for patient, axis in zip(_PATIENT_AXIS, axes, strict=True)
+    )
+    return StoredGrid(shape, affine, axes, flipped)  # type: ignore[arg-type]
+
+
+def _agreement(directions: NDArray[np.float64], order: tuple[int, ...]) -> float:
+    total = sum(
+        abs(directions[patient, axis]) for patient, axis in zip(_PATIENT_AXIS, order, strict=True)
+    )
+    return round(float(total), 9)
+
+
+def scan_shape(grid: StoredGrid) -> tuple[int, int, int]:
+    """The scan's shape (z, y, x)."""
+    z, y, x = (grid.shape[axis] for axis in grid.axes)
+    return z, y, x
+
+
+def scan_affine(grid: StoredGrid) -> NDArray[np.float64]:
+    """The affine of the scan's array, (x, y, z) index to LPS mm."""
+    result = np.eye(4)
+    result[:3, 3] = grid.affine[:3, 3]
+    for column, axis, flip in zip((2, 1, 0), grid.axes, grid.flipped, strict=True):
+        step = grid.affine[:3, axis]
+        result[:3, column] = -step if flip else step
+        if flip:
+            result[:3, 3] += step * (grid.shape[axis] - 1)
+    return result
+
+
+def tilt_degrees(affine: NDArray[np.float64]) -> float:
+    """How far the grid's axes are from right angles, degrees; 0 for an upright gantry."""
+    unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = np.abs([unit[:, 0] @ unit[:, 1], unit[:, 0] @ unit[:, 2], unit[:, 1] @ unit[:, 2]])
+    return float(np.degrees(np.arcsin(np.clip(cosines.max(), 0, 1))))

@@ -1,0 +1,233 @@
+"""NIfTI files (.nii, .nii.gz; versions 1 and 2) to a scan.
+
+The file is inflated once, straight into the array that becomes the scan where its type
+allows. Axes: NIfTI's affine maps (i, j, k) to RAS millimetres; here it becomes LPS.
+Header: https://nifti.nimh.nih.gov/nifti-1 and nifti-2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from calcimetry.errors import GeometryError, InputError
+from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
+from calcimetry.scan import facts
+from calcimetry.scan.array import doubtful_scale, scan_of, write_hu
+from calcimetry.scan.flags import flag
+from calcimetry.scan.grid import RAS_TO_LPS, stored_grid
+
+GZIP = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # zlib: the largest window, with gzip header and checksum
+_PIECE = 1 << 18
+_MM = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """Stored values (i, j, k) of a NIfTI file, not yet scaled."""
+
+    values: NDArray[np.generic]
+    affine: NDArray[np.float64]
+    slope: float
+    intercept: float
+    flags: tuple[Flag, ...]
+
+
+def is_nifti(path: Path) -> bool:
+    """By name; a NIfTI file under another name is not guessed at."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def read_nifti(path: Path, kvp: float | None) -> Scan:
+    """The scan in a NIfTI file. Raises InputError, GeometryError."""
+    raw = _bytes(path)
+    digest = hashlib.sha256(raw).hexdigest()
+    volume = _volume(raw, path.name)
+    del raw
+    grid = stored_grid(volume.values.shape, volume.affine)
+    hu, not_finite = _hu(volume, grid)
+    acquisition = Acquisition(kvp=kvp)
+    flags = (flag("NIFTI_HEADER"), *volume.flags, *facts.shared_flags(acquisition))
+    if not_finite:
+        flags += (flag("NOT_FINITE", f"{not_finite} voxels"),)
+    source = Source(str(path), "nifti", {path.name: digest})
+    return scan_of(hu, grid, acquisition, source, flags + doubtful_scale(hu))
+
+
+def _bytes(path: Path) -> bytes:
+    raw = path.read_bytes()
+    if not raw:
+        raise _bad("EMPTY_FILE", "a file of 0 bytes", path.name)
+    return raw
+
+
+def _bad(code: str, found: str, name: str, expected: str = "a NIfTI volume of CT") -> InputError:
+    return InputError(
+        code,
+        found=found,
+        expected=expected,
+        where=name,
+        remedy="check the file, or convert the DICOM series again",
+    )
+
+
+def _volume(raw: bytes, name: str) -> Volume:
+    try:
+        head = _inflate_head(raw)
+        header = _header(head)
+    except (HeaderDataError, ImageFileError, zlib.error, ValueError) as error:
+        raise _bad("BAD_NIFTI", f"a header that cannot be read ({error})", name) from error
+    shape = _shape(header, name)
+    affine, flags = _affine(header, name)
+    slope, intercept = _scaling(header, name)
+    values = _values(raw, header, shape, name)
+    return Volume(values, affine, slope, intercept, flags)
+
+
+def _inflate_head(raw: bytes) -> bytes:
+    if raw[:2] != GZIP:
+        return raw[:1024]
+    return zlib.decompressobj(_GZIP_WINDOW).decompress(raw, 1024)
+
+
+def _header(head: bytes) -> nib.Nifti1Header:
+    size = int.from_bytes(head[:4], "little")
+    two = 540 in (size, int.from_bytes(head[:4], "big"))
+    kind = nib.Nifti2Header if two else nib.Nifti1Header
+    header = kind.from_fileobj(io.BytesIO(head), check=True)
+    if bytes(header["magic"].tobytes()[:3]) not in (b"n+1", b"n+2"):
+        raise HeaderDataError("not a single-file NIfTI (.hdr/.img pairs are not read)")
+    return header
+
+
+def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
+    shape = header.get_data_shape()
+    if header.get_data_dtype().fields is not None or header.get_data_dtype().kind not in "iuf":
+        raise _bad("NOT_CT", f"voxels of type {header.get_data_dtype()}, not numbers", name)
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        raise _bad("NOT_ONE_VOLUME", f"an image of shape {shape}", name, "one 3-D volume")
+    if min(shape) < 4:
+        raise GeometryError(
+            "TOO_FEW_SLICES",
+            found=f"a volume of {' x '.join(map(str, shape))} voxels",
+            expected="at least 4 along every axis",
+            where=name,
+            remedy="give the whole volume",
+        )
+    return int(shape[0]), int(shape[1]), int(shape[2])
+
+
+def _affine(header: nib.Nifti1Header, name: str) -> tuple[NDArray[np.float64], tuple[Flag, ...]]:
+    """sform where set, else qform; a file with neither does not know its left from right."""
+    flags: tuple[Flag, ...] = ()
+    if header["sform_code"] > 0:
+        affine = header.get_sform()
+    elif header["qform_code"] > 0:
+        affine, flags = header.get_qform(), (flag("NIFTI_QFORM"),)
+    else:
+        raise _no_affine("neither sform nor qform", name)
+    affine = np.array(affine, dtype=np.float64)
+    unit = _MM.get(header.get_xyzt_units()[0], 1.0)
+    affine[:3] *= unit
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise _no_affine("an affine that is not finite or has no volume", name)
+    return RAS_TO_LPS @ affine, flags
+
+
+def _no_affine(found: str, name: str) -> GeometryError:
+    return GeometryError(
+        "NO_AFFINE",
+        found=found,
+        expected="an affine that says where voxels lie in the patient",
+        where=name,
+        remedy="convert the DICOM series again with a tool that writes sform or qform",
+    )
+
+
+def _scaling(header: nib.Nifti1Header, name: str) -> tuple[float, float]:
+    try:
+        slope, intercept = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise _bad("BAD_NIFTI", f"scaling that cannot be used ({error})", name) from error
+    return (1.0, 0.0) if slope is None else (float(slope), float(intercept or 0.0))
+
+
+def _values(
+    raw: bytes, header: nib.Nifti1Header, shape: tuple[int, int, int], name: str
+) -> NDArray[np.generic]:
+    dtype = header.get_data_dtype()
+    start = int(header["vox_offset"])
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    buffer = np.empty(size, np.uint8)
+    try:
+        filled = _inflate(raw, start, buffer) if raw[:2] == GZIP else _copy(raw, start, buffer)
+    except zlib.error as error:
+        raise _bad("BROKEN_FILE", f"compressed data that is damaged ({error})", name) from error
+    if filled < size:
+        raise _bad("TRUNCATED_FILE", f"{filled} bytes of voxels, {size} needed", name)
+    values: NDArray[np.generic] = buffer.view(dtype).reshape(shape, order="F")
+    return values
+
+
+def _copy(raw: bytes, start: int, buffer: NDArray[np.uint8]) -> int:
+    part = np.frombuffer(raw, np.uint8)[start : start + len(buffer)]
+    buffer[: len(part)] = part
+    return len(part)
+
+
+def _inflate(raw: bytes, start: int, buffer: NDArray[np.uint8]) -> int:
+    """Inflate past `start` bytes into `buffer`, in pieces, so that no second copy exists."""
+    target, source = buffer.data, memoryview(raw)
+    filled, skip, position = 0, start, 0
+    stream = zlib.decompressobj(_GZIP_WINDOW)
+    while filled < len(target) and position < len(source):
+        piece = stream.decompress(source[position : position + _PIECE])
+        position += _PIECE
+        body = memoryview(piece)[skip:]
+        skip = max(0, skip - len(piece))
+        take = min(len(body), len(target) - filled)
+        target[filled : filled + take] = body[:take]
+        filled += take
+        if stream.eof:  # the file may be several gzip members, one after the other
+            position = min(position, len(source)) - len(stream.unused_data)
+            stream = zlib.decompressobj(_GZIP_WINDOW)
+    return filled
+
+
+def _hu(volume: Volume, grid: StoredGrid) -> tuple[NDArray[np.int16], int]:
+    """int16 (z, y, x), and how many voxels were no number; slab by slab."""
+    plain = volume.slope == 1 and volume.intercept == 0
+    if plain and volume.values.dtype == np.dtype(np.int16):
+        return _turned(volume.values.view(np.int16), grid), 0
+    stored = grid.to_scan(volume.values)
+    hu = np.empty(stored.shape, np.int16)
+    lost = 0
+    for z in range(len(stored)):
+        lost += write_hu(stored[z], hu[z], volume.slope, volume.intercept)
+    return hu, lost
+
+
+def _turned(values: NDArray[np.int16], grid: StoredGrid) -> NDArray[np.int16]:
+    """In the scan's axes; flips are made in place, only swapped axes need a second array."""
+    if grid.axes != (2, 1, 0):
+        return np.ascontiguousarray(grid.to_scan(values))
+    hu = values.T
+    flip_z, flip_y, flip_x = grid.flipped
+    for z in range(len(hu) // 2 if flip_z else 0):
+        hu[[z, -1 - z]] = hu[[-1 - z, z]]
+    if flip_y or flip_x:
+        for plane in hu:
+            plane[...] = plane[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    return hu

@@ -1,0 +1,123 @@
+"""The way in: any path to a scan."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from calcimetry.errors import InputError, UsageError
+from calcimetry.records import Scan
+from calcimetry.scan.dicom import list_dicom, read_dicom
+from calcimetry.scan.nifti import is_nifti, read_nifti
+from calcimetry.scan.series import SeriesFacts
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    kvp: float | None = None,
+    jobs: int = 1,
+) -> Scan:
+    """Read one CT scan.
+
+    Parameters
+    ----------
+    path : a folder of DICOM files (any depth, several series, stray files), one DICOM file
+        (an enhanced multi-frame CT, or a slice, which is read with the other slices of its
+        series in the same folder), or a NIfTI file (.nii, .nii.gz)
+    series : which series to read: its number, its UID, or the start of either UID or
+        description; by default the rules of `calcimetry.scan.series` choose
+    kvp : tube voltage, kV; overrides what the file says
+    jobs : how many slices to read or decode at a time
+
+    Returns
+    -------
+    Scan : int16 HU (z, y, x) with affine to LPS mm, facts, flags, and the series that were
+        passed over with the reason
+
+    Raises
+    ------
+    InputError : the path cannot be read, or holds no CT
+    GeometryError : the CT's geometry cannot be trusted; names the slices
+    UsageError : kvp that is not a voltage
+    """
+    _check_kvp(kvp)
+    where = _existing(path)
+    nifti = _nifti_of(where)
+    try:
+        if nifti is None:
+            return read_dicom(where, series, kvp, jobs)
+        return read_nifti(nifti, kvp)
+    except OSError as error:
+        raise _unreadable(where, error) from error
+
+
+def list_series(
+    path: str | os.PathLike[str], *, series: str | None = None
+) -> tuple[SeriesFacts, ...]:
+    """Every series at a DICOM path: the one that `read` would take first, and for the
+    others why they are passed over. Empty for NIfTI.
+
+    Raises InputError as `read` does, but not when no series is fit: then none is `chosen`.
+    """
+    where = _existing(path)
+    if _nifti_of(where) is not None:
+        return ()
+    try:
+        return list_dicom(where, series)
+    except OSError as error:
+        raise _unreadable(where, error) from error
+
+
+def _check_kvp(kvp: float | None) -> None:
+    if kvp is None or 40 <= kvp <= 200:
+        return
+    raise UsageError(
+        "BAD_KVP",
+        found=f"{kvp:g} kV",
+        expected="a tube voltage between 40 and 200 kV",
+        where="kvp",
+        remedy="give the voltage of the scan, such as 120",
+    )
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    where = Path(path)
+    try:
+        where.stat()
+        if where.is_dir():
+            next(where.iterdir(), None)
+    except OSError as error:
+        raise _unreadable(where, error) from error
+    return where
+
+
+def _unreadable(where: Path, error: OSError) -> InputError:
+    missing = isinstance(error, FileNotFoundError)
+    return InputError(
+        "NOT_FOUND" if missing else "UNREADABLE",
+        found="no such file or folder" if missing else (error.strerror or type(error).__name__),
+        expected="a folder of DICOM files, a DICOM file or a NIfTI file that can be read",
+        where=str(where),
+        remedy="check the path" if missing else "check permissions and the disk",
+    )
+
+
+def _nifti_of(where: Path) -> Path | None:
+    """The NIfTI file that a path names: itself, or the only one in a folder without DICOM."""
+    if where.is_file():
+        return where if is_nifti(where) else None
+    files = [p for p in sorted(where.iterdir()) if is_nifti(p) and p.is_file()]
+    others = [p for p in where.iterdir() if p not in files and not p.name.startswith(".")]
+    if len(files) == 1 and not any(p.is_dir() or p.suffix.lower() == ".dcm" for p in others):
+        return files[0]
+    if len(files) > 1 and not others:
+        raise InputError(
+            "SEVERAL_SCANS",
+            found=f"{len(files)} NIfTI files",
+            expected="one scan",
+            where=str(where),
+            remedy="name one of the files",
+        )
+    return None
