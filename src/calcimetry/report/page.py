@@ -1,0 +1,321 @@
+"""What the templates ask for: pieces of the page, each from the document alone."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from markupsafe import Markup
+
+from calcimetry.plan import Plan
+from calcimetry.report import bodymap, charts, choice, paint, prose
+from calcimetry.report.catalogue import Words
+from calcimetry.report.numbers import Numbers, lookup, pointer
+from calcimetry.report.places import in_words
+
+MEASURES = (
+    ("mass", "mass_mg", "mg"),
+    ("volume", "volume_mm3", "mm³"),
+    ("density", "density_mg_cm3", "mg/cm³"),
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One document with its pictures, in one language."""
+
+    document: Mapping[str, Any]
+    pictures: Mapping[str, bytes]
+    words: Words
+    numbers: Numbers
+
+    measures = MEASURES
+    most_cards = choice.CARDS
+    most_thumbs = choice.THUMBNAILS
+    pointer = staticmethod(pointer)
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], pictures: Mapping[str, bytes], words: Words) -> Page:
+        """A page of a document."""
+        return cls(document, pictures, words, Numbers(document, words))
+
+    # Which deposits stand where ------------------------------------------------------------
+
+    @cached_property
+    def ranks(self) -> list[choice.Rank]:
+        return [
+            (d["deposit"], d["kind"] == "deposit", d["mass_mg"], d["volume_130_mm3"])
+            for d in self.document["deposits"]
+        ]
+
+    @cached_property
+    def index(self) -> Mapping[int, int]:
+        """Place in the document's list, by deposit number."""
+        return {d["deposit"]: k for k, d in enumerate(self.document["deposits"])}
+
+    @cached_property
+    def cards(self) -> list[int]:
+        """Places of the deposits that get a card, biggest first."""
+        return [self.index[number] for number in choice.carded(self.ranks)]
+
+    @cached_property
+    def small(self) -> list[int]:
+        """Places of the deposits that stand in the table, biggest first."""
+        carded = set(self.cards)
+        order = [self.index[r[0]] for r in choice.biggest_first(self.ranks) if r[1]]
+        return [k for k in order if k not in carded]
+
+    @cached_property
+    def doubtful(self) -> list[int]:
+        """Places of the doubtful objects, biggest first."""
+        return [self.index[r[0]] for r in choice.biggest_first(self.ranks) if not r[1]]
+
+    @cached_property
+    def unsure(self) -> list[int]:
+        """Places in the list of objects of those left out with least confidence."""
+        objects = self.document["objects"]
+        rows = [(o["object"], o["kind"], o["confidence"], o["volume_mm3"]) for o in objects]
+        chosen = choice.doubtful_objects(rows)
+        at = {o["object"]: k for k, o in enumerate(objects)}
+        return [at[number] for number in chosen]
+
+    # Numbers and words ---------------------------------------------------------------------
+
+    def at(self, *parts: Any) -> Any:
+        """A value of the document; None where it has none."""
+        return lookup(self.document, pointer(*parts))
+
+    def deposit(self, k: int, field: str, unit: str = "", places: int | None = None) -> Markup:
+        """A number of the deposit at place `k`."""
+        return self.numbers.show(pointer("deposits", k, field), unit, places=places)
+
+    def deposit_interval(self, k: int, field: str, unit: str) -> Markup:
+        """The 95 % interval of a number of the deposit at place `k`; empty without one."""
+        at = pointer("deposits", k, field)
+        return self.numbers.interval(f"{at}_low", f"{at}_high", unit, like=at)
+
+    def total_interval(self, field: str, unit: str) -> Markup:
+        """The 95 % interval of a total; empty without one."""
+        at = pointer("totals", "overall", field)
+        return self.numbers.interval(f"{at}/low", f"{at}/high", unit, like=f"{at}/value")
+
+    def place(self, k: int) -> Markup:
+        """Where the deposit at place `k` lies, in words."""
+        return in_words(self.numbers, k)
+
+    def short_place(self, k: int) -> Markup:
+        """Side and site alone, for headings; empty where they are not known."""
+        return in_words(self.numbers, k, short=True)
+
+    def slices(self, k: int) -> Markup:
+        """First and last slice of the deposit at place `k`, or its only one."""
+        first, last = (self.deposit(k, name) for name in ("slice_first", "slice_last"))
+        row = self.document["deposits"][k]
+        key = "slice_value" if row["slice_first"] == row["slice_last"] else "slices_value"
+        return self.words.text(f"deposits.{key}", first=first, last=last)
+
+    @property
+    def title(self) -> Markup:
+        """What the browser shows as the page's name."""
+        date = prose.day(self.at("scan", "date"))
+        return self.words.text("page.title_dated" if date else "page.title", date=date)
+
+    @property
+    def facts(self) -> list[tuple[Markup, Markup]]:
+        """How the scan was made: names and values."""
+        return prose.header(self.numbers)
+
+    @property
+    def chapters(self) -> list[tuple[str, str]]:
+        """Keys and anchors of the page's chapters."""
+        keys = ["summary", "followup", "deposits", "clinic", "left_out"]
+        keys += ["distributions", "methods", "plain"]
+        absent = {key for key in ("followup", "clinic") if not self.document.get(key)}
+        return [(key, key.replace("_", "-")) for key in keys if key not in absent]
+
+    @property
+    def paste(self) -> Markup:
+        """A sentence ready for a paper."""
+        return prose.paste(self.numbers)
+
+    @property
+    def plain_words(self) -> list[prose.Chapter]:
+        """The page for the person scanned."""
+        return prose.plain_words(self.numbers, self.cards[0] if self.cards else None)
+
+    def symptoms(self, number: int) -> Sequence[Mapping[str, str]]:
+        """What the place of a deposit can cause, where a clinic chapter says it."""
+        found: Sequence[Mapping[str, str]] = self.at("clinic", "symptoms", number) or ()
+        return found
+
+    def parts(self, group: str) -> list[tuple[str, Mapping[str, Any]]]:
+        """Totals by region or tissue, most mass first."""
+        totals: Mapping[str, Mapping[str, Any]] = self.document["totals"][group]
+        return sorted(totals.items(), key=lambda item: -(item[1]["mass_mg"]["value"] or 0))
+
+    def flag(self, flag: Mapping[str, str]) -> str:
+        """What a flag says: in the catalogue's words when it has them, else as it came."""
+        found = self.words.find(f"flag.{flag['code']}")
+        return found if isinstance(found, str) else flag["text"]
+
+    def changed(self, section: str, name: str) -> bool:
+        """Whether a parameter of the plan stands at other than its default."""
+        about = self.parameters.get(section, {}).get(name)
+        return about is not None and about["default"] != self.at("plan", section, name)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+        """What the plan says about its parameters: default, unit, meaning, source."""
+        return Plan().described()
+
+    def value(self, at: str, unit: str = "") -> Markup:
+        """A parameter of any type, with its pointer."""
+        found = lookup(self.document, at)
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            return self.numbers.show(at, unit, digits=6)
+        return Markup('<span data-at="{}">{}</span>').format(at, _plainly(found))
+
+    # Pictures ------------------------------------------------------------------------------
+
+    def image(self, name: str, alt: str) -> Markup:
+        """A picture in the page itself; empty where there is none of that name."""
+        content = self.pictures.get(name)
+        if content is None:
+            return Markup("")
+        facts = paint.facts_of(content)
+        return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
+            data_uri(content), facts["width"], facts["height"], Markup(alt).striptags()
+        )
+
+    def slice_of(self, name: str) -> int | None:
+        """The slice that an axial picture shows, along the stored axis."""
+        content = self.pictures.get(name)
+        return None if content is None else paint.facts_of(content).get("slice")
+
+    @property
+    def thumbs(self) -> bool:
+        """Whether any of the smaller deposits has a picture."""
+        numbers = (self.document["deposits"][k]["deposit"] for k in self.small)
+        return any(f"deposit-{number}-axial-bone.png" in self.pictures for number in numbers)
+
+    def picture_alt(self, number: int, plane: str, window: str) -> Markup:
+        """What a deposit's picture shows, for those who do not see it."""
+        return self._named("picture_alt", number, plane, window)
+
+    def plane_caption(self, number: int, plane: str, window: str) -> Markup:
+        """Plane and slice under a picture."""
+        return self._named("plane_caption", number, plane, window)
+
+    def _named(self, key: str, number: int, plane: str, window: str) -> Markup:
+        shown = self.slice_of(f"deposit-{number}-{plane}-{window}.png")
+        values: dict[str, Any] = {"number": number, "slice": shown}
+        values |= {"plane": self.words.term("plane", plane)}
+        values |= {"window": self.words.term("window", window)}
+        ending = "" if shown is None else "_slice"
+        return self.words.text(f"deposits.{key}{ending}", **values)
+
+    @cached_property
+    def views(self) -> Mapping[str, Mapping[str, Any]]:
+        """The whole views that there are, by name, with what they say of themselves."""
+        found = {name: self.pictures.get(f"{name}.png") for name in ("front", "side")}
+        facts = {name: paint.facts_of(png) for name, png in found.items() if png is not None}
+        return {name: view for name, view in facts.items() if "lps_to_pixel" in view}
+
+    @cached_property
+    def numbered(self) -> list[int]:
+        """Places of the deposits that are numbered in the whole views."""
+        unit = bodymap.unit_mm(list(self.views.values()))
+        most = min(bodymap.room(view, unit) for view in self.views.values())
+        return [*self.cards, *self.small][:most]
+
+    @property
+    def unnumbered(self) -> int:
+        """How many deposits are drawn without a number."""
+        return len(self.cards) + len(self.small) - len(self.numbered)
+
+    @property
+    def maps(self) -> list[tuple[Markup, Markup, float]]:
+        """Caption, drawing and width of each whole view."""
+        if not self.views:
+            return []
+        unit = bodymap.unit_mm(list(self.views.values()))
+        return [self._map(name, view, unit) for name, view in self.views.items()]
+
+    def _map(self, name: str, view: Mapping[str, Any], unit: float) -> tuple[Markup, Markup, float]:
+        t, deposits = self.words.text, self.document["deposits"]
+        points = [
+            (deposits[k]["deposit"], *bodymap.place(view, deposits[k], unit)) for k in self.numbered
+        ]
+        left, right = ("right", "left") if name == "front" else ("anterior", "posterior")
+        ends = {"left": left, "right": right, "top": "head", "bottom": "foot"}
+        words = {end: str(t(f"summary.{word}")) for end, word in ends.items()}
+        words["alt"] = str(t(f"summary.{name}_alt", count=len(points)))
+        svg = bodymap.drawing(data_uri(self.pictures[f"{name}.png"]), view, points, unit, words)
+        width = view["width"] * view["mm_per_pixel"] / unit + 2 * bodymap.MARGIN
+        return t(f"summary.{name}"), svg, round(width, 1)
+
+    # Charts --------------------------------------------------------------------------------
+
+    def spreads(self, field: str) -> list[tuple[int, charts.Spread]]:
+        """Number and (value, low, high) of each deposit that has the number, biggest first."""
+        rows = [self.document["deposits"][k] for k in (*self.cards, *self.small)]
+        return [
+            (d["deposit"], (d[field], d[f"{field}_low"], d[f"{field}_high"]))
+            for d in rows
+            if d[field] is not None
+        ]
+
+    @cached_property
+    def scales(self) -> Mapping[str, charts.Scale]:
+        """One scale for each measure, so that cards compare by eye."""
+        scales = {}
+        for _, field, _ in MEASURES:
+            spreads = [spread for _, spread in self.spreads(field)]
+            ends = [v for spread in spreads for v in spread if v is not None]
+            linear = field.startswith("density")
+            # Low ends near 0 would stretch a logarithmic axis over empty decades.
+            middles = [s[0] / 3 for s in spreads] + [max(ends, default=1.0)]
+            scales[field] = charts.linear_scale(ends) if linear else charts.log_scale(middles)
+        return scales
+
+    def bar(self, k: int, field: str) -> Markup:
+        """Value and interval as a small bar; empty when there is no value."""
+        row = self.document["deposits"][k]
+        if row[field] is None:
+            return Markup("")
+        spread = (row[field], row[f"{field}_low"], row[f"{field}_high"])
+        return charts.interval_bar(spread, self.scales[field])
+
+    def distribution(self, field: str, forest_title: str, bins_title: str) -> Markup:
+        """Each deposit with its interval while they are few, else a histogram."""
+        found, scale = self.spreads(field), self.scales[field]
+        if len(found) <= choice.CARDS:
+            alt = self.words.text(
+                "distributions.forest_alt", title=self.words.text(forest_title), count=len(found)
+            )
+            return charts.forest([(str(n), spread) for n, spread in found], scale, alt)
+        bins = charts.bins([spread[0] for _, spread in found], scale)
+        counts = ", ".join(str(count) for count in bins.counts)
+        alt = self.words.text(
+            "distributions.bins_alt", title=self.words.text(bins_title), counts=counts
+        )
+        return charts.histogram(bins, alt)
+
+    def share(self, mass: float | None) -> Markup:
+        """A mass as a part of the total mass, as a bar; empty without either."""
+        total = self.at("totals", "overall", "mass_mg", "value")
+        return charts.share_bar(mass / total) if mass is not None and total else Markup("")
+
+
+def data_uri(content: bytes) -> str:
+    """A PNG as a data URI."""
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(str(item) for item in value)
+    return str(value)
