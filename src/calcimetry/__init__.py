@@ -1,3 +1,65 @@
-"""calcimetry: finds and measures calcinosis on CT. Research use only."""
+"""calcimetry: finds and measures calcinosis, calcium phosphate in soft tissue, on CT.
+
+Research use only.
+
+>>> import calcimetry as cm
+>>> exam = cm.measure(cm.read("scan/"))  # doctest: +SKIP
+>>> exam.totals.overall.mass_mg  # doctest: +SKIP
+
+Names are imported when they are first used, so that `import calcimetry` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from calcimetry.errors import CalcimetryError
+    from calcimetry.examine import measure
+    from calcimetry.exchange import document, label_volume
+    from calcimetry.output import write
+    from calcimetry.plan import Plan
+    from calcimetry.records import Deposit, Examination, Scan
+    from calcimetry.scan import from_array, read
+
+_HOMES = {
+    "CalcimetryError": "errors",
+    "Deposit": "records",
+    "Examination": "records",
+    "Plan": "plan",
+    "Scan": "records",
+    "document": "exchange",
+    "from_array": "scan",
+    "label_volume": "exchange",
+    "measure": "examine",
+    "read": "scan",
+    "write": "output",
+}
+
+__all__ = [
+    "CalcimetryError",
+    "Deposit",
+    "Examination",
+    "Plan",
+    "Scan",
+    "__version__",
+    "document",
+    "from_array",
+    "label_volume",
+    "measure",
+    "read",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'calcimetry' has no attribute '{name}'")
+    return getattr(import_module(f"calcimetry.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from calcimetry.exchange import OutputFolder
     from calcimetry.plan import Plan
     from calcimetry.records import Examination
 
@@ -50,6 +49,7 @@ def measure(
     chosen = _plan(plan, threshold)
     with OutputFolder(out, force=force) as folder, stages(quiet=quiet) as stage:
         from calcimetry.examine import measure as examine
+        from calcimetry.output import fill
         from calcimetry.scan import read
 
         stage("reading the scan")
@@ -64,7 +64,7 @@ def measure(
             progress=stage,
         )
         stage("writing the results")
-        facts = _write(exam, folder, pdf=pdf)
+        facts = fill(exam, folder, pdf=pdf)
     _say(facts, exam, out, json=json, quiet=quiet)
 
 
@@ -93,29 +93,6 @@ def _jobs(asked: int | None) -> int:
         where="--jobs",
         remedy="give the number of threads, or leave it out",
     )
-
-
-def _write(exam: Examination, folder: OutputFolder, *, pdf: bool) -> dict[str, Any]:
-    import json
-
-    from calcimetry import exchange, report
-
-    facts = exchange.document(exam)
-    pictures = report.pictures(exam)
-    html = report.render(facts, pictures)
-    folder.write("deposits.csv", exchange.csv_text(facts["deposits"], exchange.DEPOSIT_COLUMNS))
-    folder.write(
-        "deposits.parquet", exchange.parquet_bytes(facts["deposits"], exchange.DEPOSIT_COLUMNS)
-    )
-    folder.write("objects.csv", exchange.csv_text(facts["objects"], exchange.OBJECT_COLUMNS))
-    folder.write("labels.nii.gz", exchange.nifti_bytes(exam))
-    folder.write("examination.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
-    for name, png in pictures.items():
-        folder.write(f"pictures/{name}", png)
-    folder.write("report.html", html)
-    if pdf:
-        folder.write("report.pdf", report.render_pdf(html))
-    return facts
 
 
 def _say(facts: dict[str, Any], exam: Examination, out: Path, *, json: bool, quiet: bool) -> None:

@@ -1,0 +1,226 @@
+"""Scan to Examination: the main job. Every step is a room's function; nothing is judged here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from calcimetry import deposits as finder
+from calcimetry.anatomy import Anatomy, find_anatomy
+from calcimetry.plan import Plan
+from calcimetry.quantity import calibrate, form, quantify, total
+from calcimetry.records import (
+    Calibration,
+    Deposit,
+    Examination,
+    Finding,
+    Kind,
+    OtherObject,
+    Quantity,
+    Runs,
+    Scan,
+    Total,
+    Totals,
+)
+from calcimetry.runs import find_runs, objects, stacked, tabulate, voxels_of
+from calcimetry.versions import versions
+
+LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
+"""Kinds with a row in deposits.csv and a number in the label map, in this order."""
+
+_NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
+
+Found = tuple[Finding, Quantity]
+
+
+def measure(
+    scan: Scan,
+    plan: Plan | None = None,
+    *,
+    calibration: str | float | None = None,
+    labels: Path | None = None,
+    site: str | None = None,
+    jobs: int = 1,
+    progress: Callable[[str], None] | None = None,
+) -> Examination:
+    """Find every deposit of a scan, measure it and say where it lies.
+
+    Parameters
+    ----------
+    scan : from `calcimetry.read`, or `calcimetry.from_array` for NumPy arrays
+    plan : every parameter; the defaults unless given
+    calibration : the user's own, "c=0.764" or a number, mg/cm3 HA per HU above background
+    labels : anatomy label map of this scan (NIfTI, any grid)
+    site : body part in words ("hand", "left knee"), where the user knows it
+    jobs : threads
+    progress : told the name of each stage as it begins
+
+    Raises UsageError for a calibration that cannot be read, InputError for a label map that
+    does not fit the scan.
+    """
+    plan = plan or Plan()
+    clock = _Clock(progress)
+    clock.begin("finding dense voxels")
+    dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
+    clock.begin("finding the body")
+    anatomy = find_anatomy(scan, dense, labels=labels, jobs=jobs)
+    clock.begin("telling deposits apart")
+    findings, remarks = finder.find(scan, dense, anatomy, plan, jobs=jobs)
+    clock.begin("measuring")
+    scale = calibrate(scan, plan, body=anatomy.body, user=calibration)
+    found = list(zip(findings, quantify(scan, findings, scale, plan, jobs=jobs), strict=True))
+    listed = _deposits(scan, found, anatomy, plan, site)
+    return Examination(
+        scan=scan,
+        plan=plan,
+        calibration=scale,
+        deposits=tuple(listed),
+        objects=_others(scan, found),
+        totals=_totals(listed, scale),
+        flags=(*scan.flags, *scale.flags, *remarks),
+        timings=clock.end(),
+        versions=versions(),
+    )
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Seconds of each stage, and word of it to whoever watches."""
+
+    progress: Callable[[str], None] | None
+    seconds: dict[str, float] = field(default_factory=dict)
+    stage: str = ""
+    since: float = 0.0
+
+    def begin(self, stage: str) -> None:
+        self.end()
+        self.stage, self.since = stage, perf_counter()
+        if self.progress is not None:
+            self.progress(stage)
+
+    def end(self) -> dict[str, float]:
+        if self.stage:
+            self.seconds[self.stage] = perf_counter() - self.since
+        self.stage = ""
+        return self.seconds
+
+
+def _deposits(
+    scan: Scan, found: Iterable[Found], anatomy: Anatomy, plan: Plan, site: str | None
+) -> list[Deposit]:
+    """Deposits and uncertain ones, numbered: those sure first, then by mass."""
+    chosen = sorted((pair for pair in found if pair[0].kind in LISTED), key=_rank)
+    runs = [finding.runs for finding, _ in chosen]
+    places = finder.places(scan, runs, anatomy, plan.find.threshold_hu, site)
+    shapes = tabulate(scan.hu, *stacked(runs, scan.hu.shape))
+    made = []
+    for number, ((finding, quantity), place) in enumerate(zip(chosen, places, strict=True), 1):
+        numbers = finder.shape_numbers(scan, finding.runs, shapes, number)
+        made.append(
+            Deposit(
+                number=number,
+                uid=_uid(scan, finding.runs),
+                kind=finding.kind,
+                confidence=finding.confidence,
+                reason=finding.reason,
+                runs=finding.runs,
+                centroid_mm=_lps(scan, shapes.centroid[number - 1]),
+                slices=_slices(scan, finding.runs),
+                place=place,
+                form=form(
+                    scan,
+                    finding.runs,
+                    shape=finder.shape_name(numbers),
+                    volume_mm3=quantity.volume_mm3.value,
+                    numbers=numbers,
+                ),
+                quantity=quantity,
+                flags=finding.flags,
+            )
+        )
+    return made
+
+
+def _rank(pair: Found) -> tuple[int, float, int, int]:
+    finding, quantity = pair
+    runs = finding.runs
+    first = int(runs.row[0]), int(runs.start[0])
+    return LISTED.index(finding.kind), -(quantity.mass_mg.value or 0.0), *first
+
+
+def _uid(scan: Scan, runs: Runs) -> str:
+    """A UID that the same voxels get again: from their HU and where they lie.
+
+    DICOM form for UUIDs (PS3.5 B.2). Files and patients do not enter, so that a scan read
+    from DICOM and from NIfTI gives the same.
+    """
+    voxels = voxels_of(runs)
+    values = scan.hu[tuple(voxels.T)].astype("<i2").tobytes()
+    corners = scan.to_lps(voxels[[0, -1]]).round(1).tolist()
+    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{values.hex()} {corners}').int}"
+
+
+def _lps(scan: Scan, zyx: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = scan.to_lps(zyx).tolist()
+    return x, y, z
+
+
+def _slices(scan: Scan, runs: Runs) -> tuple[int, int]:
+    height = runs.shape[1]
+    ends = [scan.stored.slice_index(int(runs.row[end]) // height) for end in (0, -1)]
+    return min(ends), max(ends)
+
+
+def _others(scan: Scan, found: Iterable[Found]) -> tuple[OtherObject, ...]:
+    """Dense objects of all other kinds, biggest first."""
+    rest = [pair for pair in found if pair[0].kind not in LISTED]
+    rest.sort(key=lambda pair: (-pair[0].runs.voxels, int(pair[0].runs.row[0])))
+    table = tabulate(scan.hu, *stacked([pair[0].runs for pair in rest], scan.hu.shape))
+    return tuple(
+        OtherObject(
+            number=number,
+            kind=finding.kind,
+            reason=finding.reason,
+            confidence=finding.confidence,
+            volume_mm3=finding.runs.voxels * scan.voxel_mm3,
+            mass_mg=quantity.mass_mg.value,
+            centroid_mm=_lps(scan, table.centroid[number - 1]),
+        )
+        for number, (finding, quantity) in enumerate(rest, 1)
+    )
+
+
+def _totals(listed: Sequence[Deposit], scale: Calibration) -> Totals:
+    return Totals(
+        overall=_total(listed, scale),
+        by_region=_grouped(listed, scale, lambda deposit: deposit.place.region),
+        by_tissue=_grouped(listed, scale, lambda deposit: deposit.place.tissue),
+    )
+
+
+def _grouped(
+    listed: Sequence[Deposit], scale: Calibration, key: Callable[[Deposit], str | None]
+) -> dict[str, Total]:
+    names = sorted({key(deposit) or "unknown" for deposit in listed})
+    return {
+        name: _total([d for d in listed if (key(d) or "unknown") == name], scale) for name in names
+    }
+
+
+def _total(listed: Sequence[Deposit], scale: Calibration) -> Total:
+    sure = [deposit.quantity for deposit in listed if deposit.kind is Kind.DEPOSIT]
+    scores = [quantity.agatston for quantity in sure]
+    sums = total(sure, scale)
+    known = [score for score in scores if score is not None]
+    return Total(
+        count=len(sure),
+        uncertain=len(listed) - len(sure),
+        mass_mg=sums.mass_mg,
+        volume_mm3=sums.volume_mm3,
+        agatston=sum(known) if len(known) == len(scores) else None,
+    )

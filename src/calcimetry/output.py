@@ -1,0 +1,44 @@
+"""An examination written out: the files of the output contract (docs/outputs.md)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from calcimetry import exchange, report
+from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, OutputFolder
+from calcimetry.records import Examination
+
+
+def write(
+    exam: Examination, out: str | Path, *, pdf: bool = False, force: bool = False
+) -> dict[str, Any]:
+    """Write an examination into a folder, as `calcimetry measure` does; returns its document.
+
+    Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
+    that holds files (without `force`), that cannot be written, or when the disk is full.
+    """
+    with OutputFolder(Path(out), force=force) as folder:
+        return fill(exam, folder, pdf=pdf)
+
+
+def fill(exam: Examination, folder: OutputFolder, *, pdf: bool = False) -> dict[str, Any]:
+    """Write every file of an examination into an open output folder."""
+    facts = exchange.document(exam)
+    pictures = report.pictures(exam)
+    page = report.render(facts, pictures)
+    files = {
+        "deposits.csv": exchange.csv_text(facts["deposits"], DEPOSIT_COLUMNS),
+        "deposits.parquet": exchange.parquet_bytes(facts["deposits"], DEPOSIT_COLUMNS),
+        "objects.csv": exchange.csv_text(facts["objects"], OBJECT_COLUMNS),
+        "labels.nii.gz": exchange.nifti_bytes(exam),
+        "examination.json": json.dumps(facts, indent=1, allow_nan=False) + "\n",
+        "report.html": page,
+        **{f"pictures/{name}": png for name, png in pictures.items()},
+    }
+    if pdf:
+        files["report.pdf"] = report.render_pdf(page)
+    for name, content in files.items():
+        folder.write(name, content)
+    return facts
