@@ -1,0 +1,111 @@
+"""What can be seen of a dense object: itself, what surrounds it, where it stands in the body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from calcimetry.records import Objects, Runs, Scan
+from calcimetry.runs import box_of, crop, paint, voxels_of
+
+SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
+"""Surroundings lie this far off: beyond the object's own blur, within its own tissue."""
+
+SAMPLED = 400
+"""Voxels of an object that distances are taken from: its surface is known well enough."""
+
+FAT_HU = (-200.0, -30.0)
+AIR_HU = -300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Fractions of the shell around an object, and the median HU of what is not dense in it."""
+
+    fat: float
+    soft: float
+    air: float
+    dense: float
+    median_hu: float | None
+
+
+NOTHING = Surroundings(0.0, 0.0, 0.0, 0.0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One dense object as the rules see it.
+
+    axes_mm : full lengths of the ellipsoid of equal moments, longest first
+    inside : fraction of it that lies in the body
+    skeletal : the skeleton's finder took it for bone
+    deposit_probability : the network's mean over what it took for deposit, 0 where it took
+        nothing; None without a network
+    """
+
+    voxels: int
+    volume_mm3: float
+    mean_hu: float
+    peak_hu: int
+    axes_mm: tuple[float, float, float]
+    inside: float
+    at_edge: bool
+    skeletal: bool
+    bone_distance_mm: float | None
+    surroundings: Surroundings
+    contrast_given: bool | None
+    deposit_probability: float | None = None
+
+
+def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Full axis lengths (3,), longest first, mm, of the ellipsoid with the same moments.
+
+    A solid ellipsoid of semi-axis a has variance a^2/5 along it; a voxel adds its own
+    width, ``s^2/12``, without which a single voxel would have no size.
+    """
+    step = np.array(spacing)
+    covariance = moment * np.outer(step, step) + np.diag(step**2) / 12.0
+    spread = np.clip(np.linalg.eigvalsh(covariance)[::-1], 0.0, None)
+    lengths: NDArray[np.float64] = 2.0 * np.sqrt(5.0 * spread)
+    return lengths
+
+
+def surroundings(scan: Scan, runs: Runs, threshold: float) -> Surroundings:
+    """What lies in a shell around an object, seen in a crop of the scan."""
+    reach = max(SHELL_TO_MM, 1.5 * max(scan.spacing))
+    box = crop(box_of(runs), scan.hu.shape, reach, scan.spacing)
+    own = paint(box, runs)
+    distance = ndimage.distance_transform_edt(~own, sampling=scan.spacing)
+    shell = scan.hu[box][(distance >= SHELL_FROM_MM) & (distance <= reach)]
+    if not shell.size:
+        return NOTHING
+    dense = shell >= threshold
+    quiet = shell[~dense]
+    return Surroundings(
+        fat=float(np.mean((shell > FAT_HU[0]) & (shell < FAT_HU[1]))),
+        soft=float(np.mean((shell >= FAT_HU[1]) & ~dense)),
+        air=float(np.mean(shell < AIR_HU)),
+        dense=float(dense.mean()),
+        median_hu=float(np.median(quiet)) if quiet.size else None,
+    )
+
+
+def at_edge(objects: Objects, number: int) -> bool:
+    """Whether an object reaches the border of the volume, so that part of it may be missing."""
+    box = objects.box[number - 1]
+    return bool((box[::2] == 0).any() or (box[1::2] == np.array(objects.runs.shape)).any())
+
+
+def sample(runs: Runs) -> NDArray[np.int32]:
+    """At most SAMPLED voxels of an object (z, y, x), evenly taken in raster order."""
+    voxels = voxels_of(runs)
+    return voxels[:: max(1, -(-len(voxels) // SAMPLED))]
+
+
+def least(distances: NDArray[np.float64]) -> float | None:
+    """The smallest distance; None where all are unknown (not a number)."""
+    known = distances[np.isfinite(distances)]
+    return float(known.min()) if known.size else None

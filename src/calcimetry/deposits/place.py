@@ -1,0 +1,92 @@
+"""Where a deposit lies: tissue, side, site, depth under the skin, distance to bone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from calcimetry.anatomy import Anatomy, bone_distance, skin_depth
+from calcimetry.deposits.evidence import Surroundings, least, sample, surroundings
+from calcimetry.records import Place, Runs, Scan
+
+SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
+TOUCH_MM = 1.0  # plus a voxel: a gap below that cannot be seen
+PERIARTICULAR_MM = 8.0
+
+REGIONS = {
+    "upper limb": "finger thumb hand wrist forearm elbow arm upper shoulder axilla",
+    "lower limb": "toe foot ankle calf leg knee thigh hip buttock",
+    "trunk": "chest thorax abdomen pelvis back spine trunk rib heart",
+    "head and neck": "head neck skull face jaw ear",
+}
+
+
+def places(
+    scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy, threshold: float, site: str | None
+) -> list[Place]:
+    """The place of each deposit.
+
+    threshold : HU at and above which surroundings count as dense
+    site : the user's words, such as "left hand"; else the scan's own tags
+    """
+    side, word = side_and_site(site, scan)
+    return [_place(scan, runs, anatomy, threshold, side, word) for runs in deposits]
+
+
+def side_and_site(site: str | None, scan: Scan) -> tuple[str | None, str | None]:
+    """Side and site from the user's words, or from Laterality and Body Part Examined."""
+    words = (site or "").lower().split()
+    side = next((word for word in words if word in ("left", "right")), None)
+    rest = " ".join(word for word in words if word not in ("left", "right")) or None
+    tag = {"L": "left", "R": "right"}.get((scan.acquisition.laterality or "").upper())
+    body_part = (scan.acquisition.body_part or "").lower() or None
+    return side or tag, rest or body_part
+
+
+def region_of(site: str | None) -> str | None:
+    """Upper limb, lower limb, trunk, head and neck; None for a word that is in none."""
+    words = set(re.findall(r"[a-z]+", (site or "").lower()))
+    for region, members in REGIONS.items():
+        if words & set(members.split()):
+            return region
+    return None
+
+
+def _place(
+    scan: Scan,
+    runs: Runs,
+    anatomy: Anatomy,
+    threshold: float,
+    side: str | None,
+    site: str | None,
+) -> Place:
+    points = sample(runs)
+    depth = least(skin_depth(anatomy.body, scan, points))
+    gap = least(bone_distance(anatomy.skeleton, points))
+    touches = None if gap is None else gap <= TOUCH_MM + max(scan.spacing[1:])
+    return Place(
+        tissue=tissue(surroundings(scan, runs, threshold), depth, gap),
+        side=side,
+        site=site,
+        region=region_of(site),
+        skin_depth_mm=depth,
+        bone_distance_mm=gap,
+        touches_bone=touches,
+    )
+
+
+def tissue(around: Surroundings, depth: float | None, gap: float | None) -> str | None:
+    """The tissue that surrounds a deposit, in a word; None where nothing tells."""
+    if around.median_hu is None:
+        return None
+    if depth is not None and depth <= SKIN_MM:
+        return "skin"
+    quiet = max(around.fat + around.soft, 1e-9)
+    fat = around.fat / quiet
+    if around.air > 0.5:
+        return "lung"
+    if gap is not None and gap <= PERIARTICULAR_MM and fat < 0.8:
+        return "periarticular" if gap <= PERIARTICULAR_MM / 2 else "muscle"
+    if fat >= 0.6:
+        return "subcutis"
+    return "fascia" if fat > 0.35 else "muscle"

@@ -1,0 +1,115 @@
+"""From evidence to kind: a short list of rules; the first that speaks decides.
+
+Rules label, they never delete: what they set aside is listed with their reason. An isolated
+dense object in soft tissue that no rule claims is at least `uncertain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from calcimetry.deposits.evidence import Evidence
+from calcimetry.records import Kind
+
+METAL_PEAK_HU = 3000  # above enamel (about 2,900 HU) and the densest stones seen at 120 kVp
+METAL_MEAN_HU = 1500
+POOL_MEAN_HU = 330.0  # blood and bowel contrast stay below; see docs/finder.md
+POOL_PEAK_HU = 600
+POOL_MM3 = 400.0
+ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
+ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
+TUBE_RATIO = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    kind: Kind
+    reason: str
+    confidence: float
+
+
+Rule = Callable[[Evidence], Verdict | None]
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The first verdict of RULES; without any, uncertain."""
+    for rule in RULES:
+        verdict = rule(evidence)
+        if verdict is not None:
+            return verdict
+    return Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+
+
+def _external(evidence: Evidence) -> Verdict | None:
+    if evidence.inside >= 0.5:
+        return None
+    return Verdict(Kind.EXTERNAL, "lies outside the body", 0.5 + 0.5 * (1 - evidence.inside))
+
+
+def _metal(evidence: Evidence) -> Verdict | None:
+    if evidence.peak_hu < METAL_PEAK_HU or evidence.mean_hu < METAL_MEAN_HU:
+        return None
+    return Verdict(Kind.METAL, f"brighter than mineral (peak {evidence.peak_hu} HU)", 0.9)
+
+
+def _network_deposit(evidence: Evidence) -> Verdict | None:
+    chance = evidence.deposit_probability
+    if not chance:
+        return None
+    return Verdict(Kind.DEPOSIT, "the network tells it from bone and vessels", chance)
+
+
+def _bone(evidence: Evidence) -> Verdict | None:
+    if not evidence.skeletal:
+        return None
+    return Verdict(Kind.BONE, "large, with the make of bone, or part of the skeleton", 0.9)
+
+
+def _pool(evidence: Evidence) -> Verdict | None:
+    """A big, even, moderately bright pool: contrast medium, unless none was given."""
+    even = evidence.mean_hu < POOL_MEAN_HU and evidence.peak_hu < POOL_PEAK_HU
+    if not even or evidence.volume_mm3 < POOL_MM3 or evidence.contrast_given is False:
+        return None
+    sure = 0.8 if evidence.contrast_given else 0.5
+    return Verdict(Kind.CONTRAST, "evenly and moderately bright, without a dense core", sure)
+
+
+def _tube(evidence: Evidence) -> Verdict | None:
+    """Long and thin in soft tissue: more likely in a vessel's wall than in a muscle."""
+    long, middle, _ = evidence.axes_mm
+    alone = evidence.surroundings.dense < ALONE_DENSE
+    if not alone or long < TUBE_RATIO * middle or long < 12.0:
+        return None
+    return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
+
+
+def _alone(evidence: Evidence) -> Verdict | None:
+    around = evidence.surroundings
+    if around.dense >= ALONE_DENSE or around.air >= ALONE_AIR:
+        return None
+    if evidence.deposit_probability is not None:
+        reason = "stands alone in soft tissue, though the network does not take it for a deposit"
+        return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    if evidence.at_edge:
+        return Verdict(Kind.UNCERTAIN, "stands alone, but the scan's edge cuts it", 0.4)
+    return Verdict(Kind.DEPOSIT, "stands alone in soft tissue", 0.7)
+
+
+def _beside_bone(evidence: Evidence) -> Verdict | None:
+    near = evidence.bone_distance_mm is not None and evidence.bone_distance_mm < 6.0
+    if not near or evidence.deposit_probability is None:
+        return None
+    return Verdict(Kind.BONE, "beside bone, and the network takes it for bone", 0.6)
+
+
+RULES: tuple[Rule, ...] = (
+    _external,
+    _metal,
+    _network_deposit,
+    _bone,
+    _pool,
+    _beside_bone,
+    _tube,
+    _alone,
+)

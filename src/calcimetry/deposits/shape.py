@@ -1,0 +1,65 @@
+"""The shape of a deposit in a word, with the numbers behind the word.
+
+No published rule gives numbers for the shapes that the literature names (Orandi 2017,
+doi 10.1186/s12969-017-0199-4: circumscripta, tumoral, universalis, exoskeleton). The bounds
+below are this project's, tested on drawn shapes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from calcimetry.deposits.evidence import axes
+from calcimetry.records import Objects, Runs, Scan
+from calcimetry.runs import box_of, paint
+
+MASS_MM3 = 10_000.0  # 10 cm3, or
+MASS_MM = 50.0  # 5 cm: tumoral
+THIN = 0.35  # third axis over second: a sheet; second over first: a line
+FLAT = 0.5
+HOLLOW = 0.08  # of the filled outline: a ring
+SPARSE = 0.45  # of the ellipsoid of equal moments: stippled or a cluster
+
+
+def shape_numbers(scan: Scan, runs: Runs, objects: Objects, number: int) -> dict[str, float]:
+    """What the name rests on: axes (mm), their ratios, fill and hollow fractions."""
+    long, middle, short = axes(objects.moment[number - 1], scan.spacing).tolist()
+    volume = runs.voxels * scan.voxel_mm3
+    return {
+        "axis_1_mm": long,
+        "axis_2_mm": middle,
+        "axis_3_mm": short,
+        "elongation": middle / long,
+        "flatness": short / middle,
+        "fill": min(1.0, volume / (np.pi / 6.0 * long * middle * short)),
+        "hollow": _hollow(runs),
+        "volume_mm3": volume,
+    }
+
+
+def shape_name(numbers: Mapping[str, float]) -> str:
+    """nodule, lobulated mass, ring, linear, sheet, stippled."""
+    big = numbers["volume_mm3"] >= MASS_MM3 or numbers["axis_1_mm"] >= MASS_MM
+    if numbers["hollow"] >= HOLLOW:
+        return "ring"
+    if numbers["elongation"] < THIN:
+        return "linear"
+    if numbers["flatness"] < THIN and numbers["elongation"] > FLAT:
+        return "sheet"
+    if numbers["fill"] < SPARSE:
+        return "stippled"
+    return "lobulated mass" if big else "nodule"
+
+
+def _hollow(runs: Runs) -> float:
+    """The share of each slice's filled outline that is a hole, the largest of the slices."""
+    own = paint(box_of(runs), runs)
+    most = 0.0
+    for plane in own:
+        filled = int(ndimage.binary_fill_holes(plane).sum())
+        if filled:
+            most = max(most, 1.0 - plane.sum() / filled)
+    return most
