@@ -74,6 +74,40 @@ def test_objects_are_those_of_scipy(connectivity, hu, jobs):
         assert np.array_equal(high, where.max(axis=0) + 1)
 
 
+@given(volumes(), st.sampled_from([-2000, 130, 900, 40_000]), st.sampled_from([1, 2, 3]))
+def test_one_read_gives_the_same_objects(hu, threshold, jobs):
+    fused = rl.dense_objects(hu, threshold, jobs=jobs)
+    plain = rl.objects(hu, rl.find_runs(hu, threshold))
+    assert_same(fused, plain)
+
+
+def test_buffers_grow_on_noise():
+    hu = np.random.default_rng(1).integers(-500, 500, (6, 300, 300)).astype(np.int16)
+    fused = rl.dense_objects(hu, 0, jobs=1)
+    assert np.array_equal(rl.to_mask(fused.runs), hu >= 0)
+    assert_same(fused, rl.objects(hu, rl.find_runs(hu, 0), jobs=2))
+
+
+def assert_same(a, b):
+    for name in ("row", "start", "stop"):
+        assert np.array_equal(getattr(a.runs, name), getattr(b.runs, name))
+    for name in ("label", "voxels", "total", "peak", "floor", "centroid", "moment", "box"):
+        assert np.array_equal(getattr(a, name), getattr(b, name))
+        assert getattr(a, name).dtype == getattr(b, name).dtype
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+@given(hu=volumes(), jobs=st.sampled_from([1, 2]))
+def test_slices_can_be_labelled_apart(connectivity, hu, jobs):
+    structure = np.zeros((3, 3, 3), bool)
+    structure[1] = ndimage.generate_binary_structure(2, connectivity // 4)
+    expected, _ = ndimage.label(hu >= 130, structure)
+    runs = rl.find_runs(hu, 130)
+    label = rl.connect(runs, connectivity=connectivity, jobs=jobs)
+    box = tuple(slice(0, n) for n in hu.shape)
+    assert np.array_equal(rl.paint(box, runs, label), expected)
+
+
 def test_sums_do_not_overflow_on_a_full_volume():
     hu = np.full((40, 512, 512), 32767, np.int16)
     found = rl.objects(hu, rl.find_runs(hu, 130), jobs=2)
@@ -208,7 +242,7 @@ def test_labels_take_the_smallest_type_and_refuse_what_does_not_fit():
         lambda hu, _: rl.find_runs(hu[0], 130),
         lambda hu, _: rl.find_runs(hu, float("nan")),
         lambda hu, _: rl.from_mask(hu),
-        lambda _, runs: rl.connect(runs, connectivity=8),
+        lambda _, runs: rl.connect(runs, connectivity=7),
         lambda hu, runs: rl.objects(hu[:1], runs),
         lambda hu, runs: rl.threshold_within(hu[:1], runs, 0),
         lambda _, runs: rl.union(runs, rl.from_mask(np.ones((1, 1, 1), bool))),

@@ -15,25 +15,29 @@ from calcimetry.runs.algebra import (
     taken,
     union,
 )
-from calcimetry.runs.connect import connect, objects, tabulate
+from calcimetry.runs.components import connect, dense_objects, objects, tabulate
 from calcimetry.runs.find import find_runs, from_mask, threshold_within
 from calcimetry.runs.grid import box_of, crop, paint, to_labels, to_mask, voxels_of
+from calcimetry.runs.voxels import kept, stacked
 from calcimetry.runs.warm import warm
 
 __all__ = [
     "box_of",
     "connect",
     "crop",
+    "dense_objects",
     "difference",
     "find_runs",
     "from_mask",
     "intersect",
     "joined",
+    "kept",
     "objects",
     "paint",
     "part",
     "parts",
     "select",
+    "stacked",
     "tabulate",
     "taken",
     "threshold_within",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcimetry.runs.algebra import difference, intersect, parts, union
-from calcimetry.runs.connect import objects
+from calcimetry.runs.components import dense_objects, objects
 from calcimetry.runs.find import find_runs, from_mask, threshold_within
 from calcimetry.runs.grid import paint, to_labels, to_mask, voxels_of
 
@@ -15,6 +15,7 @@ def warm() -> None:
     hu = np.zeros((2, 3, 70), np.int16)
     hu[0, 1, 3:9] = hu[1, 2, 40:44] = 300
     runs = find_runs(hu, 130)
+    dense_objects(hu, 130)
     found = parts(objects(hu, runs))
     mask = from_mask(to_mask(runs))
     for operation in (union, intersect, difference):

@@ -11,12 +11,26 @@ from calcimetry.errors import UsageError
 from calcimetry.records import Objects, Runs
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._slabs import over_slabs, slabs
-from calcimetry.runs.find import columns
+from calcimetry.runs.find import (
+    columns,
+    find_and_sum,
+    find_runs,
+    hu_volume,
+    integer_threshold,
+    sum_run,
+)
 
 # By connectivity: how far apart in x runs may lie to be joined, in the row before of the
 # same slice, in the same row of the slice before, and in that row's two neighbours.
 # -1 never, 0 they must overlap, 1 corners may touch.
-_REACH = {6: (0, 0, -1), 18: (1, 1, 0), 26: (1, 1, 1)}
+# 4 and 8 join within slices only.
+_REACH = {
+    4: (0, -1, -1),
+    8: (1, -1, -1),
+    6: (0, 0, -1),
+    18: (1, 1, 0),
+    26: (1, 1, 1),
+}
 
 # Columns of the table that the summing kernel fills.
 _N, _TOTAL, _PEAK, _FLOOR = 0, 1, 2, 3
@@ -31,14 +45,14 @@ def connect(runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> NDArray[np.
     """The object of every run: int32 (n,), 1.., numbered by first voxel in raster order.
 
     Union-find over runs of neighbouring rows (He et al., doi 10.1109/TIP.2008.919369),
-    slab by slab and then across the seams. Raises UsageError unless `connectivity` is
-    6, 18 or 26.
+    slab by slab and then across the seams. Connectivity 6, 18 or 26 (faces, edges, corners);
+    4 or 8 joins within slices only. Raises UsageError for another.
     """
     if connectivity not in _REACH:
         raise UsageError(
             "BAD_CONNECTIVITY",
             found=str(connectivity),
-            expected="6, 18 or 26",
+            expected="4, 6, 8, 18 or 26",
             where="connectivity",
             remedy="choose one of them",
         )
@@ -82,6 +96,29 @@ def objects(hu: NDArray[np.int16], runs: Runs, *, connectivity: int = 26, jobs: 
     return tabulate(hu, runs, label, jobs=jobs)
 
 
+def dense_objects(
+    hu: NDArray[np.int16], threshold: float, *, connectivity: int = 26, jobs: int = 1
+) -> Objects:
+    """`objects(hu, find_runs(hu, threshold))` in one streaming read of the volume.
+
+    Faster than the two calls, because runs are summed while their slice is in the cache.
+    """
+    values, least = hu_volume(hu), integer_threshold(threshold)
+    depth, height, width = values.shape
+    if least > np.iinfo(np.int16).max or values.size == 0:
+        return objects(hu, find_runs(hu, threshold), connectivity=connectivity)
+
+    def slab(first: int, end: int) -> Any:
+        lines = values[first:end].reshape(-1, width)
+        return find_and_sum(lines, np.int16(least), np.int32(first * height), height)
+
+    found = over_slabs(slab, depth, jobs)
+    row, start, stop = _end_to_end([runs for runs, _ in found])
+    runs = Runs(values.shape, row, start, stop)
+    label = connect(runs, connectivity=connectivity, jobs=jobs)
+    return _tabulated(runs, label, _end_to_end([sums for _, sums in found]))
+
+
 def tabulate(
     hu: NDArray[np.int16], runs: Runs, label: NDArray[np.int32], *, jobs: int = 1
 ) -> Objects:
@@ -95,8 +132,18 @@ def tabulate(
         _sum_runs(lines, rows, sums, first, end)
 
     over_slabs(stretch, len(runs), jobs)
+    return _tabulated(runs, label, sums)
+
+
+def _end_to_end(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    if len(parts) == 1:
+        return parts[0]
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _tabulated(runs: Runs, label: NDArray[np.int32], sums: tuple[NDArray[Any], ...]) -> Objects:
     table = np.zeros((int(label.max(initial=0)), _COLUMNS), np.int64)
-    _accumulate(rows, runs.shape[1], frozen(label, np.int32), sums, table)
+    _accumulate(columns(runs), runs.shape[1], frozen(label, np.int32), sums, table)
     return _from_table(runs, label, table)
 
 
@@ -140,16 +187,23 @@ def _root(parent: Any, run: Any) -> Any:
 
 
 @kernel
+def _unite(parent: Any, a: Any, b: Any) -> None:
+    """The smaller index becomes the root: then a parent comes before its children."""
+    if parent[a] == parent[b]:
+        return
+    one, other = _root(parent, a), _root(parent, b)
+    root = min(one, other)
+    parent[max(one, other)] = root
+    parent[a] = root
+    parent[b] = root
+
+
+@kernel
 def _join_rows(runs: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any) -> None:
     _, start, stop = runs
     while a < a_end and b < b_end:
         if start[a] < stop[b] + reach and start[b] < stop[a] + reach:
-            one, other = _root(parent, a), _root(parent, b)
-            # The smaller index is the root: then a parent comes before its children.
-            if one < other:
-                parent[other] = one
-            elif other < one:
-                parent[one] = other
+            _unite(parent, a, b)
         if stop[a] < stop[b]:
             a += 1
         else:
@@ -197,15 +251,7 @@ def _sum_runs(lines: Any, runs: Any, sums: Any, first: Any, end: Any) -> None:
     row, start, stop = runs
     total, peak, floor = sums
     for run in range(first, end):
-        line = lines[row[run]]
-        value = line[start[run]]
-        low, high, added = value, value, np.int64(0)
-        for x in range(start[run], stop[run]):
-            value = line[x]
-            added += value
-            high = value if value > high else high
-            low = value if value < low else low
-        total[run], peak[run], floor[run] = added, high, low
+        total[run], peak[run], floor[run] = sum_run(lines[row[run]], start[run], stop[run])
 
 
 @kernel
