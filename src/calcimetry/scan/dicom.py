@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from calcimetry.errors import CalcimetryError, InputError
+from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.records import Flag, Scan, Source
-from calcimetry.scan import facts, series, stack
+from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
+from calcimetry.scan.array import doubtful_scale
+from calcimetry.scan.fitness import refusal
 from calcimetry.scan.flags import flag, listed
 from calcimetry.scan.grid import scan_affine, scan_shape, stored_grid
 from calcimetry.scan.header import BrokenFileError, Header, NotDicomError, read_header
-from calcimetry.scan.pixels import fill
-from calcimetry.scan.series import SeriesFacts, Stack
-from calcimetry.scan.slices import slices_of, text
+from calcimetry.scan.pixels import fill, is_whole
+from calcimetry.scan.series import SeriesFacts
+from calcimetry.scan.slices import Slice, slices_of, text
+from calcimetry.scan.stacks import Stack, describe
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
@@ -35,43 +38,83 @@ class Found:
 def read_dicom(path: Path, wanted: str | None, kvp: float | None, jobs: int) -> Scan:
     """The scan in a folder or file. Raises InputError, GeometryError."""
     found = look(path)
-    stacks = series.group(s for h in found.headers for s in slices_of(h))
-    candidates = stacks if wanted is None else series.pick(stacks, wanted)
-    chosen, reasons = series.choose(candidates)
-    for other in stacks:
-        if other is not chosen:
-            reasons.setdefault(id(other), "another series was asked for")
-    placed = stack.place(chosen.slices)
-    return _scan(
-        path, chosen, placed, _passed_over(stacks, chosen, reasons), found.broken, kvp, jobs
-    )
+    groups = _groups(found)
+    chosen, reasons = _choose(groups, wanted)
+    placed = _place(chosen, groups)
+    _check_whole(placed.slices)
+    others = [other for other in groups if other is not chosen]
+    passed_over = tuple(f"{describe(other)}: {reasons[id(other)]}" for other in others)
+    flags = _flags(chosen, others, found.broken) + placed.flags
+    return _scan(path, placed, passed_over, flags, kvp, jobs)
 
 
 def list_dicom(path: Path, wanted: str | None) -> tuple[SeriesFacts, ...]:
     """All series of a folder or file, the one that would be read first."""
-    stacks = series.group(s for h in look(path).headers for s in slices_of(h))
-    candidates = stacks if wanted is None else series.pick(stacks, wanted)
+    groups = _groups(look(path))
+    candidates = groups if wanted is None else series.pick(groups, wanted)
     try:
-        chosen, reasons = series.choose(candidates)
+        chosen, reasons = _choose(groups, wanted)
     except CalcimetryError:
-        return series.facts_of(stacks, None, {})
-    return series.facts_of(stacks, chosen, reasons)
+        return series.facts_of(candidates, None, {})
+    return series.facts_of(groups, chosen, reasons)
 
 
-def _passed_over(
-    stacks: Sequence[Stack], chosen: Stack, reasons: dict[int, str]
-) -> tuple[str, ...]:
-    return tuple(
-        f"{series.describe(other)}: {reasons[id(other)]}" for other in stacks if other is not chosen
+def _groups(found: Found) -> tuple[Stack, ...]:
+    return stacks.group(piece for header in found.headers for piece in slices_of(header))
+
+
+def _choose(groups: Sequence[Stack], wanted: str | None) -> tuple[Stack, dict[int, str]]:
+    candidates = groups if wanted is None else series.pick(groups, wanted)
+    chosen, reasons = series.choose(candidates)
+    for other in groups:
+        if other is chosen:
+            continue
+        reasons.setdefault(id(other), "another series was asked for")
+    return chosen, reasons
+
+
+def _place(chosen: Stack, groups: Sequence[Stack]) -> stack.Placed:
+    """The chosen slices' grid; an error says what else its series holds."""
+    try:
+        return stack.place(chosen.slices)
+    except GeometryError as error:
+        odd = [s.name for other in _same_series(chosen, groups) for s in other.slices]
+        if not odd:
+            raise
+        where = f"{error.where}; images of the series left out, of another kind: {listed(odd)}"
+        raise GeometryError(
+            error.code,
+            found=error.found,
+            expected=error.expected,
+            where=where,
+            remedy=error.remedy,
+        ) from error
+
+
+def _same_series(chosen: Stack, groups: Sequence[Stack]) -> list[Stack]:
+    key = stacks.series_key(chosen.slices[0])
+    return [o for o in groups if o is not chosen and stacks.series_key(o.slices[0]) == key]
+
+
+def _check_whole(slices: Sequence[Slice]) -> None:
+    """No file is shorter than its pixels; all that are get named, before any is read."""
+    short = [piece.name for piece in slices if not is_whole(piece)]
+    if not short:
+        return
+    raise InputError(
+        "TRUNCATED_FILE",
+        found=f"{len(short)} file{'s' if len(short) > 1 else ''} shorter than their pixels",
+        expected=f"{len(slices)} whole files",
+        where=listed(short),
+        remedy="copy or export the files again",
     )
 
 
 def _scan(
     path: Path,
-    chosen: Stack,
     placed: stack.Placed,
     passed_over: tuple[str, ...],
-    broken: tuple[str, ...],
+    flags: tuple[Flag, ...],
     kvp: float | None,
     jobs: int,
 ) -> Scan:
@@ -79,19 +122,29 @@ def _scan(
     grid = stored_grid((first.columns, first.rows, len(placed.slices)), placed.affine)
     hu = np.empty(scan_shape(grid), np.int16)
     digests = fill(grid.from_scan(hu), placed.slices, jobs)
-    in_order = placed.slices[::-1] if grid.flipped[0] and grid.axes[0] == 2 else placed.slices
-    acquisition = facts.acquisition(in_order, kvp)
-    flags = _flags(chosen, broken) + placed.flags + facts.flags_of(acquisition, placed.slices)
+    backwards = grid.flipped[grid.axes.index(2)]
+    acquisition = facts.acquisition(placed.slices[:: -1 if backwards else 1], kvp)
     root = path if path.is_dir() else path.parent
     named = {os.path.relpath(name, root): digest for name, digest in digests.items()}
-    source = Source(str(path), "dicom", named, passed_over)
-    return Scan(hu, scan_affine(grid), acquisition, grid, source, flags)
+    return Scan(
+        hu,
+        scan_affine(grid),
+        acquisition,
+        grid,
+        Source(str(path), "dicom", named, passed_over),
+        flags + facts.flags_of(acquisition, placed.slices) + doubtful_scale(hu),
+    )
 
 
-def _flags(chosen: Stack, broken: tuple[str, ...]) -> tuple[Flag, ...]:
+def _flags(chosen: Stack, others: Sequence[Stack], broken: tuple[str, ...]) -> tuple[Flag, ...]:
     plane = series.plane_of(chosen)
+    same = _same_series(chosen, others)
+    studies = {text(o.slices[0].elements, t.STUDY_UID) for o in others if refusal(o) is None}
+    several = bool(studies - {text(chosen.slices[0].elements, t.STUDY_UID)})
     found = [
         flag("DUPLICATE_SLICES", listed(chosen.dropped)) if chosen.dropped else None,
+        flag("MIXED_SERIES", "; ".join(describe(o) for o in same[:3])) if same else None,
+        flag("SEVERAL_STUDIES") if several else None,
         flag("BROKEN_FILES", listed(broken)) if broken else None,
         flag("NON_AXIAL", plane) if plane != "axial" else None,
     ]

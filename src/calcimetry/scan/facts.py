@@ -100,10 +100,17 @@ def date_of(elements: Elements) -> str | None:
 
 def ceiling_of(elements: Elements) -> int:
     """The largest HU that the stored pixels can hold, at most that of int16."""
-    bits = u16(elements, t.BITS_STORED, 16)
+    bits = bits_of(elements)
     top = 2 ** (bits - 1) - 1 if u16(elements, t.PIXEL_REPRESENTATION) else 2**bits - 1
     slope, intercept = rescale_of(elements)
     return int(min(round(top * slope + intercept), np.iinfo(np.int16).max))
+
+
+def bits_of(elements: Elements) -> int:
+    """How many bits of a stored value count; all of them where the file does not say."""
+    allocated = u16(elements, t.BITS_ALLOCATED, 16)
+    stored = u16(elements, t.BITS_STORED, allocated)
+    return stored if 0 < stored <= allocated else allocated
 
 
 def rescale_of(elements: Elements) -> tuple[float, float]:
@@ -154,7 +161,7 @@ def flags_of(facts: Acquisition, slices: Sequence[Slice]) -> tuple[Flag, ...]:
         flag("SHARP_KERNEL", str(facts.kernel)) if is_sharp(facts.kernel) else None,
         flag("THICK_SLICES", f"{thickness:g} mm") if thickness > THICK_MM else None,
         flag("LOSSY_COMPRESSION") if any(_lossy(s) for s in slices) else None,
-        flag("HU_SCALE_MISSING") if t.SLOPE not in first else None,
+        flag("HU_SCALE_MISSING") if not numbers(first, t.SLOPE) else None,
         flag("RESCALE_TYPE", kind) if kind not in ("", "HU") else None,
     ]
     return shared_flags(facts) + tuple(f for f in found if f is not None)

@@ -23,6 +23,7 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "NOT_FINITE": (Severity.WARNING, "voxels that are no number were set to air"),
     "ORIENTATION_ASSUMED": (Severity.WARNING, "an array without affine: axes were assumed"),
     "RESCALE_TYPE": (Severity.WARNING, "the file does not call its values HU"),
+    "SEVERAL_STUDIES": (Severity.WARNING, "the folder holds scans of several studies"),
     "SHARP_KERNEL": (Severity.WARNING, "a sharp kernel raises edges and noise"),
     "THICK_SLICES": (Severity.WARNING, "thick slices hide small deposits and smear density"),
     "UNEVEN_SPACING": (Severity.INFO, "slice spacing varies a little; the mean was used"),

@@ -9,6 +9,7 @@ Layout of elements: DICOM PS3.5 section 7; of files: PS3.10 section 7.
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
@@ -41,17 +42,11 @@ _LONG_VR = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"}) |
 _PIXELS = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # What pydicom raises on damaged files.
 _PYDICOM_ERRORS = (
-    InvalidDicomError,
-    EOFError,
-    ValueError,
-    KeyError,
-    OverflowError,
-    NotImplementedError,
-    AttributeError,
-    TypeError,
-    struct.error,
-    zlib.error,
+    *(InvalidDicomError, EOFError, ValueError, KeyError, OverflowError, NotImplementedError),
+    *(AttributeError, TypeError, struct.error, zlib.error),
 )
+# They log what goes wrong, with tracebacks, before they raise it.
+_LOGGERS = ("pydicom", "openjpeg", "pylibjpeg", "jpeg_ls")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _HEAD = struct.Struct("<HH")
 _U16 = struct.Struct("<H")
@@ -97,13 +92,18 @@ class Header:
 def quiet_pydicom() -> Iterator[None]:
     """Odd values are common in real files and are none of the user's business."""
     before = config.settings.reading_validation_mode
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     config.settings.reading_validation_mode = config.IGNORE
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         config.settings.reading_validation_mode = before
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def read_header(path: Path) -> Header:

@@ -43,11 +43,6 @@ class Volume:
     flags: tuple[Flag, ...]
 
 
-def is_nifti(path: Path) -> bool:
-    """By name; a NIfTI file under another name is not guessed at."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
-
-
 def read_nifti(path: Path, kvp: float | None) -> Scan:
     """The scan in a NIfTI file. Raises InputError, GeometryError."""
     raw = _bytes(path)

@@ -7,19 +7,18 @@ belong; nothing the size of the volume is made beside it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
-from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError
 from calcimetry.scan import tags as t
-from calcimetry.scan.facts import rescale_of
+from calcimetry.scan.codecs import Decode, decoder
+from calcimetry.scan.facts import bits_of, rescale_of
 from calcimetry.scan.header import EXPLICIT_BE, UNCOMPRESSED, Header, quiet_pydicom
 from calcimetry.scan.slices import Slice, u16
 
@@ -35,25 +34,31 @@ Plane = NDArray[np.int16]
 def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> dict[str, str]:
     """Write the HU of `slices` into `volume`, a (column, row, slice) view.
 
-    Returns the SHA-256 of each file by its name. Raises InputError.
+    Returns the SHA-256 of each file by its path. Raises InputError.
     """
-    by_file = [
-        (header, list(group))
-        for header, group in groupby(
-            sorted(enumerate(slices), key=lambda pair: (str(pair[1].path), pair[1].frame)),
-            key=lambda pair: pair[1].header,
-        )
-    ]
+    tasks = _by_file(slices)
+    with quiet_pydicom(), decoder(slices[0].header, len(slices), jobs) as decode:
 
-    def one(task: tuple[Header, list[tuple[int, Slice]]]) -> tuple[str, str]:
-        header, members = task
-        raw = _read(header.path)
-        for (k, piece), plane in zip(members, planes(raw, [s for _, s in members]), strict=True):
-            to_hu(plane, piece, volume[:, :, k].T)
-        return str(header.path), hashlib.sha256(raw).hexdigest()
+        def one(task: list[tuple[int, Slice]]) -> tuple[str, str]:
+            path = task[0][1].path
+            raw = _read(path)
+            stored = planes(raw, [piece for _, piece in task], decode)
+            for (k, piece), plane in zip(task, stored, strict=True):
+                to_hu(plane, piece, volume[:, :, k].T)
+            return str(path), hashlib.sha256(raw).hexdigest()
 
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool, quiet_pydicom():
-        return dict(pool.map(one, by_file))
+        if jobs < 2:
+            return dict(map(one, tasks))
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            return dict(pool.map(one, tasks))
+
+
+def _by_file(slices: Sequence[Slice]) -> list[list[tuple[int, Slice]]]:
+    """Slices with their number in the stack, those of one file together, in frame order."""
+    files: dict[Path, list[tuple[int, Slice]]] = {}
+    for k, piece in enumerate(slices):
+        files.setdefault(piece.path, []).append((k, piece))
+    return [sorted(members, key=lambda pair: pair[1].frame) for members in files.values()]
 
 
 def _read(path: Path) -> bytes:
@@ -69,67 +74,57 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def planes(raw: bytes, slices: Sequence[Slice]) -> Iterable[NDArray[np.integer]]:
+def planes(raw: bytes, slices: Sequence[Slice], decode: Decode) -> Iterable[NDArray[Any]]:
     """Stored values of one file's slices, each (rows, columns)."""
     header = slices[0].header
-    if header.syntax in UNCOMPRESSED and header.pixel_start is not None and header.pixel_start >= 0:
-        return [_native(raw, piece) for piece in slices]
-    return _decoded(raw, slices)
+    if is_native(header):
+        return (_native(raw, piece) for piece in slices)
+    return _checked(decode(raw, header, [piece.frame for piece in slices]), slices)
 
 
-def _native(raw: bytes, piece: Slice) -> NDArray[np.integer]:
-    dtype = _stored_type(piece)
+def is_native(header: Header) -> bool:
+    """Whether the pixels lie in the file as they are."""
+    return header.syntax in UNCOMPRESSED and (header.pixel_start or -1) >= 0
+
+
+def is_whole(piece: Slice) -> bool:
+    """Whether the file is long enough for its pixels; compressed ones show when decoded."""
+    header = piece.header
+    if not is_native(header):
+        return True
+    size = piece.rows * piece.columns * stored_type(piece).itemsize
+    return (header.pixel_start or 0) + (piece.frame + 1) * size <= header.size
+
+
+def _checked(stored: Iterable[NDArray[Any]], slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
+    for plane, piece in zip(stored, slices, strict=True):
+        if plane.shape != (piece.rows, piece.columns):
+            raise InputError(
+                "CANNOT_DECODE",
+                found=f"an image of {plane.shape} pixels after decoding",
+                expected=f"{piece.rows} x {piece.columns}, as its header says",
+                where=piece.name,
+                remedy="export the series again",
+            )
+        yield plane
+
+
+def _native(raw: bytes, piece: Slice) -> NDArray[Any]:
+    dtype = stored_type(piece)
     count = piece.rows * piece.columns
-    assert piece.header.pixel_start is not None
-    start = piece.header.pixel_start + piece.frame * count * dtype.itemsize
-    if start + count * dtype.itemsize > len(raw):
-        raise truncated(piece, len(raw))
+    start = (piece.header.pixel_start or 0) + piece.frame * count * dtype.itemsize
     return np.frombuffer(raw, dtype, count, start).reshape(piece.rows, piece.columns)
 
 
-def truncated(piece: Slice, size: int) -> InputError:
-    wanted = piece.rows * piece.columns * (u16(piece.elements, t.BITS_ALLOCATED, 16) // 8)
-    return InputError(
-        "TRUNCATED_FILE",
-        found=f"a file of {size} bytes, shorter than its {piece.rows} x {piece.columns} pixels",
-        expected=f"{wanted} bytes of pixels",
-        where=piece.name,
-        remedy="copy or export the file again",
-    )
-
-
-def _stored_type(piece: Slice) -> np.dtype[np.integer]:
+def stored_type(piece: Slice) -> np.dtype[Any]:
+    """The type of stored values."""
     size = u16(piece.elements, t.BITS_ALLOCATED, 16) // 8
     order = ">" if piece.header.syntax == EXPLICIT_BE else "<"
     sign = "i" if u16(piece.elements, t.PIXEL_REPRESENTATION) else "u"
     return np.dtype(f"{order}{sign}{size}")
 
 
-def _decoded(raw: bytes, slices: Sequence[Slice]) -> list[NDArray[np.integer]]:
-    header = slices[0].header
-    try:
-        data = pydicom.dcmread(BytesIO(raw), force=True)
-        data.pixel_array_options(raw=True)
-        array = data.pixel_array
-    except (RuntimeError, ValueError, AttributeError, NotImplementedError, EOFError, KeyError) as e:
-        raise undecodable(header, e) from e
-    stack = array if array.ndim == 3 else array[np.newaxis]
-    return [stack[piece.frame] for piece in slices]
-
-
-def undecodable(header: Header, error: Exception) -> InputError:
-    uid = pydicom.uid.UID(header.syntax)
-    return InputError(
-        "CANNOT_DECODE",
-        found=f"pixels in {uid.name} ({uid}) that could not be decoded: "
-        f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
-        expected="whole pixel data, in a syntax with an installed plug-in",
-        where=header.path.name,
-        remedy="export the series uncompressed (Explicit VR Little Endian), or copy it again",
-    )
-
-
-def to_hu(plane: NDArray[np.integer], piece: Slice, out: Plane) -> None:
+def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> None:
     """Rescale stored values into `out`, rounded and clipped to int16, padding to air."""
     padding = _padding(plane, piece)
     values = _unused_bits_off(plane, piece)
@@ -147,9 +142,9 @@ def to_hu(plane: NDArray[np.integer], piece: Slice, out: Plane) -> None:
 
 
 def _limits(
-    values: NDArray[np.integer], piece: Slice, slope: float, intercept: float
+    values: NDArray[Any], piece: Slice, slope: float, intercept: float
 ) -> tuple[float, float]:
-    bits = u16(piece.elements, t.BITS_STORED, 16)
+    bits = bits_of(piece.elements)
     if u16(piece.elements, t.PIXEL_REPRESENTATION):
         ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     else:
@@ -159,16 +154,16 @@ def _limits(
     return ends[0] * slope + intercept, ends[1] * slope + intercept
 
 
-def _unused_bits_off(plane: NDArray[np.integer], piece: Slice) -> NDArray[np.integer]:
+def _unused_bits_off(plane: NDArray[Any], piece: Slice) -> NDArray[Any]:
     """Without the bits above BitsStored, which old files use for overlays (PS3.5 8.1.1)."""
-    bits = u16(piece.elements, t.BITS_STORED, 16)
+    bits = bits_of(piece.elements)
     spare = plane.dtype.itemsize * 8 - bits
     if spare <= 0 or piece.header.syntax not in UNCOMPRESSED:
         return plane
     return (plane << spare) >> spare
 
 
-def _padding(plane: NDArray[np.integer], piece: Slice) -> NDArray[np.bool_] | None:
+def _padding(plane: NDArray[Any], piece: Slice) -> NDArray[np.bool_] | None:
     if t.PADDING not in piece.elements:
         return None
     signed = bool(u16(piece.elements, t.PIXEL_REPRESENTATION))

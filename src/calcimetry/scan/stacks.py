@@ -1,0 +1,231 @@
+"""Images grouped into stacks: slices of one plane, size, kernel, energy and pass.
+
+A series is where grouping starts, not where it ends: real series hold a localizer, several
+passes over the same places, blocks with a gap between them, or copies of slices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from calcimetry.errors import GeometryError
+from calcimetry.scan import facts, stack
+from calcimetry.scan import tags as t
+from calcimetry.scan.slices import Slice, number, text, texts
+
+SAME_DIRECTION = 1e-3
+"""Largest difference between the direction cosines of slices of one stack."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """Slices that belong together: one plane, size, kernel, energy and pass.
+
+    dropped : names of slices that were exact copies of others
+    clash : names of slices that share a place and differ; then this is no volume
+    part : 1.. among the stacks of one series
+    """
+
+    slices: tuple[Slice, ...]
+    dropped: tuple[str, ...] = ()
+    clash: tuple[str, ...] = ()
+    part: int = 1
+
+    @property
+    def series_uid(self) -> str:
+        return text(self.slices[0].elements, t.SERIES_UID)
+
+
+def describe(candidate: Stack) -> str:
+    """A stack in words: number, description, slices."""
+    first = candidate.slices[0].elements
+    named = [f"series {label}" if (label := text(first, t.SERIES_NUMBER)) else "series"]
+    if title := text(first, t.SERIES_DESCRIPTION):
+        named.append(f"'{title}'")
+    count = len(candidate.slices)
+    named.append(f"({count} image{'s' if count > 1 else ''}, {candidate.slices[0].path.name}...)")
+    return " ".join(named)
+
+
+def group(slices: Iterable[Slice]) -> tuple[Stack, ...]:
+    """All stacks among slices, in the order of their first files."""
+    result: list[Stack] = []
+    for series in _by(slices, series_key):
+        stacks = [s for alike in _alike(series) for s in _settle(alike)]
+        result += [
+            Stack(s.slices, s.dropped, s.clash, part) for part, s in enumerate(stacks, start=1)
+        ]
+    return tuple(result)
+
+
+def _by(slices: Iterable[Slice], key: Callable[[Slice], Hashable]) -> list[list[Slice]]:
+    groups: dict[Hashable, list[Slice]] = {}
+    for piece in slices:
+        groups.setdefault(key(piece), []).append(piece)
+    return list(groups.values())
+
+
+def series_key(piece: Slice) -> Hashable:
+    """The series UID; de-identified files may lack it, then what else names a series."""
+    elements = piece.elements
+    if uid := text(elements, t.SERIES_UID):
+        return uid
+    tags = (t.STUDY_UID, t.SERIES_NUMBER, t.SERIES_DESCRIPTION, t.FRAME_OF_REFERENCE)
+    return tuple(text(elements, tag) for tag in (*tags, t.STUDY_DATE, t.MODALITY))
+
+
+def _alike(series: list[Slice]) -> list[list[Slice]]:
+    """Parts of a series with one size, spacing, kernel and energy, then one direction."""
+    return [part for same in _by(series, _likeness) for part in _by_direction(same)]
+
+
+def _likeness(piece: Slice) -> Hashable:
+    elements = piece.elements
+    spacing = piece.spacing and tuple(round(v, 4) for v in piece.spacing)
+    tags = (t.MODALITY, t.SOP_CLASS, t.KERNEL, t.RESCALE_TYPE)
+    return (
+        piece.rows,
+        piece.columns,
+        spacing,
+        piece.position is None,
+        tuple(text(elements, tag) for tag in tags),
+        facts.kvp_of(elements),
+        facts.kev_of(elements),
+        tuple(v.upper() for v in texts(elements, t.IMAGE_TYPE)[:3]),
+    )
+
+
+def _by_direction(slices: list[Slice]) -> list[list[Slice]]:
+    groups: list[list[Slice]] = []
+    for piece in slices:
+        for members in groups:
+            if _same_direction(members[0], piece):
+                members.append(piece)
+                break
+        else:
+            groups.append([piece])
+    return groups
+
+
+def _same_direction(one: Slice, two: Slice) -> bool:
+    if one.orientation is None or two.orientation is None:
+        return one.orientation is None and two.orientation is None
+    return bool(np.abs(one.orientation - two.orientation).max() < SAME_DIRECTION)
+
+
+def _settle(slices: list[Slice]) -> list[Stack]:
+    """Copies dropped, passes at the same places told apart, separate blocks separated."""
+    if any(s.position is None or s.orientation is None for s in slices):
+        return [Stack(tuple(slices))]
+    kept, dropped = _without_copies(slices)
+    if not _clashes(kept):
+        blocks = _blocks(kept)
+        return [Stack(tuple(b), dropped if i == 0 else ()) for i, b in enumerate(blocks)]
+    for key in (_in_plane, *_PASS_KEYS):
+        parts = _by(kept, key)
+        if len(parts) > 1 and all(_is_pass(p) for p in parts):
+            return [Stack(tuple(p), dropped if i == 0 else ()) for i, p in enumerate(parts)]
+    if passes := _passes(kept):
+        return [Stack(tuple(p), dropped if i == 0 else ()) for i, p in enumerate(passes)]
+    return [Stack(tuple(kept), dropped, _clashes(kept))]
+
+
+def _is_pass(slices: list[Slice]) -> bool:
+    return len(slices) >= stack.MIN_SLICES and not _clashes(slices)
+
+
+def _in_plane(piece: Slice) -> Hashable:
+    """Where in its plane a slice lies: two hands are often two images of one series."""
+    if piece.orientation is None or piece.position is None:
+        return ()
+    return tuple(int(v) for v in np.round(piece.orientation @ piece.position))
+
+
+_PASS_KEYS: tuple[Callable[[Slice], Hashable], ...] = (
+    lambda s: text(s.elements, t.ACQUISITION_NUMBER),
+    lambda s: text(s.elements, t.TEMPORAL_POSITION),
+    lambda s: texts(s.elements, t.IMAGE_TYPE),
+)
+
+
+def places(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """Slices that lie at the same place, in order."""
+    along = stack.distances(slices)
+    order = np.argsort(along, kind="stable")
+    groups: list[list[Slice]] = []
+    last = -np.inf
+    for i in order:
+        if along[i] - last > stack.SAME_PLACE_MM:
+            groups.append([])
+            last = along[i]
+        groups[-1].append(slices[i])
+    return groups
+
+
+def _clashes(slices: Sequence[Slice]) -> tuple[str, ...]:
+    return tuple(s.name for place in places(slices) if len(place) > 1 for s in place)
+
+
+def _without_copies(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+    """One slice of each set of copies, and the names of the others."""
+    kept: set[int] = set()
+    dropped: list[str] = []
+    for place in places(slices):
+        originals: list[Slice] = []
+        for piece in place:
+            if any(_is_copy(piece, other) for other in originals):
+                dropped.append(piece.name)
+            else:
+                originals.append(piece)
+        kept.update(id(piece) for piece in originals)
+    return [s for s in slices if id(s) in kept], tuple(dropped)
+
+
+def _is_copy(one: Slice, two: Slice) -> bool:
+    """The same image under two names; compressed and not, it is known by its UID."""
+    uid = text(one.elements, t.SOP_UID)
+    if one.header.frames or two.header.frames:
+        return False
+    if one.header.syntax != two.header.syntax:
+        return bool(uid) and uid == text(two.elements, t.SOP_UID)
+    return _content(one) == _content(two)
+
+
+def _content(piece: Slice) -> Hashable:
+    """The stored pixels and what makes HU of them."""
+    start = max(piece.header.pixel_start or 0, 0)
+    pixels = piece.path.read_bytes()[start:]
+    return hashlib.sha256(pixels).digest(), facts.rescale_of(piece.elements)
+
+
+def _passes(slices: list[Slice]) -> list[list[Slice]]:
+    """Whole passes one after the other in InstanceNumber, each through all places."""
+    where = places(slices)
+    count, size = len(where[0]), len(where)
+    if count < 2 or any(len(place) != count for place in where):
+        return []
+    numbered = sorted(slices, key=lambda s: number(s.elements, t.INSTANCE_NUMBER, 0))
+    parts = [numbered[i * size : (i + 1) * size] for i in range(count)]
+    return parts if all(_is_pass(p) for p in parts) else []
+
+
+def _blocks(slices: list[Slice]) -> list[list[Slice]]:
+    """Acquisitions with a gap between them, when each is whole by itself."""
+    parts = _by(slices, _PASS_KEYS[0])
+    if len(parts) < 2 or not _fits_not(slices):
+        return [slices]
+    if all(len(p) >= stack.MIN_SLICES and not _fits_not(p) for p in parts):
+        return parts
+    return [slices]
+
+
+def _fits_not(slices: Sequence[Slice]) -> bool:
+    try:
+        stack.place(slices)
+    except GeometryError:
+        return True
+    return False
