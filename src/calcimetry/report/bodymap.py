@@ -11,8 +11,8 @@ from markupsafe import Markup
 from calcimetry.report.charts import INK
 from calcimetry.report.paint import bar_length
 
-TALL = 420.0  # units of height of the taller of the views
-WIDE = 560.0  # units of width of both pictures together, at most
+TALL = 440.0  # units of height of the taller of the views
+WIDE = 600.0  # units of width of both pictures together, at most
 MARGIN = 34.0  # for the labels, on either side
 STEP = 12.5  # least distance between labels
 
@@ -47,7 +47,7 @@ def drawing(
     """One view as SVG: picture, leader lines, numbers, letters of the sides, scale bar."""
     scale = view["mm_per_pixel"] / unit
     width, height = view["width"] * scale, view["height"] * scale
-    tall = max(height, STEP * 3) + 26
+    tall = max(height, STEP * 3) + 34
     body = Markup('<image href="{}" x="{}" y="14" width="{}" height="{}"/>').format(
         uri, MARGIN, _n(width), _n(height)
     )
@@ -120,7 +120,7 @@ def _leader(number: int, at: tuple[float, float], label: float, side: str, width
 def _sides(width: float, height: float, words: Mapping[str, str]) -> Markup:
     places = {
         "top": (MARGIN + width / 2, 10.0),
-        "bottom": (MARGIN + width / 2, height + 25),
+        "bottom": (MARGIN + width / 2, height + 26),
         "left": (MARGIN + 6, 24.0),
         "right": (MARGIN + width - 6, 24.0),
     }

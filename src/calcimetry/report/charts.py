@@ -86,7 +86,9 @@ def _row(spread: Spread, scale: Scale, span: tuple[float, float], y: float) -> M
         bar = Markup('<rect x="{}" y="{}" width="{}" height="4" rx="1" fill="{}"/>').format(
             _n(x[1]), _n(y - 2), _n(max(1.0, x[2] - x[1])), SOFT
         )
-    return bar + Markup('<circle cx="{}" cy="{}" r="3" fill="{}"/>').format(_n(x[0]), _n(y), INK)
+    return bar + Markup('<rect x="{}" y="{}" width="2" height="10" fill="{}"/>').format(
+        _n(x[0] - 1), _n(y - 5), INK
+    )
 
 
 def forest(rows: Sequence[tuple[str, Spread]], scale: Scale, alt: str) -> Markup:

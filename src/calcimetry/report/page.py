@@ -175,7 +175,7 @@ class Page:
         """A parameter of any type, with its pointer."""
         found = lookup(self.document, at)
         if isinstance(found, int | float) and not isinstance(found, bool):
-            return self.numbers.show(at, unit, digits=6)
+            return self.numbers.show(at, unit.replace("mm3", "mm³"), places=_places(found))
         return Markup('<span data-at="{}">{}</span>').format(at, _plainly(found))
 
     # Pictures ------------------------------------------------------------------------------
@@ -236,13 +236,19 @@ class Page:
         """How many deposits are drawn without a number."""
         return len(self.cards) + len(self.small) - len(self.numbered)
 
-    @property
+    @cached_property
     def maps(self) -> list[tuple[Markup, Markup, float]]:
         """Caption, drawing and width of each whole view."""
         if not self.views:
             return []
         unit = bodymap.unit_mm(list(self.views.values()))
         return [self._map(name, view, unit) for name, view in self.views.items()]
+
+    @property
+    def map_share(self) -> float:
+        """Width of the whole views together, as a part (%) of the page's."""
+        widest = bodymap.WIDE + 2 * 2 * bodymap.MARGIN
+        return round(min(100.0, 100 * sum(width for _, _, width in self.maps) / widest), 1)
 
     def _map(self, name: str, view: Mapping[str, Any], unit: float) -> tuple[Markup, Markup, float]:
         t, deposits = self.words.text, self.document["deposits"]
@@ -313,6 +319,11 @@ class Page:
 def data_uri(content: bytes) -> str:
     """A PNG as a data URI."""
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
+def _places(value: float) -> int:
+    """As many decimals as the value was given with, up to six."""
+    return len(f"{value:.6f}".rstrip("0").partition(".")[2])
 
 
 def _plainly(value: Any) -> str:

@@ -1,0 +1,180 @@
+"""Pictures: the right way round, in true proportions, of the right slice, and small."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from calcimetry.records import Acquisition, Kind, Runs, Scan, Source, StoredGrid
+from calcimetry.report import paint, pictures
+from calcimetry.report.marks import Marks, bounds, fullest
+
+
+def pixels(png: bytes) -> np.ndarray:
+    """Palette numbers."""
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture).copy()
+
+
+def inside_outline(png: bytes) -> np.ndarray:
+    """Rows and columns of the coloured outline."""
+    return np.argwhere(pixels(png) == paint.INDEX["deposit"])
+
+
+def test_names_and_kinds_of_pictures(exam_with):
+    exam = exam_with(6)
+    made = pictures(exam)
+    assert {"front.png", "side.png"} <= set(made)
+    for plane in ("axial", "coronal", "sagittal"):
+        for window in ("bone", "soft"):
+            assert f"deposit-1-{plane}-{window}.png" in made
+    assert [n for n in made if n.startswith("deposit-5")] == [
+        "deposit-5-axial-bone.png"
+    ]  # doubtful
+    assert [n for n in made if n.startswith("object")] == ["object-2-axial-bone.png"]  # unsure
+
+
+def test_an_axial_picture_says_which_stored_slice_it_shows(exam_with):
+    exam = exam_with(3)
+    flipped = replace(exam.scan.stored, flipped=(True, False, False))
+    turned = replace(exam, scan=replace(exam.scan, stored=flipped))
+    for deposit, number in zip(exam.deposits, (1, 2, 3), strict=True):
+        name = f"deposit-{number}-axial-bone.png"
+        shown = paint.facts_of(pictures(exam)[name])["slice"]
+        assert deposit.slices[0] <= shown <= deposit.slices[1]
+        last = exam.scan.hu.shape[0] - 1
+        assert paint.facts_of(pictures(turned)[name])["slice"] == last - shown
+
+
+def ball_scan(spacing: tuple[float, float, float]) -> tuple[Scan, Runs, np.ndarray]:
+    """A ball of 8 mm radius, off centre to the patient's left, back and head."""
+    shape = tuple(int(160 / edge) for edge in spacing)
+    grid = np.meshgrid(
+        *[np.arange(n) * s for n, s in zip(shape, spacing, strict=True)], indexing="ij"
+    )
+    centre = np.array([110.0, 100.0, 120.0])  # z up, y back, x left, mm
+    away = sum((g - c) ** 2 for g, c in zip(grid, centre, strict=True))
+    body = sum((g - 80) ** 2 for g in grid[1:]) < 70**2
+    hu = np.where(away < 64, 800, np.where(body, 40, -1000)).astype(np.int16)
+    affine = np.diag([spacing[2], spacing[1], spacing[0], 1.0])
+    scan = Scan(hu, affine, Acquisition(), StoredGrid(shape[::-1], affine), Source("x", "array"))
+    z, y = np.nonzero((away < 64).any(axis=2))
+    start = np.array([np.flatnonzero(away[a, b] < 64)[0] for a, b in zip(z, y, strict=True)])
+    stop = np.array([np.flatnonzero(away[a, b] < 64)[-1] + 1 for a, b in zip(z, y, strict=True)])
+    row = (z * shape[1] + y).astype(np.int32)
+    return scan, Runs(shape, row, start.astype(np.int32), stop.astype(np.int32)), centre
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (5.0, 0.8, 0.8), (0.7, 2.0, 1.0)])
+def test_a_ball_is_round_whatever_the_voxels(exam_with, spacing):
+    scan, runs, centre = ball_scan(spacing)
+    base = exam_with(1)
+    deposit = replace(base.deposits[0], runs=runs, centroid_mm=tuple(centre[::-1]))
+    made = pictures(replace(base, scan=scan, deposits=(deposit,), objects=()))
+    for plane in ("axial", "coronal", "sagittal"):
+        points = inside_outline(made[f"deposit-1-{plane}-bone.png"])
+        tall, wide = np.ptp(points, axis=0)
+        # One voxel of 5 mm is 18 pixels: what a coarse grid makes of a ball is no rounder.
+        field = paint.facts_of(made[f"deposit-1-{plane}-bone.png"])["field_mm"]
+        assert abs(tall - wide) <= max(6, 1.2 * max(spacing) * 232 / field)
+
+
+def test_pictures_are_the_radiologists_way_round(exam_with):
+    scan, runs, centre = ball_scan((2.0, 1.0, 1.0))
+    base = exam_with(1)
+    deposit = replace(base.deposits[0], runs=runs, centroid_mm=tuple(centre[::-1]))
+    made = pictures(replace(base, scan=scan, deposits=(deposit,), objects=()))
+    ink = paint.INDEX["ink"]
+    for name, across in (("front.png", 2), ("side.png", 1)):
+        image = pixels(made[name])
+        row, column = np.argwhere(image == ink).mean(axis=0) / image.shape
+        assert row < 0.5  # towards the head is up
+        assert column > 0.5  # left of the patient, or back, is on the right
+        facts = paint.facts_of(made[name])
+        point = np.array(facts["lps_to_pixel"]) @ [*centre[::-1], 1.0]
+        assert point == pytest.approx([column * image.shape[1], row * image.shape[0]], abs=4)
+        assert across in (1, 2)
+
+
+def test_coronal_and_sagittal_pictures_have_the_head_up(exam_with):
+    exam = exam_with(1)
+    scan = exam.scan
+    z = int(bounds(exam.deposits[0].runs)[:, 0].mean())
+    scan.hu[z + 3 :] = 1200  # all bright above
+    made = pictures(exam)
+    for plane in ("coronal", "sagittal"):
+        image = pixels(made[f"deposit-1-{plane}-bone.png"])
+        bright = np.argwhere(image == paint.GREYS - 1)[:, 0]
+        assert 0 < bright.max() < image.shape[0] / 2
+
+
+def test_a_deposit_at_the_edge_of_the_scan_is_padded_with_air(exam_with):
+    exam = exam_with(1)
+    shape = exam.scan.hu.shape
+    runs = Runs(shape, *(np.array([v], dtype=np.int32) for v in (0, 0, 3)))
+    deposit = replace(exam.deposits[0], runs=runs)
+    image = pixels(pictures(replace(exam, deposits=(deposit,)))["deposit-1-axial-bone.png"])
+    assert (image[60:90, 40:90] == 0).all()
+
+
+def test_pictures_of_a_scan_without_a_body_or_deposits(exam_with):
+    exam = exam_with(0)
+    exam.scan.hu[:] = -1000
+    made = pictures(replace(exam, objects=()))
+    assert set(made) == {"front.png", "side.png"}
+
+
+def test_uncertain_ones_are_drawn_in_another_colour(exam_with):
+    exam = exam_with(1, per_deposit={"kind": Kind.UNCERTAIN})
+    image = pixels(pictures(exam)["front.png"])
+    assert (image == paint.INDEX["doubt"]).any()
+    assert not (image == paint.INDEX["ink"]).any()
+
+
+@given(st.data())
+def test_marks_on_planes_are_the_label_volume_cut(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = tuple(int(n) for n in rng.integers(1, 7, size=3))
+    labels = rng.integers(0, 3, size=shape) * (rng.random(shape) < 0.5)
+    parts = []
+    for number in (1, 2):
+        z, y, x = np.nonzero(labels == number)
+        row = (z * shape[1] + y).astype(np.int32)
+        parts.append((number, Runs(shape, row, x.astype(np.int32), (x + 1).astype(np.int32))))
+    marks = Marks(
+        np.concatenate(
+            [
+                np.column_stack([*np.divmod(r.row, shape[1]), r.start, r.stop, [n] * len(r)])
+                for n, r in parts
+            ]
+        ).astype(np.int64),
+        shape,
+    )
+    for axis in range(3):
+        for index in range(shape[axis]):
+            cut = labels.take(index, axis=axis)
+            assert (marks.on_plane(axis, index) == cut).all()
+        for number, runs in parts:
+            if len(runs):
+                area = (labels == number).sum(axis=tuple(k for k in range(3) if k != axis))
+                assert area[fullest(runs, axis)] == area.max()
+
+
+def test_outlines_are_outside_what_they_mark():
+    mask = np.zeros((20, 20), dtype=bool)
+    mask[8:12, 8:12] = True
+    image = np.full((20, 20), 7, dtype=np.uint8)
+    paint.draw_outline(image, mask, "deposit")
+    assert (image[mask] == 7).all()
+    assert (image[7, 8:12] == paint.INDEX["deposit"]).all()
+
+
+@pytest.mark.parametrize(("most", "length"), [(16, 10), (100, 100), (4.9, 2), (0.3, 0.2)])
+def test_scale_bars_have_round_lengths(most, length):
+    assert paint.bar_length(most) == length
