@@ -88,6 +88,7 @@ def make_deposit(scan: Scan, number: int, corner: tuple[int, int, int], **change
         agatston=None if withheld else volume / 3,
         agatston_profile=None if withheld else "classic",
         background_hu=44.4,
+        relative_error={"calibration": 0.0765, "noise": 0.0123},
         flags=(Flag("CEILING", "Voxels at the ceiling.", Severity.WITHHELD),) * withheld,
     )
     place = Place("subcutis", "right", "forearm", "upper limb", 6.2, 14.1, "radius", "wrist", 52.0)

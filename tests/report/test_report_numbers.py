@@ -62,7 +62,8 @@ def test_every_number_is_the_documents(exam_with, count):
         assert json.loads(value) == held, at
         # What people read is that value, rounded where it is written.
         places = len(shown_decimals(text))
-        assert shown(text) == pytest.approx(held, abs=0.5000001 * 10**-places), at
+        share = 0.01 if text.endswith("%") else 1
+        assert shown(text) * share == pytest.approx(held, abs=0.5000001 * share * 10**-places), at
 
 
 def shown_decimals(text: str) -> str:

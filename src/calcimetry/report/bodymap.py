@@ -54,7 +54,7 @@ def drawing(
     body += _columns(points, width, height)
     body += _sides(width, height, words) + _bar(width, tall, unit)
     return Markup(
-        '<svg class="map" viewBox="0 0 {w} {h}" role="img" aria-label="{alt}">{body}</svg>'
+        '<svg class="map" viewBox="0 0 {w} {h}" role="group" aria-label="{alt}">{body}</svg>'
     ).format(w=_n(width + 2 * MARGIN), h=_n(tall), alt=words["alt"], body=body)
 
 

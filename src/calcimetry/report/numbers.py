@@ -79,6 +79,14 @@ class Numbers:
         text = self.plain(value, places) + (NBSP + unit if unit else "")
         return Markup('<data value="{}" data-at="{}">{}</data>').format(repr(value), at, text)
 
+    def percent(self, at: str) -> Markup:
+        """The fraction at `at` as per cent, to two digits."""
+        value = lookup(self.document, at)
+        if value is None:
+            return self.missing(at)
+        text = self.plain(100 * value, decimals(100 * value, 2)) + NBSP + "%"
+        return Markup('<data value="{}" data-at="{}">{}</data>').format(repr(value), at, text)
+
     def interval(self, low_at: str, high_at: str, unit: str, *, like: str) -> Markup:
         """ "9.9 to 14.8 mg", with as many decimals as the number at `like`; else empty."""
         low, high, value = (lookup(self.document, at) for at in (low_at, high_at, like))

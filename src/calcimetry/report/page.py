@@ -110,6 +110,18 @@ class Page:
         """Side and site alone, for headings; empty where they are not known."""
         return in_words(self.numbers, k, short=True)
 
+    def errors(self, k: int) -> Markup:
+        """What the mass's error is made of, largest cause first; empty where not said."""
+        causes: Mapping[str, float] = self.document["deposits"][k].get("relative_error") or {}
+        order = sorted(causes, key=lambda cause: -causes[cause])
+        return Markup(", ").join(
+            Markup("{} {}").format(
+                self.words.term("cause", cause),
+                self.numbers.percent(pointer("deposits", k, "relative_error", cause)),
+            )
+            for cause in order
+        )
+
     def slices(self, k: int) -> Markup:
         """First and last slice of the deposit at place `k`, or its only one."""
         first, last = (self.deposit(k, name) for name in ("slice_first", "slice_last"))
