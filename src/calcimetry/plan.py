@@ -74,6 +74,59 @@ class QuantityPlan:
     matrix_sd_hu: float = parameter(
         20.0, "1 SD of matrix_hu", unit="HU", source="this project's choice", low=0, high=100
     )
+    rim_mm: float = parameter(
+        0.0,
+        "how far beyond a deposit's voxels its blur is collected; 0: by the point spread",
+        unit="mm",
+        source="2.4 SD beyond the true edge; docs/quantity.md",
+        low=0,
+        high=8,
+    )
+    shell_mm: float = parameter(
+        4.0,
+        "thickness of the shell beyond the rim that gives the background",
+        unit="mm",
+        source="this project's phantom study; docs/quantity-benchmark.md",
+        low=1,
+        high=15,
+    )
+    point_spread_mm: float = parameter(
+        0.0,
+        "full width at half maximum of the point spread in plane; 0: measured in the scan",
+        unit="mm",
+        low=0,
+        high=5,
+    )
+    border_sd_mm: float = parameter(
+        0.1,
+        "1 SD of where the border of two tissues runs inside a deposit",
+        unit="mm",
+        source="this project's phantom study; docs/quantity-benchmark.md",
+        low=0,
+        high=3,
+    )
+    border_sd_share: float = parameter(
+        0.02,
+        "what is added to that, as a fraction of the deposit's diameter",
+        source="this project's phantom study; docs/quantity-benchmark.md",
+        low=0,
+        high=0.5,
+    )
+    cut_sd_voxels: float = parameter(
+        0.3,
+        "1 SD of where the cut between a deposit and bone lies",
+        unit="voxels",
+        source="this project's phantom study; docs/quantity-benchmark.md",
+        low=0,
+        high=3,
+    )
+    zero_test_z: float = parameter(
+        1.645,
+        "SDs of nothing that a mass must exceed to be told from none",
+        source="Currie 1968, doi 10.1021/ac60259a007; error rates in docs/quantity-benchmark.md",
+        low=0,
+        high=6,
+    )
     table_spread: float = parameter(
         0.15,
         "95 % half-width of the table's calibration, as a fraction",

@@ -273,6 +273,9 @@ class Quantity:
     agatston_profile: str | None
     background_hu: float | None = None
     relative_error: Mapping[str, float] = field(default_factory=dict)  # 1 SD of mass, by cause
+    peak_mg_cm3: float | None = None  # density of the plateau, as resolved
+    detection_limit_mg: float | None = None  # a deposit of this mass is found 19 times in 20
+    ceiling_voxels: int = 0  # at the largest HU that the file can hold: mass is a lower bound
     flags: tuple[Flag, ...] = ()
 
 

@@ -2,7 +2,8 @@
 
 from calcimetry.quantity.calibration import calibrate, hu_threshold
 from calcimetry.quantity.diameter import Diameters, diameters, form
-from calcimetry.quantity.measure import Sums, quantify, total
+from calcimetry.quantity.measure import quantify
+from calcimetry.quantity.total import Sums, total
 
 __all__ = [
     "Diameters",

@@ -4,20 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from calcimetry.plan import Plan
 from calcimetry.quantity import agatston
+from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slope_of
 from calcimetry.quantity.crop import Crop, Index, cut, index, values
-from calcimetry.records import Calibration, Estimate, Finding, Kind, Quantity, Scan
+from calcimetry.quantity.integral import Integral, Rules, integrate
+from calcimetry.quantity.mass import Z95, Mass, mass_of
+from calcimetry.quantity.noise import Noise, noise_of
+from calcimetry.quantity.remarks import Facts, remarks
+from calcimetry.quantity.volume import Extent, extent
+from calcimetry.records import Calibration, Estimate, Finding, Flag, Kind, Quantity, Scan
 
-_MEASURED = (Kind.DEPOSIT, Kind.UNCERTAIN)
+MEASURED = (Kind.DEPOSIT, Kind.UNCERTAIN)
+FILE_CEILING_HU = 3071  # of 12-bit CT
 _SOFT_TISSUE_HU = 50.0
-_Z = 1.959964
+_CONNECTED = np.ones((3, 3, 3), bool)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """All of a scan that every deposit's measurement needs."""
+
+    scan: Scan
+    plan: Plan
+    calibration: Calibration
+    blur: Blur
+    noise: Noise
+    everything: Index
+    rules: Rules
+    profile: agatston.Profile
+    withheld: Flag | None
+
+    @property
+    def ceiling(self) -> int:
+        """The HU at and above which a voxel may be denser than it reads."""
+        return min(self.scan.acquisition.hu_ceiling or FILE_CEILING_HU, FILE_CEILING_HU)
+
+
+def bench(scan: Scan, findings: Sequence[Finding], calibration: Calibration, plan: Plan) -> Bench:
+    """Measure the scan's blur and noise, and lay out what is dense where."""
+    part = plan.quantity
+    rules = Rules(
+        part.rim_mm, part.shell_mm, part.cut_sd_voxels, part.border_sd_mm, part.border_sd_share
+    )
+    profile = agatston.profile(part.agatston_profile)
+    return Bench(
+        scan=scan,
+        plan=plan,
+        calibration=calibration,
+        blur=point_spread(scan, plan),
+        noise=noise_of(scan),
+        everything=index(findings),
+        rules=rules,
+        profile=profile,
+        withheld=agatston.withheld(profile, scan.acquisition, scan.spacing[0]),
+    )
 
 
 def quantify(
@@ -32,15 +80,21 @@ def quantify(
 
     Findings of kind deposit and uncertain are measured in full, in a box of their own; the
     others get voxel volume and a plain mass over 50 HU, without intervals. All dense objects
-    of the scan should be among the findings: they are kept out of each other's background.
+    of the scan should be among the findings: they are kept out of each other's background,
+    and share the blur between them.
+
+    Raises UsageError for an Agatston profile that does not exist.
     """
-    everything = index(findings)
+    if not any(finding.kind in MEASURED for finding in findings):
+        agatston.profile(plan.quantity.agatston_profile)
+        return tuple(_plain(scan, finding, calibration) for finding in findings)
+    tools = bench(scan, findings, calibration, plan)
 
     def one(item: tuple[int, Finding]) -> Quantity:
         number, finding = item
-        if finding.kind not in _MEASURED:
+        if finding.kind not in MEASURED:
             return _plain(scan, finding, calibration)
-        return _measured(scan, finding, number, everything, calibration, plan)
+        return measured(tools, finding, number)
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         return tuple(pool.map(one, enumerate(findings, start=1)))
@@ -49,94 +103,90 @@ def quantify(
 def _plain(scan: Scan, finding: Finding, calibration: Calibration) -> Quantity:
     hu = values(scan.hu, finding.runs)
     c = slope_of(calibration, np.unique(finding.runs.row // scan.hu.shape[1]))
-    excess = float(np.sum(hu - _SOFT_TISSUE_HU))
     volume = len(hu) * scan.voxel_mm3
+    excess = float(hu.sum(dtype=np.int64)) - _SOFT_TISSUE_HU * len(hu)
     mass = max(0.0, c * excess * scan.voxel_mm3 / 1000.0)
     return Quantity(
         mass_mg=Estimate(mass),
         volume_mm3=Estimate(volume),
-        density_mg_cm3=Estimate(1000.0 * mass / volume),
+        density_mg_cm3=Estimate(1000.0 * mass / volume if volume else None),
         volume_130_mm3=float((hu >= 130).sum() * scan.voxel_mm3),
-        mean_hu=float(hu.mean()),
-        max_hu=int(hu.max()),
+        mean_hu=float(hu.mean()) if len(hu) else 0.0,
+        max_hu=int(hu.max()) if len(hu) else 0,
         agatston=None,
         agatston_profile=None,
     )
 
 
-def _measured(
-    scan: Scan,
-    finding: Finding,
-    number: int,
-    everything: Index,
-    calibration: Calibration,
-    plan: Plan,
-) -> Quantity:
-    crop = cut(scan, finding.runs, number, everything, 9.0)
-    c = slope_of(calibration, crop.box[0].start + np.nonzero(crop.own)[0])
-    distance = ndimage.distance_transform_edt(~crop.own, sampling=crop.spacing)
-    region = crop.own | ((distance <= 2.5) & ~crop.other)
-    shell = (distance > 3.0) & ~crop.other & (crop.hu < 130) & (crop.hu > -250)
-    background = float(np.median(crop.hu[shell])) if shell.sum() > 10 else _SOFT_TISSUE_HU
-    spread = float(crop.hu[shell].std()) if shell.sum() > 10 else 20.0
-    unit = c * crop.voxel_mm3 / 1000.0
-    mass = max(0.0, unit * float((crop.hu[region] - background).sum()))
-    noise = unit * spread * np.sqrt(8.0 * region.sum())
-    error = float(np.hypot(noise, mass * calibration.relative_sd))
-    half = background + 0.5 * (np.percentile(crop.hu[crop.own], 95) - background)
-    volume = max(1, int((crop.own & (crop.hu >= half)).sum())) * crop.voxel_mm3
-    definition = agatston.profile(plan.quantity.agatston_profile)
-    flag = agatston.withheld(definition, scan.acquisition, scan.spacing[0])
+def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
+    """The full quantity of finding `number` (1..) of a bench."""
+    scan, plan = tools.scan, tools.plan.quantity
+    reach = tools.rules.shell_mm + max(tools.rules.rim_mm, 4.0 * tools.blur.in_plane) + 2.0
+    crop = cut(scan, finding.runs, number, tools.everything, reach)
+    part = integrate(crop, tools.blur, tools.noise, tools.rules)
+    size = extent(part, crop.own, crop.spacing, tools.blur)
+    slope = slope_of(tools.calibration, crop.box[0].start + np.nonzero(crop.own)[0])
+    mass = mass_of(crop, part, size, slope, tools.noise, plan)
     own = crop.hu[crop.own]
-    return Quantity(
-        mass_mg=_around(mass, error),
-        volume_mm3=_around(volume, 0.15 * volume),
-        density_mg_cm3=_around(1000.0 * mass / volume, 150.0 * mass / volume),
-        volume_130_mm3=float((own >= 130).sum() * crop.voxel_mm3),
+    at_ceiling = int((own >= tools.ceiling).sum())
+    facts = Facts(crop, part, size, mass, at_ceiling, scan.hu.shape, tools.withheld)
+    quantity = Quantity(
+        mass_mg=mass.estimate(tools.calibration.relative_sd),
+        volume_mm3=_volume(size),
+        density_mg_cm3=_density(mass, size, tools.calibration.relative_sd),
+        volume_130_mm3=float(_dense(crop, part, 130.0).sum() * crop.voxel_mm3),
         mean_hu=float(own.mean()),
         max_hu=int(own.max()),
-        agatston=None if flag else _score(scan, crop, definition),
-        agatston_profile=definition.name,
-        background_hu=background,
-        relative_error={"calibration": calibration.relative_sd},
-        flags=(flag,) if flag else (),
+        agatston=None if tools.withheld else _score(tools, crop, part),
+        agatston_profile=tools.profile.name,
+        background_hu=mass.background_hu,
+        relative_error=mass.relative(tools.calibration.relative_sd),
+        peak_mg_cm3=max(0.0, slope * (size.plateau + mass.background_hu - plan.matrix_hu)),
+        detection_limit_mg=mass.limit_mg,
+        ceiling_voxels=at_ceiling,
+        flags=remarks(facts),
+    )
+    return _without_top(quantity) if at_ceiling else quantity
+
+
+def _without_top(quantity: Quantity) -> Quantity:
+    """Voxels that read less than they hold: mass and density have no known upper end."""
+    return replace(
+        quantity,
+        mass_mg=replace(quantity.mass_mg, high=None),
+        density_mg_cm3=replace(quantity.density_mg_cm3, high=None),
     )
 
 
-def _score(scan: Scan, crop: Crop, definition: agatston.Profile) -> float:
-    return agatston.score(
-        crop.hu, crop.own, crop.spacing, definition, scan.acquisition.kvp or 120.0
-    )
+def _volume(size: Extent) -> Estimate:
+    """Log-normal: a volume's error is a factor."""
+    spread = float(np.exp(Z95 * size.sd / size.volume_mm3))
+    return Estimate(size.volume_mm3, size.volume_mm3 / spread, size.volume_mm3 * spread)
 
 
-def _around(value: float, sd: float) -> Estimate:
-    return Estimate(value, max(0.0, value - _Z * sd), value + _Z * sd)
+def _density(mass: Mass, size: Extent, calibration_sd: float) -> Estimate:
+    """Mass over volume; their errors are taken as independent, which is not less than true."""
+    if mass.mg <= 0:
+        return Estimate()
+    density = 1000.0 * mass.mg / size.volume_mm3
+    parts = (mass.additive_sd / mass.mg, size.sd / size.volume_mm3, calibration_sd)
+    half = Z95 * density * float(np.sqrt(sum(sd * sd for sd in parts)))
+    return Estimate(density, max(0.0, density - half), density + half)
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """Totals over deposits, with their 95 % intervals."""
-
-    mass_mg: Estimate
-    volume_mm3: Estimate
-
-
-def total(quantities: Sequence[Quantity], calibration: Calibration) -> Sums:
-    """Total mass and volume of deposits.
-
-    All masses share one calibration, so its error adds up; the other errors are
-    independent: ``var = sum(m_i^2 e_i^2) + (rel * sum(m_i))^2``.
-    """
-    mass = sum(q.mass_mg.value or 0.0 for q in quantities)
-    own = sum((_half_width(q.mass_mg) / _Z) ** 2 for q in quantities)
-    shared = sum((calibration.relative_sd * (q.mass_mg.value or 0.0)) ** 2 for q in quantities)
-    error = np.sqrt(max(0.0, own - shared) + (calibration.relative_sd * mass) ** 2)
-    volume = sum(q.volume_mm3.value or 0.0 for q in quantities)
-    spread = np.sqrt(sum((_half_width(q.volume_mm3) / _Z) ** 2 for q in quantities))
-    return Sums(_around(mass, float(error)), _around(volume, float(spread)))
+def _dense(crop: Crop, part: Integral, threshold: float) -> NDArray[np.bool_]:
+    """The deposit's voxels at a threshold, also those that its own mask did not reach."""
+    domain = crop.own | ((part.weights > 0.5) & ~crop.other)
+    dense = domain & (crop.hu >= threshold)
+    if not (dense & ~crop.own).any():
+        return dense
+    labels, count = ndimage.label(dense, _CONNECTED)
+    keep = np.zeros(count + 1, bool)
+    keep[labels[dense & crop.own]] = True
+    return np.asarray(keep[labels])
 
 
-def _half_width(estimate: Estimate) -> float:
-    if estimate.value is None or estimate.high is None:
-        return 0.0
-    return estimate.high - estimate.value
+def _score(tools: Bench, crop: Crop, part: Integral) -> float:
+    kvp = tools.scan.acquisition.kvp or 120.0
+    dense = _dense(crop, part, float(agatston.weight_starts(kvp)[0]))
+    return agatston.score(crop.hu, dense, crop.spacing, tools.profile, kvp)
