@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from calcimetry.errors import CalcimetryError, InputError
 from calcimetry.records import Scan
-from calcimetry.scan import CATALOGUE, list_series, read
+from calcimetry.scan import CATALOGUE, codecs, list_series, read
 from calcimetry.scan.codecs import decoder, worth
 from calcimetry.scan.facts import is_sharp
 from calcimetry.scan.header import read_header
@@ -419,14 +421,34 @@ def test_workers_decode_to_the_same_planes(tmp_path, make):
             decode(raw[: len(raw) // 2], header, [0])
 
 
+def test_a_worker_that_dies(tmp_path, make, monkeypatch):
+    """The scan is decoded here instead, unless that could end this process too."""
+    monkeypatch.setattr(
+        codecs,
+        "_start",
+        lambda: subprocess.Popen(
+            [sys.executable, "-c", "pass"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ),
+    )
+    monkeypatch.setattr(codecs, "worth", lambda *_: 1)
+    folder = make.compress(make.series(tmp_path / "a"), make.syntaxes["jpeg-ls"])
+    assert np.array_equal(read(folder).hu, make.body())
+    folder = make.compress(make.series(tmp_path / "b"), make.syntaxes["jpeg-lossless"])
+    with pytest.raises(InputError, match="crashed"):
+        read(folder)
+
+
 def test_workers_only_where_they_pay(monkeypatch):
     jpeg2000 = "1.2.840.10008.1.2.4.90"
+    jpeg_lossless = "1.2.840.10008.1.2.4.70"
     assert worth(jpeg2000, 400, 2) == 2
-    assert worth(jpeg2000, 20, 2) == 1
-    assert worth(jpeg2000, 400, 1) == 1
-    assert worth("1.2.840.10008.1.2.1", 4000, 8) == 1
+    assert worth(jpeg2000, 20, 2) == 0
+    assert worth(jpeg2000, 400, 1) == 0
+    assert worth("1.2.840.10008.1.2.1", 4000, 8) == 0
+    assert worth(jpeg_lossless, 20, 1) == 1
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
-    assert worth(jpeg2000, 400, 2) == 1
+    assert worth(jpeg2000, 400, 2) == 0
+    assert worth(jpeg_lossless, 4000, 2) == 1
 
 
 @pytest.mark.parametrize("name", ["explicit", "jpeg-ls"])

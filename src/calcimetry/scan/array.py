@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calcimetry.errors import GeometryError, UsageError
+from calcimetry.errors import GeometryError, InputError, UsageError
 from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
 from calcimetry.scan import facts
 from calcimetry.scan.flags import flag
@@ -57,7 +57,7 @@ def from_array(
     placed, flags = _geometry(spacing, affine, name)
     grid = stored_grid(values.shape[::-1], placed)
     turned = grid.to_scan(values.T)
-    out = np.empty(turned.shape, np.int16)
+    out = empty_volume(turned.shape, name)
     lost = sum(write_hu(turned[z], out[z]) for z in range(len(out)))
     known = facts.with_kvp(acquisition or Acquisition(), kvp)
     if lost:
@@ -134,6 +134,20 @@ def scan_of(
     if degrees > TILT_DEG:
         flags += (flag("GANTRY_TILT", f"{degrees:.1f} degrees; volumes and masses hold"),)
     return Scan(hu, scan_affine(grid), acquisition, grid, source, flags)
+
+
+def empty_volume(shape: tuple[int, ...], where: str) -> NDArray[np.int16]:
+    """Room for a volume. Raises InputError TOO_BIG."""
+    try:
+        return np.empty(shape, np.int16)
+    except MemoryError as error:
+        raise InputError(
+            "TOO_BIG",
+            found=f"a volume of {' x '.join(map(str, shape))} voxels",
+            expected="one that fits in memory as 16-bit integers",
+            where=where,
+            remedy="use a machine with more memory, or a series with fewer slices",
+        ) from error
 
 
 def write_hu(

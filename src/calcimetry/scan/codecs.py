@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -20,11 +22,12 @@ from typing import Any
 
 import pydicom
 from numpy.typing import NDArray
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID
 
 from calcimetry.errors import CalcimetryError, InputError
-from calcimetry.scan.header import Header, quiet_pydicom
+from calcimetry.scan.header import Header, quiet_libraries
 
 Decode = Callable[[bytes, Header, Sequence[int]], Iterable[NDArray[Any]]]
 """A file's bytes, its header and frame numbers, to planes of stored values."""
@@ -45,15 +48,19 @@ COST_MS = {
 WORKER_START_MS = 900.0
 """To start a worker and import what it needs; the saving must exceed it."""
 PLUGIN = {
-    "1.2.840.10008.1.2.4.5": "python-gdcm (JPEG)",
-    "1.2.840.10008.1.2.4.7": "python-gdcm (JPEG Lossless)",
-    "1.2.840.10008.1.2.4.8": "pyjpegls (JPEG-LS)",
-    "1.2.840.10008.1.2.4.9": "pylibjpeg-openjpeg (JPEG 2000)",
-    "1.2.840.10008.1.2.4.20": "pylibjpeg-openjpeg (HTJ2K)",
+    "1.2.840.10008.1.2.4.5": ("gdcm", "python-gdcm"),
+    "1.2.840.10008.1.2.4.7": ("gdcm", "python-gdcm"),
+    "1.2.840.10008.1.2.4.8": ("pyjpegls", "pyjpegls"),
+    "1.2.840.10008.1.2.4.9": ("pylibjpeg", "pylibjpeg-openjpeg"),
+    "1.2.840.10008.1.2.4.20": ("pylibjpeg", "pylibjpeg-openjpeg"),
+    "1.2.840.10008.1.2.5": ("pydicom", "pydicom"),
 }
+"""By the start of the transfer syntax: pydicom's name of the plug-in, and its package. One
+each: pydicom's own order would put gdcm first, which is isolated below."""
 _DECODER_ERRORS = (
     *(RuntimeError, ValueError, AttributeError, NotImplementedError),
     *(EOFError, KeyError, TypeError, IndexError, OverflowError),
+    *(BytesLengthException, InvalidDicomError, struct.error, zlib.error),
 )
 
 
@@ -62,7 +69,8 @@ def decode(raw: bytes, header: Header, frames: Sequence[int]) -> Iterator[NDArra
     _hush_gdcm()
     try:
         data = pydicom.dcmread(BytesIO(raw), force=True)
-        yield from iter_pixels(data, indices=frames, raw=True)
+        plugin = _named(PLUGIN, header.syntax)[0]
+        yield from iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
     except _DECODER_ERRORS as error:
         raise _undecodable(header, error) from error
 
@@ -76,9 +84,13 @@ def _hush_gdcm() -> None:
         off()
 
 
+def _named(plugins: dict[str, tuple[str, str]], syntax: str) -> tuple[str, str]:
+    return next((p for start, p in plugins.items() if syntax.startswith(start)), ("", ""))
+
+
 def _undecodable(header: Header, error: Exception) -> InputError:
     uid = UID(header.syntax)
-    needed = next((p for start, p in PLUGIN.items() if uid.startswith(start)), "none known")
+    needed = _named(PLUGIN, header.syntax)[1] or "none known"
     return InputError(
         "CANNOT_DECODE",
         found=f"pixels that could not be decoded: {(str(error) or repr(error)).splitlines()[0]}",
@@ -92,7 +104,7 @@ def _undecodable(header: Header, error: Exception) -> InputError:
 def decoder(header: Header, count: int, jobs: int) -> Iterator[Decode]:
     """A decoder for `count` slices like those of `header`: here, or over workers."""
     workers = worth(header.syntax, count, jobs)
-    if workers < 2:
+    if workers == 0:
         yield decode
         return
     pool = [_start() for _ in range(workers)]
@@ -115,13 +127,24 @@ def decoder(header: Header, count: int, jobs: int) -> Iterator[Decode]:
 
 
 def worth(syntax: str, count: int, jobs: int) -> int:
-    """How many workers pay; 1 when none do. Daemonic processes (Dask's, a pool's) are
-    already one of many, and get none."""
-    if jobs < 2 or not sys.executable or multiprocessing.current_process().daemon:
-        return 1
+    """How many workers to start; 0 to decode here.
+
+    Daemonic processes (Dask's, a pool's) are already one of many, and get no more than the
+    one worker that keeps a crash of gdcm away from them.
+    """
+    if not sys.executable:
+        return 0
+    least = 1 if _isolated(syntax) else 0
+    if jobs < 2 or multiprocessing.current_process().daemon:
+        return least
     alone = COST_MS.get(syntax, 0.0) * count
     workers = min(jobs, count)
-    return workers if alone / workers + WORKER_START_MS < alone else 1
+    return workers if alone / workers + WORKER_START_MS < alone else least
+
+
+def _isolated(syntax: str) -> bool:
+    """Whether a worker must decode it: gdcm ends its process on some damaged data."""
+    return _named(PLUGIN, syntax)[0] == "gdcm"
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -143,7 +166,9 @@ def _ask(
         pickle.dump((raw, header, list(frames)), worker.stdin)
         worker.stdin.flush()
         answer = pickle.load(worker.stdout)
-    except (OSError, EOFError, pickle.UnpicklingError):
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        if _isolated(header.syntax):
+            raise _undecodable(header, RuntimeError("the decoder crashed")) from error
         # A worker that died (killed for memory, say) is no reason to lose the scan.
         return list(decode(raw, header, frames))
     if isinstance(answer, CalcimetryError):
@@ -164,7 +189,7 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
 
 def serve(requests: Any, answers: Any) -> None:
     """A worker's life: requests in, planes or an error out, until the pipe closes."""
-    with quiet_pydicom():
+    with quiet_libraries():
         while True:
             try:
                 raw, header, frames = pickle.load(requests)

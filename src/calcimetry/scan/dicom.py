@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.records import Flag, Scan, Source
 from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
-from calcimetry.scan.array import doubtful_scale
+from calcimetry.scan.array import doubtful_scale, empty_volume
 from calcimetry.scan.fitness import refusal
 from calcimetry.scan.flags import flag, listed
 from calcimetry.scan.grid import scan_affine, scan_shape, stored_grid
@@ -98,7 +96,7 @@ def _same_series(chosen: Stack, groups: Sequence[Stack]) -> list[Stack]:
 
 def _check_whole(slices: Sequence[Slice]) -> None:
     """No file is shorter than its pixels; all that are get named, before any is read."""
-    short = [piece.name for piece in slices if not is_whole(piece)]
+    short = sorted(piece.name for piece in slices if not is_whole(piece))
     if not short:
         return
     raise InputError(
@@ -120,7 +118,7 @@ def _scan(
 ) -> Scan:
     first = placed.slices[0]
     grid = stored_grid((first.columns, first.rows, len(placed.slices)), placed.affine)
-    hu = np.empty(scan_shape(grid), np.int16)
+    hu = empty_volume(scan_shape(grid), str(path))
     digests = fill(grid.from_scan(hu), placed.slices, jobs)
     backwards = grid.flipped[grid.axes.index(2)]
     acquisition = facts.acquisition(placed.slices[:: -1 if backwards else 1], kvp)

@@ -43,7 +43,8 @@ def _not_ct(candidate: Stack) -> CalcimetryError | None:
     modality, sop_class = text(first, t.MODALITY).upper(), text(first, t.SOP_CLASS)
     capture = sop_class.startswith(SECONDARY_CAPTURE)
     ct_class = sop_class in CT_CLASSES
-    image = candidate.slices[0].rows > 0 and candidate.slices[0].header.pixel_start is not None
+    piece = candidate.slices[0]
+    image = min(piece.rows, piece.columns) > 0 and piece.header.pixel_start is not None
     if capture or (modality == "CT" and u16(first, t.SAMPLES, 1) != 1):
         return _error(
             InputError,

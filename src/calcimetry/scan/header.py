@@ -23,7 +23,7 @@ from typing import BinaryIO
 import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from calcimetry.scan import tags as t
 
@@ -40,13 +40,8 @@ _LONG_VR = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"}) |
     {b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
 _PIXELS = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
-# What pydicom raises on damaged files.
-_PYDICOM_ERRORS = (
-    *(InvalidDicomError, EOFError, ValueError, KeyError, OverflowError, NotImplementedError),
-    *(AttributeError, TypeError, struct.error, zlib.error),
-)
 # They log what goes wrong, with tracebacks, before they raise it.
-_LOGGERS = ("pydicom", "openjpeg", "pylibjpeg", "jpeg_ls")
+_LOGGERS = ("pydicom", "openjpeg", "pylibjpeg", "jpeg_ls", "nibabel.global")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _HEAD = struct.Struct("<HH")
 _U16 = struct.Struct("<H")
@@ -69,6 +64,14 @@ class _OddError(Exception):
     """Something this walk does not handle; pydicom is asked instead."""
 
 
+# What pydicom raises on damaged files.
+_PYDICOM_ERRORS = (
+    *(InvalidDicomError, EOFError, ValueError, KeyError, OverflowError, NotImplementedError),
+    *(BytesLengthException, AttributeError, TypeError, IndexError, struct.error, zlib.error),
+    *(_OddError, _NeedMoreError),
+)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Header:
     """Elements of one file. Values are little-endian bytes as stored.
@@ -89,7 +92,7 @@ class Header:
 
 
 @contextmanager
-def quiet_pydicom() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Odd values are common in real files and are none of the user's business."""
     before = config.settings.reading_validation_mode
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
@@ -230,7 +233,7 @@ def _skip_item(chunk: bytes, pos: int, explicit: bool) -> int:
 
 
 def _ask_pydicom(path: Path, size: int) -> Header:
-    with quiet_pydicom(), path.open("rb") as file:
+    with quiet_libraries(), path.open("rb") as file:
         try:
             data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
             meta = data.file_meta
@@ -238,9 +241,9 @@ def _ask_pydicom(path: Path, size: int) -> Header:
             pixel, length = (-1, 0) if syntax == DEFLATED_LE else _pixel_element(file, syntax)
             elements = _raw(data, syntax == EXPLICIT_BE)
             frames = _frames(data, elements)
+            elements[t.MEDIA_SOP_CLASS] = _shown(meta.get("MediaStorageSOPClassUID", ""))
         except _PYDICOM_ERRORS as error:
             raise BrokenFileError(f"its header cannot be read ({type(error).__name__})") from error
-    elements[t.MEDIA_SOP_CLASS] = str(meta.get("MediaStorageSOPClassUID", "")).encode()
     return Header(path, size, syntax, elements, pixel, length, frames)
 
 
@@ -316,5 +319,5 @@ def _text(value: bytes) -> str:
 def inflate(path: Path) -> tuple[bytes, Dataset]:
     """The file's bytes, and its data set read whole; for deflated files."""
     raw = path.read_bytes()
-    with quiet_pydicom():
+    with quiet_libraries():
         return raw, pydicom.dcmread(BytesIO(raw), force=True)

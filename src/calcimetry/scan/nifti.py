@@ -17,19 +17,23 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from calcimetry.errors import GeometryError, InputError
 from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
 from calcimetry.scan import facts
-from calcimetry.scan.array import doubtful_scale, scan_of, write_hu
+from calcimetry.scan.array import doubtful_scale, empty_volume, scan_of, write_hu
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import RAS_TO_LPS, stored_grid
+from calcimetry.scan.header import quiet_libraries
 
 GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib: the largest window, with gzip header and checksum
 _PIECE = 1 << 18
-_MM = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
+_SPACE_UNITS = 7
+_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # metre, mm, micron
+_MOST_INFLATED = 1100  # deflate makes at most 1032 bytes of one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,9 +82,9 @@ def _bad(code: str, found: str, name: str, expected: str = "a NIfTI volume of CT
 
 def _volume(raw: bytes, name: str) -> Volume:
     try:
-        head = _inflate_head(raw)
-        header = _header(head)
-    except (HeaderDataError, ImageFileError, zlib.error, ValueError) as error:
+        with quiet_libraries():
+            header = _header(_inflate_head(raw))
+    except (HeaderDataError, ImageFileError, WrapStructError, zlib.error, ValueError) as error:
         raise _bad("BAD_NIFTI", f"a header that cannot be read ({error})", name) from error
     shape = _shape(header, name)
     affine, flags = _affine(header, name)
@@ -134,8 +138,7 @@ def _affine(header: nib.Nifti1Header, name: str) -> tuple[NDArray[np.float64], t
     else:
         raise _no_affine("neither sform nor qform", name)
     affine = np.array(affine, dtype=np.float64)
-    unit = _MM.get(header.get_xyzt_units()[0], 1.0)
-    affine[:3] *= unit
+    affine[:3] *= _MM.get(int(header["xyzt_units"]) & _SPACE_UNITS, 1.0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise _no_affine("an affine that is not finite or has no volume", name)
     return RAS_TO_LPS @ affine, flags
@@ -163,8 +166,10 @@ def _values(
     raw: bytes, header: nib.Nifti1Header, shape: tuple[int, int, int], name: str
 ) -> NDArray[np.generic]:
     dtype = header.get_data_dtype()
-    start = int(header["vox_offset"])
+    start = max(int(header.get_data_offset()), header.single_vox_offset)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if size > len(raw) * (_MOST_INFLATED if raw[:2] == GZIP else 1):
+        raise _bad("TRUNCATED_FILE", f"{len(raw)} bytes for {size} bytes of voxels", name)
     buffer = np.empty(size, np.uint8)
     try:
         filled = _inflate(raw, start, buffer) if raw[:2] == GZIP else _copy(raw, start, buffer)
@@ -207,7 +212,7 @@ def _hu(volume: Volume, grid: StoredGrid) -> tuple[NDArray[np.int16], int]:
     if plain and volume.values.dtype == np.dtype(np.int16):
         return _turned(volume.values.view(np.int16), grid), 0
     stored = grid.to_scan(volume.values)
-    hu = np.empty(stored.shape, np.int16)
+    hu = empty_volume(stored.shape, "NIfTI")
     lost = 0
     for z in range(len(stored)):
         lost += write_hu(stored[z], hu[z], volume.slope, volume.intercept)

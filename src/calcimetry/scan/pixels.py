@@ -19,7 +19,7 @@ from calcimetry.errors import InputError
 from calcimetry.scan import tags as t
 from calcimetry.scan.codecs import Decode, decoder
 from calcimetry.scan.facts import bits_of, rescale_of
-from calcimetry.scan.header import EXPLICIT_BE, UNCOMPRESSED, Header, quiet_pydicom
+from calcimetry.scan.header import EXPLICIT_BE, UNCOMPRESSED, Header, quiet_libraries
 from calcimetry.scan.slices import Slice, u16
 
 AIR_HU = -1024
@@ -37,7 +37,7 @@ def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> d
     Returns the SHA-256 of each file by its path. Raises InputError.
     """
     tasks = _by_file(slices)
-    with quiet_pydicom(), decoder(slices[0].header, len(slices), jobs) as decode:
+    with quiet_libraries(), decoder(slices[0].header, len(slices), jobs) as decode:
 
         def one(task: list[tuple[int, Slice]]) -> tuple[str, str]:
             path = task[0][1].path

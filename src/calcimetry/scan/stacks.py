@@ -15,7 +15,7 @@ import numpy as np
 from calcimetry.errors import GeometryError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
-from calcimetry.scan.slices import Slice, number, text, texts
+from calcimetry.scan.slices import Slice, number, text, texts, u16
 
 SAME_DIRECTION = 1e-3
 """Largest difference between the direction cosines of slices of one stack."""
@@ -92,6 +92,8 @@ def _likeness(piece: Slice) -> Hashable:
         piece.columns,
         spacing,
         piece.position is None,
+        u16(elements, t.BITS_ALLOCATED, 16),
+        u16(elements, t.SAMPLES, 1),
         tuple(text(elements, tag) for tag in tags),
         facts.kvp_of(elements),
         facts.kev_of(elements),
@@ -119,7 +121,7 @@ def _same_direction(one: Slice, two: Slice) -> bool:
 
 def _settle(slices: list[Slice]) -> list[Stack]:
     """Copies dropped, passes at the same places told apart, separate blocks separated."""
-    if any(s.position is None or s.orientation is None for s in slices):
+    if any(s.position is None or s.orientation is None or s.spacing is None for s in slices):
         return [Stack(tuple(slices))]
     kept, dropped = _without_copies(slices)
     if not _clashes(kept):
