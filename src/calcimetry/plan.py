@@ -43,6 +43,15 @@ class FindPlan:
         low=50,
         high=2000,
     )
+    threshold_mg_cm3: float = parameter(
+        0.0,
+        "mineral density at and above which a voxel is dense; 0: threshold_hu is used. "
+        "130 HU is 60 mg/cm3 in a hand at 80 kVp and 83 at 120",
+        unit="mg/cm3",
+        source="docs/quantity.md",
+        low=0,
+        high=1000,
+    )
     smallest_mm3: float = parameter(
         4.0, "dense objects below this volume are not listed", unit="mm3", low=0, high=1000
     )
@@ -54,6 +63,20 @@ class FindPlan:
         "what tells deposits from bone; auto is the network where it can run, else rules",
         choices=("auto", "network", "rules"),
     )
+    deposit_probability: float = parameter(
+        0.5,
+        "voxels of at least this probability, by the network, are deposit",
+        source="docs/finder-benchmark.md",
+        low=0.01,
+        high=0.99,
+    )
+    peak_probability: float = parameter(
+        0.85,
+        "a deposit holds a voxel of at least this probability",
+        source="docs/finder-benchmark.md",
+        low=0.01,
+        high=0.999,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,12 @@ class QuantityPlan:
 
     agatston_profile: str = parameter(
         "classic", "definition of the Agatston score; see docs/quantity.md"
+    )
+    calibration: str = parameter(
+        "auto",
+        "what turns HU into mineral, unless the user gives a slope: auto is rods in the scan, "
+        "else the table; internal (fat and air) is experimental",
+        choices=("auto", "rods", "internal", "table"),
     )
     matrix_hu: float = parameter(
         40.0,
