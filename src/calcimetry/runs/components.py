@@ -44,8 +44,8 @@ _COLUMNS = 22
 def connect(runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> NDArray[np.int32]:
     """The object of every run: int32 (n,), 1.., numbered by first voxel in raster order.
 
-    Union-find over runs of neighbouring rows (He et al., doi 10.1109/TIP.2008.919369),
-    slab by slab and then across the seams. Connectivity 6, 18 or 26 (faces, edges, corners);
+    Union-find over runs of neighbouring rows, slab by slab and then across the seams.
+    Connectivity 6, 18 or 26 (faces, edges, corners);
     4 or 8 joins within slices only. Raises UsageError for another.
     """
     if connectivity not in _REACH:

@@ -1,0 +1,38 @@
+"""Body, skeleton and named structures: what a deposit lies in, under and beside."""
+
+from calcimetry.anatomy.body import Body, find_body, inside, part_of, skin_depth
+from calcimetry.anatomy.bone import Skeleton, bone_distance, find_bone
+from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
+from calcimetry.anatomy.find import Anatomy, find_anatomy, labels_of
+from calcimetry.anatomy.labelmap import (
+    LabelMap,
+    Structure,
+    names_at,
+    read_labelmap,
+    schemes,
+    structures_at,
+)
+from calcimetry.anatomy.warm import warm
+
+__all__ = [
+    "Anatomy",
+    "Body",
+    "LabelMap",
+    "Skeleton",
+    "Structure",
+    "bone_distance",
+    "cut_share",
+    "find_anatomy",
+    "find_body",
+    "find_bone",
+    "inside",
+    "labels_of",
+    "names_at",
+    "part_of",
+    "read_labelmap",
+    "schemes",
+    "skin_depth",
+    "structures_at",
+    "warm",
+    "water_equivalent_diameter",
+]

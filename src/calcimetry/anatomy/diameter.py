@@ -1,0 +1,44 @@
+"""How big the body is to the X-ray beam, slice by slice."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.anatomy.body import Body
+from calcimetry.anatomy.coarse import dilated
+from calcimetry.records import Scan
+
+
+def water_equivalent_diameter(scan: Scan, body: Body) -> NDArray[np.float64]:
+    """Diameter of the water cylinder that attenuates as a slice does: float64 (z,), mm.
+
+    ``2 sqrt(sum(HU / 1000 + 1) * cell area / pi)`` over the body and one cell around it
+    (air adds nothing), AAPM Report 220 (2014). NaN where a slice shows no body. Where the
+    field cuts the body (`cut_share`) the true diameter is larger.
+    """
+    area = body.grid.size_mm[1] * body.grid.size_mm[2]
+    around = dilated(body.inside) & ~body.unseen
+    water = np.where(around, np.maximum(body.hu.astype(np.float64) / 1000 + 1, 0), 0)
+    diameter = 2 * np.sqrt(water.sum(axis=(1, 2)) * area / np.pi)
+    diameter[~body.inside.any(axis=(1, 2))] = np.nan
+    return _by_slice(diameter, scan, body)
+
+
+def cut_share(scan: Scan, body: Body) -> NDArray[np.float64]:
+    """Share of the body's outline in each slice that is the field's border: float64 (z,).
+
+    0 where the whole outline is skin; NaN where a slice shows no body.
+    """
+    edge = np.zeros_like(body.inside)
+    edge[:, [0, -1], :] = edge[:, :, [0, -1]] = True
+    edge |= dilated(body.unseen) & ~body.unseen
+    cut = (body.inside & edge).sum(axis=(1, 2))
+    outline = body.skin_cells[body.inside[tuple(body.skin_cells.T)]]
+    skin = np.bincount(outline[~edge[tuple(outline.T)], 0], minlength=len(cut))
+    with np.errstate(invalid="ignore"):
+        return _by_slice(cut / (cut + skin), scan, body)
+
+
+def _by_slice(values: NDArray[np.float64], scan: Scan, body: Body) -> NDArray[np.float64]:
+    return np.repeat(values, body.grid.cell[0])[: scan.hu.shape[0]]

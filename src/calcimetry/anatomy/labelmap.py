@@ -1,0 +1,174 @@
+"""Anatomy label maps that others made (TotalSegmentator, MOOSE, a user's own), by name.
+
+A label map is a NIfTI file on any grid; it is looked up at points through its affine and
+never resampled whole. What its numbers mean stands in a scheme: a TOML file with a table
+``structures`` (number = "name") and a table ``kinds`` (bone, cartilage, vessel, muscle,
+airway = name patterns; the rest are organs). Names end in, or contain, left or right.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from calcimetry.errors import InputError, UsageError
+
+KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A named structure: `kind` is one of `KINDS`, `side` left, right or None."""
+
+    name: str
+    kind: str
+    side: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelMap:
+    """Numbers (i, j, k) as stored, their affine to LPS mm, and what they mean."""
+
+    numbers: NDArray[Any]
+    affine: NDArray[np.float64]
+    structures: Mapping[int, Structure]
+    scheme: str
+
+
+def schemes() -> list[str]:
+    """The names of the schemes that come with the package."""
+    folder = resources.files("calcimetry.anatomy") / "schemes"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith("toml"))
+
+
+def read_labelmap(path: Path, scheme: str | Path | None = None) -> LabelMap:
+    """An anatomy label map from a NIfTI file.
+
+    Parameters
+    ----------
+    path : NIfTI file of whole numbers, 3-D, on any grid
+    scheme : name of a scheme (`schemes()`), or the path of a TOML file; by default the
+        TOML file of the same name beside the label map, else "totalsegmentator"
+
+    Raises
+    ------
+    InputError
+        not a NIfTI file that can be read (LABELMAP_UNREADABLE), or not a 3-D volume of
+        whole numbers with an affine that can be inverted (NOT_A_LABELMAP).
+    UsageError
+        a scheme that is not known or not well formed (LABEL_SCHEME).
+    """
+    title, structures = _scheme(_chosen(path, scheme))
+    try:
+        image: Any = nib.load(path)
+        numbers = np.asanyarray(image.dataobj)
+        affine = np.asarray(image.affine, np.float64)
+    except (OSError, EOFError, ImageFileError, ValueError) as error:
+        raise _unfit("LABELMAP_UNREADABLE", path, str(error)) from error
+    whole = numbers.ndim == 3 and _are_whole(numbers)
+    if not whole or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise _unfit("NOT_A_LABELMAP", path, f"{numbers.dtype} of shape {numbers.shape}")
+    return LabelMap(numbers, _RAS_TO_LPS @ affine, structures, title)
+
+
+def structures_at(labels: LabelMap, lps: NDArray[Any]) -> list[Structure | None]:
+    """The structure at each LPS point (n, 3), mm, by nearest voxel; None for none.
+
+    A number that the scheme does not name is None too, as are points off the map.
+    """
+    points = np.atleast_2d(np.asarray(lps, np.float64))
+    inverse = np.linalg.inv(labels.affine)
+    index = np.rint(points @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.int64)
+    within = ((index >= 0) & (index < labels.numbers.shape)).all(axis=1)
+    i, j, k = np.where(within[:, None], index, 0).T
+    numbers = np.where(within, labels.numbers[i, j, k], 0)
+    return [labels.structures.get(int(number)) for number in numbers]
+
+
+def names_at(labels: LabelMap, lps: NDArray[Any]) -> list[str | None]:
+    """The name of the structure at each LPS point (n, 3), mm; None for none."""
+    return [found.name if found else None for found in structures_at(labels, lps)]
+
+
+def covers(labels: LabelMap, lps: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether LPS points (n, 3) lie on the label map's grid: bool (n,)."""
+    inverse = np.linalg.inv(labels.affine)
+    index = np.rint(np.asarray(lps, np.float64) @ inverse[:3, :3].T + inverse[:3, 3])
+    on: NDArray[np.bool_] = ((index >= 0) & (index < labels.numbers.shape)).all(axis=1)
+    return on
+
+
+def _are_whole(numbers: NDArray[Any]) -> bool:
+    if numbers.dtype.kind in "iu":
+        return True
+    if numbers.dtype.kind != "f":
+        return False
+    return bool(np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all())
+
+
+def _chosen(path: Path, scheme: str | Path | None) -> str | Path:
+    if scheme is not None:
+        return scheme
+    beside = path.parent / (path.name.removesuffix(".gz").removesuffix(".nii") + ".toml")
+    return beside if beside.is_file() else "totalsegmentator"
+
+
+def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure]]:
+    try:
+        if str(scheme) in schemes():
+            file = resources.files("calcimetry.anatomy") / "schemes" / f"{scheme}.toml"
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        else:
+            table = tomllib.loads(Path(scheme).read_text(encoding="utf-8"))
+        return str(table.get("title", scheme)), _structures(table)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UsageError(
+            "LABEL_SCHEME",
+            found=f"'{scheme}': {error}",
+            expected=f"one of {', '.join(schemes())}, or a TOML file with [structures]",
+            where="scheme of the anatomy label map",
+            remedy='write number = "name" under [structures], see docs/anatomy.md',
+        ) from error
+
+
+def _structures(table: Mapping[str, Any]) -> dict[int, Structure]:
+    kinds: Mapping[str, list[str]] = table.get("kinds", {})
+    if not set(kinds) <= set(KINDS):
+        raise ValueError(f"kinds may be {', '.join(KINDS)}")
+    return {
+        int(number): Structure(name, _kind(name, kinds), _side(name))
+        for number, name in table["structures"].items()
+    }
+
+
+def _kind(name: str, kinds: Mapping[str, list[str]]) -> str:
+    for kind, patterns in kinds.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            return kind
+    return "organ"
+
+
+def _side(name: str) -> str | None:
+    words = name.lower().replace(" ", "_").split("_")
+    return next((side for side in ("left", "right") if side in words), None)
+
+
+def _unfit(code: str, path: Path, found: str) -> InputError:
+    return InputError(
+        code,
+        found=found,
+        expected="a NIfTI file with a 3-D volume of whole numbers",
+        where=str(path),
+        remedy="export the label map as NIfTI with integer labels",
+    )

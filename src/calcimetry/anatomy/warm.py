@@ -1,0 +1,24 @@
+"""All kernels of this room compiled ahead, so that the first scan does not pay for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calcimetry.anatomy.body import find_body, skin_depth
+from calcimetry.anatomy.bone import bone_distance, find_bone
+from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.runs import dense_objects
+
+
+def warm() -> None:
+    """Compile (or load from the cache) every kernel: about 6 s cold, 0.2 s from the cache."""
+    hu = np.full((16, 24, 24), -1000, np.int16)
+    hu[:, 6:18, 6:18] = 40
+    hu[:, 9:15, 9:15] = 900
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    stored = StoredGrid((24, 24, 16), affine)
+    scan = Scan(hu, affine, Acquisition(), stored, Source("", "array"))
+    body = find_body(scan)
+    point = np.array([[8.0, 12.0, 12.0]])
+    skin_depth(body, scan, point)
+    bone_distance(find_bone(scan, dense_objects(hu, 130), body), point)
