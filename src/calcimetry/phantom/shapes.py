@@ -44,7 +44,13 @@ def step_for(diameter_mm: float) -> float:
 
 
 def draw(
-    family: Family | str, diameter_mm: float, rng: np.random.Generator, step_mm: float | None = None
+    family: Family | str,
+    diameter_mm: float,
+    rng: np.random.Generator,
+    step_mm: float | None = None,
+    *,
+    turn: NDArray[Any] | None = None,
+    bend_per_mm: tuple[float, float] | None = None,
 ) -> Grid:
     """One deposit of a family, at a random turn and with random details.
 
@@ -54,6 +60,10 @@ def draw(
     diameter_mm : size across; flat and long families extend this far in their long direction
     rng : all randomness comes from here, so a seed repeats the shape bit for bit
     step_mm : edge of the grid's cubic cells; by default `step_for` the diameter
+    turn : (3, 3), instead of a random one: its rows are the shape's own axes in (z, y, x); a
+        sheet lies across the first, a linear deposit runs along it
+    bend_per_mm : of a sheet, along its second and third axes, instead of random: 1 / (2 r)
+        for a sheet that lies on a cylinder of radius r
 
     Returns
     -------
@@ -61,7 +71,7 @@ def draw(
     cropped tight; never empty.
     """
     step = step_for(diameter_mm) if step_mm is None else step_mm
-    shape = _PAINTERS[Family(family)](_Canvas(diameter_mm, step, rng))
+    shape = _PAINTERS[Family(family)](_Canvas(diameter_mm, step, rng, turn, bend_per_mm))
     return crop(shape.astype(np.float32))
 
 
@@ -76,12 +86,20 @@ def crop(shape: Grid) -> Grid:
 class _Canvas:
     """Coordinates in mm about the centre, before (`still`) and after a random turn (`x`)."""
 
-    def __init__(self, diameter: float, step: float, rng: np.random.Generator) -> None:
-        self.d, self.step, self.rng = diameter, step, rng
+    def __init__(
+        self,
+        diameter: float,
+        step: float,
+        rng: np.random.Generator,
+        turn: NDArray[Any] | None,
+        bend: tuple[float, float] | None,
+    ) -> None:
+        self.d, self.step, self.rng, self.bend = diameter, step, rng, bend
         half = int(np.ceil(0.85 * diameter / step)) + 2
         axis = np.arange(-half, half + 1, dtype=np.float32) * np.float32(step)
         self.still = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
-        self.x = self.turned(random_rotation(rng))
+        random = random_rotation(rng)
+        self.x = self.turned(random if turn is None else turn)
         self.shape = self.still.shape[1:]
 
     def turned(self, rotation: NDArray[Any]) -> Grid:
@@ -189,6 +207,7 @@ def _cluster(c: _Canvas) -> Grid:
 def _sheet(c: _Canvas) -> Grid:
     thickness = max(min(c.rng.uniform(0.5, 3.0), 0.35 * c.d), 1.6 * c.step)
     bend = c.rng.uniform(-0.9, 0.9, 2) / c.d
+    bend = bend if c.bend is None else np.array(c.bend)
     height = c.x[0] + bend[0] * c.x[1] ** 2 + bend[1] * c.x[2] ** 2
     height = height + 0.2 * thickness * c.noise(c.d / 4)
     wide = np.array([1.0, 1.0, c.rng.uniform(0.45, 1.0)]) * c.d * 0.52
