@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pydicom
 import pytest
 
+import calcimetry.scan
 from calcimetry.errors import CalcimetryError, InputError
-from calcimetry.scan import list_series, read
+from calcimetry.scan import CATALOGUE, ERRORS, list_series, read
 
 Maker = Callable[[Path, Any], Path]
 CASES: dict[str, tuple[str, int, str, Maker]] = {}
@@ -362,6 +364,7 @@ def test_bad_input_has_its_code_and_names_the_place(tmp_path, make, kind, capfd)
         read(path)
     error = caught.value
     assert (error.code, error.exit_code) == (code, exit_code)
+    assert ERRORS[code][0] == exit_code
     assert names in str(error)
     assert all((error.found, error.expected, error.where, error.remedy))
     assert "Doe" not in str(error)
@@ -373,6 +376,18 @@ def test_bad_input_has_its_code_and_names_the_place(tmp_path, make, kind, capfd)
 
 def test_there_are_at_least_twenty_kinds():
     assert len(CASES) >= 20
+
+
+def test_the_catalogue_holds_every_code_that_the_room_raises():
+    room = Path(calcimetry.scan.__file__).parent
+    source = "".join(path.read_text() for path in room.glob("*.py") if path.name != "flags.py")
+    for code in ERRORS:
+        assert f'"{code}"' in source
+    quoted = set(re.findall(r'"([A-Z]{2,}(?:_[A-Z]+)+)"', source))
+    assert quoted <= ERRORS.keys() | CATALOGUE.keys() | OTHER_WORDS
+
+
+OTHER_WORDS = {"AVERAGE_IP", "MAX_IP", "MIN_IP", "HU_MOD", "PIXEL_DATA"}
 
 
 def test_long_lists_of_names_are_cut(tmp_path, make):

@@ -120,6 +120,8 @@ def test_dicom_in_every_direction(tmp_path, make, name, directions):
         place = (1, 2, 3) + across * 0.7 * column + down * 0.8 * row + normal * 2.5 * k
         z, y, x = np.rint(scan.to_zyx(place)).astype(int)
         assert scan.hu[z, y, x] == values[k, row, column]
+    axial = abs(normal[2]) == 1
+    assert {f.code for f in scan.flags} == (set() if axial else {"NON_AXIAL"})
     uids = scan.acquisition.sop_instance_uids
     ends = scan.hu.shape[scan.stored.axes.index(2)]
     assert len(uids) == ends

@@ -354,6 +354,14 @@ def test_rounded_positions_are_even_enough(tmp_path, make):
     assert scan.spacing[0] == pytest.approx(0.625, abs=0.003)
 
 
+def test_two_studies_in_one_folder_are_flagged(tmp_path, make):
+    make.series(tmp_path / "a")
+    make.series(tmp_path / "b", make.body((9, 33, 40)), series="6.6", StudyInstanceUID="6")
+    scan = read(tmp_path)
+    assert codes(scan) == {"SEVERAL_STUDIES"}
+    assert scan.hu.shape[0] == 9
+
+
 @pytest.mark.parametrize(
     ("code", "elements"),
     [

@@ -94,6 +94,11 @@ def test_sheared_files_are_flagged(tmp_path, make):
     assert scan.voxel_mm3 == pytest.approx(0.7 * 0.8 * 2.5)
 
 
+def test_thick_slices_show_in_the_affine(tmp_path, make):
+    path = make.nifti(tmp_path / "ct.nii", affine=np.diag([-0.7, -0.8, 5.0, 1.0]))
+    assert "5 mm" in next(f.text for f in read(path).flags if f.code == "THICK_SLICES")
+
+
 def test_gzip_in_several_members(tmp_path, make):
     raw = make.nifti(tmp_path / "ct.nii").read_bytes()
     (tmp_path / "m.nii.gz").write_bytes(gzip.compress(raw[:7000]) + gzip.compress(raw[7000:]))

@@ -63,7 +63,7 @@ def from_array(
     if lost:
         flags += (flag("NOT_FINITE", f"{lost} voxels"),)
     digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-    flags += facts.shared_flags(known) + doubtful_scale(out)
+    flags += facts.shared_flags(known, placed) + doubtful_scale(out)
     return scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
 
 

@@ -130,7 +130,10 @@ def _scan(
         acquisition,
         grid,
         Source(str(path), "dicom", named, passed_over),
-        flags + facts.flags_of(acquisition, placed.slices) + doubtful_scale(hu),
+        flags
+        + facts.flags_of(acquisition, placed.slices)
+        + facts.shared_flags(acquisition, placed.affine)
+        + doubtful_scale(hu),
     )
 
 

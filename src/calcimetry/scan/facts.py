@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcimetry.records import Acquisition, Flag
 from calcimetry.scan import tags as t
@@ -154,23 +155,24 @@ def flags_of(facts: Acquisition, slices: Sequence[Slice]) -> tuple[Flag, ...]:
     """What the facts say about fitness."""
     first = slices[0].elements
     kind = text(first, t.RESCALE_TYPE).upper()
-    thickness = facts.slice_thickness_mm or 0.0
     found = [
         flag("MONOENERGETIC", f"{facts.kev:g} keV") if facts.kev else None,
         flag("DERIVED_SERIES", "\\".join(facts.image_type)) if is_derived(first) else None,
         flag("SHARP_KERNEL", str(facts.kernel)) if is_sharp(facts.kernel) else None,
-        flag("THICK_SLICES", f"{thickness:g} mm") if thickness > THICK_MM else None,
         flag("LOSSY_COMPRESSION") if any(_lossy(s) for s in slices) else None,
         flag("HU_SCALE_MISSING") if not numbers(first, t.SLOPE) else None,
         flag("RESCALE_TYPE", kind) if kind not in ("", "HU") else None,
     ]
-    return shared_flags(facts) + tuple(f for f in found if f is not None)
+    return tuple(f for f in found if f is not None)
 
 
-def shared_flags(facts: Acquisition) -> tuple[Flag, ...]:
-    """Flags that hold for every kind of input."""
+def shared_flags(facts: Acquisition, affine: NDArray[np.float64]) -> tuple[Flag, ...]:
+    """Flags that hold for every kind of input; the longest voxel edge is the slices'."""
+    edge = float(np.linalg.norm(affine[:3, :3], axis=0).max())
+    thick = max(facts.slice_thickness_mm or 0.0, edge)
     found = [
         flag("KVP_UNKNOWN") if facts.kvp is None and facts.kev is None else None,
+        flag("THICK_SLICES", f"{thick:.3g} mm") if thick > THICK_MM else None,
         flag("CONTRAST") if facts.contrast else None,
         flag("CONTRAST_UNKNOWN") if facts.contrast is None else None,
     ]

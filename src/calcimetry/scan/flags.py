@@ -1,4 +1,4 @@
-"""Every flag that reading a scan can raise: code -> what it means."""
+"""Every flag and every error that reading a scan can raise: code -> what it means."""
 
 from __future__ import annotations
 
@@ -27,6 +27,45 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "SHARP_KERNEL": (Severity.WARNING, "a sharp kernel raises edges and noise"),
     "THICK_SLICES": (Severity.WARNING, "thick slices hide small deposits and smear density"),
     "UNEVEN_SPACING": (Severity.INFO, "slice spacing varies a little; the mean was used"),
+}
+
+
+ERRORS: dict[str, tuple[int, str]] = {
+    "ARRAY_GEOMETRY": (2, "an array needs spacing or an affine, not both"),
+    "ARRAY_SHAPE": (2, "an array must be three-dimensional, of numbers"),
+    "BAD_KVP": (2, "the given tube voltage is none"),
+    "BAD_NIFTI": (3, "the NIfTI header cannot be read"),
+    "BROKEN_FILE": (3, "a file is damaged or ends inside its header"),
+    "CANNOT_DECODE": (3, "pixels are damaged or in a syntax without a plug-in"),
+    "EMPTY_FILE": (3, "a file of 0 bytes"),
+    "EMPTY_FOLDER": (3, "a folder without files"),
+    "NOT_CT": (3, "images, or other objects, that are not CT"),
+    "NOT_DICOM": (3, "a file that is neither DICOM nor NIfTI"),
+    "NOT_FOUND": (3, "no such file or folder"),
+    "NOT_HU": (3, "projections or material maps, whose values are not Hounsfield units"),
+    "NOT_ONE_VOLUME": (3, "a NIfTI file of one or two dimensions, or of several volumes"),
+    "NO_DICOM": (3, "a folder whose files are not DICOM"),
+    "NO_PIXELS": (3, "CT headers without pixel data"),
+    "ONLY_LOCALIZER": (3, "only scout views"),
+    "PIXEL_FORMAT": (3, "bits or rescale slope that no CT has"),
+    "SECONDARY_CAPTURE": (3, "screen captures or colour images"),
+    "SERIES_AMBIGUOUS": (3, "the name given fits several series"),
+    "SERIES_NOT_FOUND": (3, "the name given fits no series"),
+    "SEVERAL_SCANS": (3, "a folder of several NIfTI files"),
+    "TOO_BIG": (3, "the volume does not fit in memory"),
+    "TRUNCATED_FILE": (3, "files shorter than their pixels"),
+    "UNREADABLE": (3, "the operating system refuses the path"),
+    "UNREADABLE_FILE": (3, "the operating system refuses one of the files"),
+    "BAD_ORIENTATION": (4, "direction vectors not of length 1 or not at right angles"),
+    "MISSING_SLICES": (4, "gaps between slices"),
+    "NO_AFFINE": (4, "no affine, or one that is no geometry"),
+    "NO_ORIENTATION": (4, "slices without ImageOrientationPatient"),
+    "NO_PIXEL_SPACING": (4, "slices without PixelSpacing"),
+    "NO_POSITION": (4, "slices without ImagePositionPatient"),
+    "SHIFTED_SLICES": (4, "slices off the common line"),
+    "SLICES_CLASH": (4, "different images at one place that nothing tells apart"),
+    "TOO_FEW_SLICES": (4, "fewer than four slice positions"),
+    "UNEVEN_SPACING": (4, "slices not evenly spaced"),
 }
 
 

@@ -43,7 +43,8 @@ _PIXELS = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 # They log what goes wrong, with tracebacks, before they raise it.
 _LOGGERS = ("pydicom", "openjpeg", "pylibjpeg", "jpeg_ls", "nibabel.global")
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_HEAD = struct.Struct("<HH")
+_IMPLICIT = struct.Struct("<HHI")
+_EXPLICIT = struct.Struct("<HH2sH")
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 
@@ -196,17 +197,19 @@ def _elements(
 def _element(chunk: bytes, pos: int, explicit: bool) -> tuple[int, int, int]:
     """The tag at `pos`, where its value starts, and how long that is."""
     try:
-        group, number = _HEAD.unpack_from(chunk, pos)
-        if not explicit or group == 0xFFFE:
+        if not explicit:
+            group, number, length = _IMPLICIT.unpack_from(chunk, pos)
+            return group << 16 | number, pos + 8, length
+        group, number, vr, length = _EXPLICIT.unpack_from(chunk, pos)
+        if group == 0xFFFE:
             return group << 16 | number, pos + 8, _U32.unpack_from(chunk, pos + 4)[0]
-        vr = chunk[pos + 4 : pos + 6]
         if vr in _LONG_VR:
             return group << 16 | number, pos + 12, _U32.unpack_from(chunk, pos + 8)[0]
-        if not vr.isalpha():
-            raise _NeedMoreError if len(vr) < 2 else _OddError
-        return group << 16 | number, pos + 8, _U16.unpack_from(chunk, pos + 6)[0]
     except struct.error:
         raise _NeedMoreError from None
+    if not vr.isalpha():
+        raise _OddError
+    return group << 16 | number, pos + 8, length
 
 
 def _skip_sequence(chunk: bytes, pos: int, explicit: bool) -> int:

@@ -56,7 +56,7 @@ def read_nifti(path: Path, kvp: float | None) -> Scan:
     grid = stored_grid(volume.values.shape, volume.affine)
     hu, not_finite = _hu(volume, grid)
     acquisition = Acquisition(kvp=kvp)
-    flags = (flag("NIFTI_HEADER"), *volume.flags, *facts.shared_flags(acquisition))
+    flags = (flag("NIFTI_HEADER"), *volume.flags, *facts.shared_flags(acquisition, volume.affine))
     if not_finite:
         flags += (flag("NOT_FINITE", f"{not_finite} voxels"),)
     source = Source(str(path), "nifti", {path.name: digest})

@@ -129,8 +129,7 @@ def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> None:
     padding = _padding(plane, piece)
     values = _unused_bits_off(plane, piece)
     slope, intercept = rescale_of(piece.elements)
-    low, high = _limits(values, piece, slope, intercept)
-    if slope == 1 and intercept == int(intercept) and low >= _INT16.min and high <= _INT16.max:
+    if slope == 1 and intercept == int(intercept) and _fits(values, piece, int(intercept)):
         np.add(values, np.int16(intercept), out=out, casting="unsafe", dtype=np.int16)
     else:
         real = values.astype(np.float64) * slope + intercept
@@ -141,17 +140,17 @@ def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> None:
         out[padding] = AIR_HU
 
 
-def _limits(
-    values: NDArray[Any], piece: Slice, slope: float, intercept: float
-) -> tuple[float, float]:
+def _fits(values: NDArray[Any], piece: Slice, intercept: int) -> bool:
+    """Whether HU cannot leave int16: by the pixel format, else by the values themselves."""
+    if not _INT16.min <= intercept <= _INT16.max:
+        return False
     bits = bits_of(piece.elements)
-    if u16(piece.elements, t.PIXEL_REPRESENTATION):
-        ends = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    else:
-        ends = (0, 2**bits - 1)
-    if bits >= 15:
-        ends = (int(values.min()), int(values.max()))
-    return ends[0] * slope + intercept, ends[1] * slope + intercept
+    signed = bool(u16(piece.elements, t.PIXEL_REPRESENTATION))
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    if _INT16.min <= low + intercept and high + intercept <= _INT16.max:
+        return True
+    low, high = int(values.min()), int(values.max())
+    return bool(_INT16.min <= low + intercept and high + intercept <= _INT16.max)
 
 
 def _unused_bits_off(plane: NDArray[Any], piece: Slice) -> NDArray[Any]:
