@@ -76,11 +76,12 @@ def find_body(scan: Scan, *, jobs: int = 1) -> Body:
     unseen = _unseen_cells(scan, grid)
     body = _tissue(hu, unseen, grid)
     outside = _outside(body, hu, unseen, grid)
-    inside = _without_crumbs(flooded(body, ~outside & ~unseen, 6), grid)
+    part = _parts(flooded(body, ~outside & ~unseen, 6), grid)
+    inside = part > 0
     # On both sides: a cell less than half full of skin is outside.
     skin_cells = np.argwhere((inside & dilated(outside)) | (outside & dilated(inside)))
     tree = cKDTree(scan.to_lps(grid.centres(skin_cells))) if len(skin_cells) else None
-    return Body(grid, hu, inside, unseen, _parts(inside), tree, skin_cells)
+    return Body(grid, hu, inside, unseen, part, tree, skin_cells)
 
 
 def inside(body: Body, zyx: NDArray[Any]) -> Mask:
@@ -166,20 +167,14 @@ def _border(shape: tuple[int, ...], unseen: Mask) -> Mask:
     return border & np.ones(shape, np.bool_)
 
 
-def _without_crumbs(inside: Mask, grid: Grid) -> Mask:
-    """Without parts too small for a fingertip, left over where tables were cut away."""
-    labels = labelled(inside, 6)
-    keep = np.bincount(labels.ravel()) * np.prod(grid.size_mm) / 1000 >= SMALLEST_CM3 / 2
-    keep[0] = False
-    return keep[labels]
-
-
-def _parts(inside: Mask) -> NDArray[np.uint8]:
+def _parts(inside: Mask, grid: Grid) -> NDArray[np.uint8]:
+    """Parts that lie apart, by falling size; crumbs of tables, too small for a fingertip, go."""
     labels = labelled(inside, 6)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
+    least = SMALLEST_CM3 / 2 * 1000 / np.prod(grid.size_mm)
+    order = np.argsort(-sizes, kind="stable")[: min(int((sizes >= least).sum()), 255)]
     rank = np.zeros(len(sizes), np.uint8)
-    order = np.argsort(-sizes, kind="stable")[: min(int((sizes > 0).sum()), 255)]
     rank[order] = np.arange(1, len(order) + 1)
     return rank[labels]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask, eroded
+from calcimetry.runs._jit import kernel
 
 SMALLEST_CM3 = 1.0  # a fingertip
 DIGIT_CM3, DIGIT_MM = 40.0, 130.0  # the most that a finger or toe can be
@@ -18,6 +20,8 @@ SLIM = 0.02  # fingers have more than that, table shells nothing
 FRINGE = 0.05  # share between foam and tissue, which the inside of a body does not have
 BONY_SPREAD_HU = 80.0
 UNIFORM_CM3 = 30.0  # from this size on, a part of a body shows both fat and lean
+
+_COLUMNS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,30 +48,26 @@ class MakeUp:
 
 def make_up(labels: NDArray[np.int32], hu: NDArray[np.int16], inner: Mask, grid: Grid) -> MakeUp:
     """The make-up of labelled parts; `inner` are the cells beneath the surface."""
-    count = int(labels.max(initial=0)) + 1
-    size = np.bincount(labels.ravel(), minlength=count)
-    numbers, values = labels[inner], hu[inner]
-    inner_size = np.maximum(np.bincount(numbers, minlength=count), 1)
-
-    def share(low: int, high: int) -> NDArray[np.float64]:
-        chosen = numbers[(values > low) & (values < high)]
-        part: NDArray[np.float64] = np.bincount(chosen, minlength=count) / inner_size
-        return part
-
-    first, last = _extent(labels, count)
-    sides = [_length(labels.transpose(axes), count) for axes in ((1, 0, 2), (2, 0, 1))]
-    deep = np.bincount(labels[eroded(inner)], minlength=count)
+    table = np.zeros((int(labels.max(initial=0)) + 1, _COLUMNS))
+    table[:, 8:14:2] = np.inf
+    table[:, 9:14:2] = -np.inf
+    _gather(labels, hu, inner, eroded(inner), table)
+    size, under = np.maximum(table[:, 0], 1), np.maximum(table[:, 2], 1)
+    soft, fat, lean, fringe = (table[:, 3:7] / under[:, None]).T
+    variance = table[:, 15] / under - (table[:, 14] / under) ** 2
+    low, high = table[:, 8:14:2], table[:, 9:14:2]
+    extent = np.maximum(high - low + 1, 0) * np.array(grid.size_mm)
     return MakeUp(
-        cm3=size * (np.prod(grid.size_mm) / 1000),
-        long_mm=(last - first + 1).astype(np.float64) * grid.size_mm[0],
-        wide_mm=np.minimum(sides[0] * grid.size_mm[1], sides[1] * grid.size_mm[2]),
-        through=(first == 0) & (last == labels.shape[0] - 1),
-        thick=deep / np.maximum(size, 1),
-        soft=share(-200, 200),
-        fat=share(-150, -30),
-        lean=share(0, 120),
-        spread=_spread(numbers, values, count),
-        fringe=share(-32768, -200),
+        cm3=table[:, 0] * (np.prod(grid.size_mm) / 1000),
+        long_mm=extent[:, 0],
+        wide_mm=extent[:, 1:].min(axis=1),
+        through=(low[:, 0] == 0) & (high[:, 0] == labels.shape[0] - 1),
+        thick=table[:, 1] / size,
+        soft=soft,
+        fat=fat,
+        lean=lean,
+        spread=np.sqrt(np.maximum(variance, 0)),
+        fringe=fringe,
     )
 
 
@@ -96,29 +96,28 @@ def bodily(parts: MakeUp) -> Mask:
     return keep
 
 
-def _length(labels: NDArray[np.int32], count: int) -> NDArray[np.float64]:
-    """How many planes of the first axis each part reaches over."""
-    first, last = _extent(labels, count)
-    length: NDArray[np.float64] = np.maximum(last - first + 1, 0).astype(np.float64)
-    return length
-
-
-def _spread(
-    numbers: NDArray[np.int32], values: NDArray[np.int16], count: int
-) -> NDArray[np.float64]:
-    size = np.maximum(np.bincount(numbers, minlength=count), 1)
-    weights = values.astype(np.float64)
-    mean = np.bincount(numbers, weights, minlength=count) / size
-    square = np.bincount(numbers, weights**2, minlength=count) / size
-    spread: NDArray[np.float64] = np.sqrt(np.maximum(square - mean**2, 0))
-    return spread
-
-
-def _extent(labels: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and last slice of each part."""
-    first, last = np.full(count, labels.shape[0]), np.full(count, -1)
-    for z, plane in enumerate(labels):
-        here = np.flatnonzero(np.bincount(plane.ravel(), minlength=count))
-        first[here] = np.minimum(first[here], z)
-        last[here] = z
-    return first, last
+@kernel
+def _gather(labels: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
+    """Columns: cells, deep, inner, soft, fat, lean, fringe, -, extents, sum and squares of HU."""
+    depth, height, width = labels.shape
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                number = labels[z, y, x]
+                if number == 0:
+                    continue
+                t = table[number]
+                t[0] += 1
+                t[1] += deep[z, y, x]
+                t[8], t[9] = min(t[8], z), max(t[9], z)
+                t[10], t[11] = min(t[10], y), max(t[11], y)
+                t[12], t[13] = min(t[12], x), max(t[13], x)
+                if inner[z, y, x]:
+                    value = np.float64(hu[z, y, x])
+                    t[2] += 1
+                    t[3] += -200 < value < 200
+                    t[4] += -150 < value < -30
+                    t[5] += 0 < value < 120
+                    t[6] += value < -200
+                    t[14] += value
+                    t[15] += value * value
