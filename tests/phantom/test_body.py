@@ -52,6 +52,26 @@ def test_mass_and_place_in_the_image_are_the_truths(protocol: Protocol) -> None:
     assert np.abs(phantom.scan.to_zyx(np.array(item.centroid_mm)) - zyx).max() < 0.3
 
 
+@pytest.mark.parametrize("spacing", [(0.6, 0.6, 0.6), (1.5, 0.9, 0.9), (5.0, 0.98, 0.98)])
+@pytest.mark.parametrize("fwhm", [(0.8, 0.8), (2.5, 1.8)])
+def test_excess_over_plain_muscle_is_the_mass(
+    spacing: tuple[float, float, float], fwhm: tuple[float, float]
+) -> None:
+    shape = tuple(int(40 / edge) | 1 for edge in spacing)
+    item = replace(NODULE, diameter_mm=8.0, density_mg_cm3=600.0)
+    how = Protocol(
+        spacing, 120.0, fwhm, noise_hu=0.0, shape=shape, table=False, matrix_hu=56.0, plain=True
+    )
+    pose = Pose(shift_mm=(-4.0, 40.0, -10.0))  # the deposit near the middle of a small field
+    phantom = realise(PhantomSpec("thigh", 0, (item,), how, pose))
+    muscle = Protocol(spacing, shape=shape, noise_hu=0.0, table=False, plain=True, fwhm_mm=fwhm)
+    empty = realise(PhantomSpec("thigh", 0, (), muscle, pose)).scan.hu
+    assert np.count_nonzero(empty == 56) > 0.5 * empty.size
+    excess = (phantom.scan.hu.astype(float) - empty).sum() * phantom.scan.voxel_mm3
+    mass = excess / hu_per_mg_cm3(120.0, 16.0) / 1000
+    assert mass == pytest.approx(phantom.truth.mass_mg, rel=0.01)
+
+
 def test_truth_is_the_same_however_the_body_is_scanned() -> None:
     usual = realise(THIGH).truth.deposits[0]
     fine = replace(THIGH.protocol, spacing=(1.5, 1.5, 1.5), shape=(36, 80, 80), kvp=80.0)

@@ -51,6 +51,9 @@ class Protocol:
     noise_hu, noise_fwhm_mm : SD of the noise and its in-plane correlation
     shape : voxels (z, y, x); None covers the region's usual field
     hu_per_mg_cm3 : None takes the spectral table for the region's size
+    matrix_hu : HU of the tissue between a deposit's crystals; 56 is the muscle's own, so that
+        all excess over muscle is mineral
+    plain : fat, muscle and marrow without texture
     table, rods : a table under the body, a calibration block (200 mg/cm3 and water) on it
     """
 
@@ -65,6 +68,8 @@ class Protocol:
     ceiling_hu: int = 3071
     table: bool = True
     rods: bool = False
+    matrix_hu: float = 40.0
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ def realise(spec: PhantomSpec) -> Phantom:
     hu = _drawn(spec, body, scan, scale)
     sigma = np.array([how.fwhm_mm[0], *(how.fwhm_mm[1],) * 2]) / _FWHM / np.array(how.spacing)
     ndimage.gaussian_filter(hu, sigma, output=hu, mode="nearest", truncate=3.0)
-    look = Imaging(how.fwhm_mm, scale, ceiling_hu=32767)
+    look = Imaging(how.fwhm_mm, scale, how.matrix_hu, ceiling_hu=32767)
     rng = np.random.default_rng([spec.noise_seed, 2])
     painted = insert_into(hu, scan, places, rng, look)
     _add_noise(hu, how, rng)
@@ -201,7 +206,7 @@ def _drawn(spec: PhantomSpec, body: Body, scan: Scan, scale: float) -> NDArray[n
     depth = max(int(_SLAB_CELLS / (y.size * x.size * parts[0])), 1)
     for first in range(0, scan.hu.shape[0], depth):
         last = min(first + depth, scan.hu.shape[0])
-        canvas = Canvas(_cells(scan, 0, (first, last), parts[0]), y, x)
+        canvas = Canvas(_cells(scan, 0, (first, last), parts[0]), y, x, plain=spec.protocol.plain)
         draw_support(canvas, body, spec.protocol.table, spec.protocol.rods, scale)
         canvas.pose = spec.pose
         body.draw(canvas, scale)

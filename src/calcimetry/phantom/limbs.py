@@ -41,6 +41,26 @@ def elbow(seed: int, *, mirror: bool = False) -> Body:
         Cone((0, -1, -45), (0, 0, -160), 43 * g, 32 * g, ((0, 1, 0), 0.85)),
     ]
     soft = Soft(hull, seed, 12, 1.2, rng.uniform(4, 8), bellies=_bellies(6, 32, rng))
+    layers: tuple[Layer, ...] = (
+        soft,
+        Solids([Ellipsoid((0, 4, 2), (26, 15, 18))], 45.0),
+        Solids(tube([(4 * s, -24, 120), (2 * s, -22, 20), (2 * s, -20, -40)], 2.4), 42.0),
+        Solids(tube([(-8 * s, -30, 120), (-6 * s, -33, -80)], 1.8), 40.0),
+        *_elbow_bones(s, g, seed),
+    )
+    sites = {
+        "olecranon bursa": Site((8 * s, 36, 6), (0, 1, 0), "periarticular", 22),
+        "olecranon": Site((8 * s, 31, 14), (0, 1, 0), "periarticular", 16, on_bone=True),
+        "extensor forearm": Site((-4 * s, 31 * g, -70), (0, 1, 0), "fascia", 34, curve_mm=32),
+        "forearm subcutis": Site((24 * s, -25 * g, -90), (0.7 * s, -0.7, 0), "subcutis", 8),
+        "forearm muscle": Site((-2 * s, -18, -60), (0, -1, 0), "muscle", 14),
+        "brachialis": Site((0, -22, 60), (0, -1, 0), "muscle", 16),
+        "lateral epicondyle": Site((-32 * s, 2, 13), (-s, 0, 0), "periarticular", 9, on_bone=True),
+    }
+    return Body(layers, sites, (0, 0, -12), (170.0, 108.0, 108.0), 46.0, 9.0)
+
+
+def _elbow_bones(s: float, g: float, seed: int) -> tuple[Layer, ...]:
     ends = (((0.0, 2.0, 8.0), 26.0),)
     humerus = Bone(
         [
@@ -67,23 +87,7 @@ def elbow(seed: int, *, mirror: bool = False) -> Body:
         ],
         2.5, (((-15.0 * s, 0.0, -10.0), 16.0),), seed=seed + 3,
     )  # fmt: skip
-    layers: tuple[Layer, ...] = (
-        soft,
-        Solids([Ellipsoid((0, 4, 2), (26, 15, 18))], 45.0),
-        Solids(tube([(4 * s, -24, 120), (2 * s, -22, 20), (2 * s, -20, -40)], 2.4), 42.0),
-        Solids(tube([(-8 * s, -30, 120), (-6 * s, -33, -80)], 1.8), 40.0),
-        humerus, ulna, radius,
-    )  # fmt: skip
-    sites = {
-        "olecranon bursa": Site((8 * s, 36, 6), (0, 1, 0), "periarticular", 22),
-        "olecranon": Site((8 * s, 31, 14), (0, 1, 0), "periarticular", 16, on_bone=True),
-        "extensor forearm": Site((-4 * s, 31 * g, -70), (0, 1, 0), "fascia", 34, curve_mm=32),
-        "forearm subcutis": Site((24 * s, -25 * g, -90), (0.7 * s, -0.7, 0), "subcutis", 8),
-        "forearm muscle": Site((-2 * s, -18, -60), (0, -1, 0), "muscle", 14),
-        "brachialis": Site((0, -22, 60), (0, -1, 0), "muscle", 16),
-        "lateral epicondyle": Site((-32 * s, 2, 13), (-s, 0, 0), "periarticular", 9, on_bone=True),
-    }
-    return Body(layers, sites, (0, 0, -12), (170.0, 108.0, 108.0), 46.0, 9.0)
+    return humerus, ulna, radius
 
 
 def thigh(seed: int, *, mirror: bool = False) -> Body:
