@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, find_anatomy
+from calcimetry.anatomy import Anatomy, find_body, labels_of
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, form, quantify, total
 from calcimetry.records import (
@@ -35,7 +35,7 @@ LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
 
-Found = tuple[Finding, Quantity]
+Measured = tuple[Finding, Quantity]
 
 
 def measure(
@@ -68,21 +68,23 @@ def measure(
     clock.begin("finding dense voxels")
     dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
     clock.begin("finding the body")
-    anatomy = find_anatomy(scan, dense, labels=labels, jobs=jobs)
+    names = None if labels is None else labels_of(scan, labels)
+    body = find_body(scan, jobs=jobs)
     clock.begin("telling deposits apart")
-    findings, remarks = finder.find(scan, dense, anatomy, plan, jobs=jobs)
+    found = finder.find(scan, dense, body, plan, jobs=jobs)
     clock.begin("measuring")
-    scale = calibrate(scan, plan, body=anatomy.body, user=calibration)
-    found = list(zip(findings, quantify(scan, findings, scale, plan, jobs=jobs), strict=True))
-    listed = _deposits(scan, found, anatomy, plan, site)
+    scale = calibrate(scan, plan, body=None, user=calibration)
+    quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
+    pairs = list(zip(found.findings, quantities, strict=True))
+    listed = _deposits(scan, pairs, Anatomy(body, found.skeleton, names), plan, site)
     return Examination(
         scan=scan,
         plan=plan,
         calibration=scale,
         deposits=tuple(listed),
-        objects=_others(scan, found),
+        objects=_others(scan, pairs),
         totals=_totals(listed, scale),
-        flags=(*scan.flags, *scale.flags, *remarks),
+        flags=(*scan.flags, *scale.flags, *found.flags),
         timings=clock.end(),
         versions=versions(),
     )
@@ -111,10 +113,10 @@ class _Clock:
 
 
 def _deposits(
-    scan: Scan, found: Iterable[Found], anatomy: Anatomy, plan: Plan, site: str | None
+    scan: Scan, pairs: Iterable[Measured], anatomy: Anatomy, plan: Plan, site: str | None
 ) -> list[Deposit]:
     """Deposits and uncertain ones, numbered: those sure first, then by mass."""
-    chosen = sorted((pair for pair in found if pair[0].kind in LISTED), key=_rank)
+    chosen = sorted((pair for pair in pairs if pair[0].kind in LISTED), key=_rank)
     runs = [finding.runs for finding, _ in chosen]
     places = finder.places(scan, runs, anatomy, plan.find.threshold_hu, site)
     shapes = tabulate(scan.hu, *stacked(runs, scan.hu.shape))
@@ -146,7 +148,7 @@ def _deposits(
     return made
 
 
-def _rank(pair: Found) -> tuple[int, float, int, int]:
+def _rank(pair: Measured) -> tuple[int, float, int, int]:
     finding, quantity = pair
     runs = finding.runs
     first = int(runs.row[0]), int(runs.start[0])
@@ -176,9 +178,9 @@ def _slices(scan: Scan, runs: Runs) -> tuple[int, int]:
     return min(ends), max(ends)
 
 
-def _others(scan: Scan, found: Iterable[Found]) -> tuple[OtherObject, ...]:
+def _others(scan: Scan, pairs: Iterable[Measured]) -> tuple[OtherObject, ...]:
     """Dense objects of all other kinds, biggest first."""
-    rest = [pair for pair in found if pair[0].kind not in LISTED]
+    rest = [pair for pair in pairs if pair[0].kind not in LISTED]
     rest.sort(key=lambda pair: (-pair[0].runs.voxels, int(pair[0].runs.row[0])))
     table = tabulate(scan.hu, *stacked([pair[0].runs for pair in rest], scan.hu.shape))
     return tuple(

@@ -43,6 +43,7 @@ class Kind(StrEnum):
     CONTRAST = "contrast"
     METAL = "metal"
     EXTERNAL = "external"
+    NOISE = "noise"  # what the noise of the scan explains
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,7 @@ class Calibration:
     source : which rung of the ladder: "rods", "user", "internal", "table"
     per_slice : c of each slice of the scan (the table depends on body size); None: the same
         everywhere. `mg_cm3_per_hu` is then their median
+    water_hu : what water reads on this scan, where rods tell; else 0
     """
 
     mg_cm3_per_hu: float
@@ -296,6 +298,7 @@ class Calibration:
     detail: str = ""
     flags: tuple[Flag, ...] = ()
     per_slice: tuple[float, ...] | None = None
+    water_hu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

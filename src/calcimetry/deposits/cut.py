@@ -24,14 +24,13 @@ it: the rim on the side away from the bone."""
 class Pieces:
     """Objects after the cut, in their order.
 
-    probability : float (count,), the network's mean over each core; 0 where none was cut
-    parent : int (count,), the object (from 1) of the scan that each was part of
+    probability : float (count,), the network's mean over each deposit; 0 for what it did not
+        take for one; not a number where no network ran
     """
 
     runs: tuple[Runs, ...]
     objects: Objects
     probability: NDArray[np.float64]
-    parent: NDArray[np.int64]
 
 
 def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: FindPlan) -> Pieces:
@@ -47,16 +46,14 @@ def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: Find
     owner = _owner(dense, cores)
     pieces: list[Runs] = []
     chance: list[float] = []
-    parent: list[int] = []
     whole = parts(dense)
     for number, runs in enumerate(whole, start=1):
         own = np.flatnonzero(owner == number)
         made, chances = _split(scan, runs, [cores[i] for i in own], mean[own], share[number - 1])
         pieces += made
         chance += chances
-        parent += [number] * len(made)
     table = tabulate(scan.hu, *stacked(pieces, scan.hu.shape))
-    return Pieces(tuple(pieces), table, np.array(chance), np.array(parent, np.int64))
+    return Pieces(tuple(pieces), table, np.array(chance))
 
 
 def _cores(

@@ -17,22 +17,28 @@ SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
 SAMPLED = 400
 """Voxels of an object that distances are taken from: its surface is known well enough."""
 
+LEAST_PAIRS = 20
+MOST_VOXELS = 200_000
 FAT_HU = (-200.0, -30.0)
 AIR_HU = -300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Fractions of the shell around an object, and the median HU of what is not dense in it."""
+    """Fractions of the shell around an object; of what is not dense in it, median and noise.
+
+    noise_hu : 1 SD of the noise there, from neighbouring voxels
+    """
 
     fat: float
     soft: float
     air: float
     dense: float
     median_hu: float | None
+    noise_hu: float | None
 
 
-NOTHING = Surroundings(0.0, 0.0, 0.0, 0.0, None)
+NOTHING = Surroundings(0.0, 0.0, 0.0, 0.0, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Evidence:
     """One dense object as the rules see it.
 
     axes_mm : full lengths of the ellipsoid of equal moments, longest first
+    thickness_mm : diameter of the largest ball that fits inside, right to a voxel
     inside : fraction of it that lies in the body
     skeletal : the skeleton's finder took it for bone
     deposit_probability : the network's mean over what it took for deposit, 0 where it took
@@ -51,10 +58,12 @@ class Evidence:
     mean_hu: float
     peak_hu: int
     axes_mm: tuple[float, float, float]
+    thickness_mm: float
     inside: float
     at_edge: bool
     skeletal: bool
     bone_distance_mm: float | None
+    skin_depth_mm: float | None
     surroundings: Surroundings
     contrast_given: bool | None
     deposit_probability: float | None = None
@@ -73,13 +82,24 @@ def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> ND
     return lengths
 
 
+def thickness(scan: Scan, runs: Runs) -> float:
+    """Diameter of the largest ball that fits into an object, mm; coarser for big objects."""
+    box = box_of(runs)
+    own = np.pad(paint(box, runs), 1)
+    stride = max(1, round((own.size / MOST_VOXELS) ** (1 / 3)))
+    coarse = own[::stride, ::stride, ::stride]
+    depth = ndimage.distance_transform_edt(coarse, sampling=np.array(scan.spacing) * stride)
+    return 2.0 * float(depth.max())
+
+
 def surroundings(scan: Scan, runs: Runs, threshold: float) -> Surroundings:
     """What lies in a shell around an object, seen in a crop of the scan."""
     reach = max(SHELL_TO_MM, 1.5 * max(scan.spacing))
     box = crop(box_of(runs), scan.hu.shape, reach, scan.spacing)
     own = paint(box, runs)
     distance = ndimage.distance_transform_edt(~own, sampling=scan.spacing)
-    shell = scan.hu[box][(distance >= SHELL_FROM_MM) & (distance <= reach)]
+    hu = scan.hu[box]
+    shell = hu[(distance >= SHELL_FROM_MM) & (distance <= reach)]
     if not shell.size:
         return NOTHING
     dense = shell >= threshold
@@ -90,7 +110,25 @@ def surroundings(scan: Scan, runs: Runs, threshold: float) -> Surroundings:
         air=float(np.mean(shell < AIR_HU)),
         dense=float(dense.mean()),
         median_hu=float(np.median(quiet)) if quiet.size else None,
+        noise_hu=noise(hu, threshold),
     )
+
+
+def noise(hu: NDArray[np.int16], threshold: float) -> float | None:
+    """1 SD of the noise in a crop, from differences of neighbours in tissue.
+
+    The median of absolute differences does not see the few that lie across borders of
+    tissues; the axis with the most is taken, since noise is least correlated along it.
+    """
+    spreads = []
+    for axis in range(3):
+        one, other = np.delete(hu, -1, axis), np.delete(hu, 0, axis)
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        tissue = (low > FAT_HU[0]) & (high < threshold)
+        if tissue.sum() >= LEAST_PAIRS:
+            apart = high[tissue].astype(np.float64) - low[tissue]
+            spreads.append(1.4826 * float(np.median(apart)) / np.sqrt(2.0))
+    return max(spreads, default=None)
 
 
 def at_edge(objects: Objects, number: int) -> bool:

@@ -15,11 +15,16 @@ from calcimetry.records import Kind
 METAL_PEAK_HU = 3000  # above enamel (about 2,900 HU) and the densest stones seen at 120 kVp
 METAL_MEAN_HU = 1500
 POOL_MEAN_HU = 330.0  # blood and bowel contrast stay below; see docs/finder.md
-POOL_PEAK_HU = 600
+TYPICAL_NOISE_HU = 20.0
 POOL_MM3 = 400.0
+POOL_THICK_MM = 8.0  # thinner bright things are walls, septa and sheets
 ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 TUBE_RATIO = 4.0
+SMALL_MM, DEEP_MM = 10.0, 40.0
+SOFT_HU = 50.0
+NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
+SPECK_VOXELS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,19 @@ def _network_deposit(evidence: Evidence) -> Verdict | None:
     return Verdict(Kind.DEPOSIT, "the network tells it from bone and vessels", chance)
 
 
+def _noise(evidence: Evidence) -> Verdict | None:
+    """Peaks of noise above the threshold: many in a noisy scan, none far above it."""
+    sd, median = evidence.surroundings.noise_hu, evidence.surroundings.median_hu
+    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS:
+        return None
+    if evidence.peak_hu >= max(median, SOFT_HU) + NOISE_SDS * sd:
+        return None
+    reason = (
+        f"its peak of {evidence.peak_hu} HU is within {NOISE_SDS:.0f} SD of noise ({sd:.0f} HU)"
+    )
+    return Verdict(Kind.NOISE, reason, 0.8)
+
+
 def _bone(evidence: Evidence) -> Verdict | None:
     if not evidence.skeletal:
         return None
@@ -68,8 +86,15 @@ def _bone(evidence: Evidence) -> Verdict | None:
 
 def _pool(evidence: Evidence) -> Verdict | None:
     """A big, even, moderately bright pool: contrast medium, unless none was given."""
-    even = evidence.mean_hu < POOL_MEAN_HU and evidence.peak_hu < POOL_PEAK_HU
-    if not even or evidence.volume_mm3 < POOL_MM3 or evidence.contrast_given is False:
+    noise = evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
+    even = evidence.peak_hu - evidence.mean_hu < NOISE_SDS * noise
+    if (
+        not even
+        or evidence.thickness_mm < POOL_THICK_MM
+        or evidence.mean_hu >= POOL_MEAN_HU
+        or evidence.volume_mm3 < POOL_MM3
+        or evidence.contrast_given is False
+    ):
         return None
     sure = 0.8 if evidence.contrast_given else 0.5
     return Verdict(Kind.CONTRAST, "evenly and moderately bright, without a dense core", sure)
@@ -82,6 +107,14 @@ def _tube(evidence: Evidence) -> Verdict | None:
     if not alone or long < TUBE_RATIO * middle or long < 12.0:
         return None
     return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
+
+
+def _small_and_deep(evidence: Evidence) -> Verdict | None:
+    """Small and far from the skin: phleboliths and arterial calcium look no different."""
+    deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > DEEP_MM
+    if not deep or evidence.axes_mm[0] > SMALL_MM:
+        return None
+    return Verdict(Kind.UNCERTAIN, "small and deep, as phleboliths and arterial calcium are", 0.5)
 
 
 def _alone(evidence: Evidence) -> Verdict | None:
@@ -106,10 +139,12 @@ def _beside_bone(evidence: Evidence) -> Verdict | None:
 RULES: tuple[Rule, ...] = (
     _external,
     _metal,
-    _network_deposit,
     _bone,
+    _network_deposit,
+    _noise,
     _pool,
     _beside_bone,
     _tube,
+    _small_and_deep,
     _alone,
 )

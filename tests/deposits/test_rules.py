@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from calcimetry.deposits.evidence import Evidence, Surroundings
+from calcimetry.deposits.rules import judge
+from calcimetry.records import Kind
+
+ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
+NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
+POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
+
+NODULE = Evidence(
+    voxels=60,
+    volume_mm3=120.0,
+    mean_hu=400.0,
+    peak_hu=700,
+    axes_mm=(7.0, 6.0, 6.0),
+    thickness_mm=6.0,
+    inside=1.0,
+    at_edge=False,
+    skeletal=False,
+    bone_distance_mm=30.0,
+    skin_depth_mm=12.0,
+    surroundings=ALONE_IN_FAT,
+    contrast_given=None,
+    deposit_probability=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({}, Kind.DEPOSIT),
+        ({"deposit_probability": 0.9}, Kind.DEPOSIT),
+        ({"deposit_probability": 0.0}, Kind.UNCERTAIN),
+        ({"deposit_probability": 0.0, "bone_distance_mm": 2.0}, Kind.BONE),
+        ({"deposit_probability": 0.8, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
+        ({"inside": 0.1}, Kind.EXTERNAL),
+        ({"inside": 0.1, "deposit_probability": 0.9}, Kind.EXTERNAL),
+        ({"peak_hu": 3071, "mean_hu": 2200.0}, Kind.METAL),
+        ({"peak_hu": 3071, "mean_hu": 900.0}, Kind.DEPOSIT),
+        ({"peak_hu": 180, "mean_hu": 150.0, "surroundings": NOISY}, Kind.NOISE),
+        ({"peak_hu": 290, "mean_hu": 190.0, "surroundings": NOISY}, Kind.DEPOSIT),
+        ({"skeletal": True}, Kind.BONE),
+        ({**POOL, "thickness_mm": 3.0}, Kind.DEPOSIT),
+        ({"at_edge": True}, Kind.UNCERTAIN),
+        ({"axes_mm": (30.0, 4.0, 3.0)}, Kind.UNCERTAIN),
+        ({"skin_depth_mm": 60.0}, Kind.UNCERTAIN),
+        ({"skin_depth_mm": 60.0, "axes_mm": (25.0, 20.0, 15.0)}, Kind.DEPOSIT),
+        (POOL, Kind.CONTRAST),
+        ({**POOL, "contrast_given": False}, Kind.DEPOSIT),
+    ],
+)
+def test_what_speaks_decides(change, kind):
+    verdict = judge(replace(NODULE, **change))
+    assert verdict.kind is kind
+    assert 0.0 <= verdict.confidence <= 1.0
+    assert verdict.reason
+
+
+def test_what_no_rule_claims_is_uncertain_not_dropped():
+    lost = replace(NODULE, surroundings=replace(ALONE_IN_FAT, dense=0.4, fat=0.5))
+    assert judge(lost).kind is Kind.UNCERTAIN
