@@ -1,0 +1,121 @@
+"""The finder's network: how probable each dense voxel is to be deposit.
+
+A small 3D network, trained on deposits of known truth painted into CTs of people without
+any (see `training/` and the model card in `calcimetry.weights`). It runs by onnxruntime on an
+isotropic grid, only in tiles where dense voxels are, and its answer is brought back to the
+scan's own voxels by trilinear interpolation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.deposits.regrid import (
+    OUTSIDE_HU,
+    Taps,
+    axis_cells,
+    axis_weights,
+    interpolate,
+    mark,
+    resample,
+)
+from calcimetry.deposits.tiles import BLOCK, MARGIN, Bounds, padded, tiles
+from calcimetry.records import Runs, Scan
+from calcimetry.runs._jit import frozen
+from calcimetry.runs.find import columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A network that is ready to run; safe to use from several threads.
+
+    digest : SHA-256 of the weights file, which names them in results
+    """
+
+    session: Any
+    digest: str
+
+
+def load() -> Network | None:
+    """The shipped network, loaded once; None where onnxruntime or the weights are missing."""
+    return load_file(str(files("calcimetry.weights") / "finder.onnx"))
+
+
+@cache
+def load_file(path: str) -> Network | None:
+    """A network from an ONNX file; None where that or onnxruntime is missing."""
+    if not Path(path).is_file():
+        return None
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    # Threads run whole tiles: each number then comes from one thread, whatever `jobs` is.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    content = Path(path).read_bytes()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return Network(session, hashlib.sha256(content).hexdigest())
+
+
+def probability(network: Network, scan: Scan, dense: Runs, *, jobs: int = 1) -> NDArray[np.float32]:
+    """How probable it is that each dense voxel is deposit, and not bone or what else is dense.
+
+    Parameters
+    ----------
+    dense : runs of the scan's dense voxels
+    jobs : threads; the result is the same for any number
+
+    Returns
+    -------
+    float32 (dense.voxels,), 0 to 1, voxels of the runs one after the other
+    """
+    lattice = list(zip(scan.hu.shape, scan.spacing, strict=True))
+    taps = [axis_weights(count, spacing) for count, spacing in lattice]
+    shape = tuple(len(index) for index, _ in taps)
+    cells = [axis_cells(n, s, length) for (n, s), length in zip(lattice, shape, strict=True)]
+    runs = columns(dense)
+    blocks = np.zeros([-(-(length + 1) // BLOCK) for length in shape], np.uint8)
+    mark(blocks, BLOCK, runs, *(low for low, _ in cells))
+    answer = np.zeros(shape, np.float32)
+    work = partial(_run_tile, network, frozen(scan.hu, np.int16), taps, answer)
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        # Reading the results lets errors out; each tile writes its own part of the answer.
+        list(pool.map(work, tiles(blocks.view(np.bool_))))
+    result: NDArray[np.float32] = interpolate(answer, runs, *cells)
+    return result
+
+
+def _run_tile(
+    network: Network,
+    hu: NDArray[np.int16],
+    taps: list[Taps],
+    answer: NDArray[np.float32],
+    tile: Bounds,
+) -> None:
+    """Resample a tile and its margins, run the network, keep the tile's own part."""
+    start, stop = np.array(tile[::2]), np.minimum(tile[1::2], answer.shape)
+    corner = start - MARGIN
+    size = [padded(tile[k + 1] - tile[k]) for k in (0, 2, 4)]
+    low, high = np.maximum(corner, 0), np.minimum(corner + size, answer.shape)
+    volume = np.full(size, OUTSIDE_HU, np.float32)
+    near = [(i[a:b], w[a:b]) for (i, w), a, b in zip(taps, low, high, strict=True)]
+    volume[_box(low - corner, high - corner)] = resample(hu, *near)
+    logit = network.session.run(None, {"hu": volume})[0]
+    core = logit[_box(start - corner, stop - corner)]
+    answer[_box(start, stop)] = 1.0 / (1.0 + np.exp(-np.clip(core, -30.0, 30.0)))
+
+
+def _box(start: NDArray[Any], stop: NDArray[Any]) -> tuple[slice, ...]:
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))

@@ -1,0 +1,121 @@
+"""Tiles that cover the marked voxels of a grid at little cost.
+
+A network's work grows with the volume of its tiles and their margins. Starting from the
+box of all marked voxels, boxes are cut in two, and shrunk to what they hold, as long as that
+makes the sum cheaper.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 4
+"""Marks are kept per block of this many voxels along each axis."""
+
+MARGIN = 8
+"""Voxels around a tile that the network sees beside it: 12 mm of surroundings."""
+
+LARGEST = 128
+"""No tile's side is longer than this, margins apart: it bounds memory and feeds threads."""
+
+_OVERHEAD = 16.0**3
+"""What one more call costs, in voxels."""
+
+Bounds = tuple[int, int, int, int, int, int]
+"""z0, z1, y0, y1, x0, x1; the odd ones are one past the last."""
+
+
+def tiles(marked: NDArray[np.bool_]) -> list[Bounds]:
+    """Disjoint boxes, in voxels, that hold every marked block; the dearest first.
+
+    marked : (z, y, x), one value for each BLOCK-sided block of the grid
+    """
+    whole = _tight(marked, (0, *marked.shape[:1], 0, marked.shape[1], 0, marked.shape[2]))
+    waiting = [] if whole is None else [whole]
+    done: list[Bounds] = []
+    while waiting:
+        box = waiting.pop()
+        halves = _cut(marked, box)
+        if halves is None:
+            done.append(box)
+        else:
+            waiting.extend(halves)
+    done.sort(key=lambda box: (-_cost(box), box))
+    return [_in_voxels(box) for box in done]
+
+
+def padded(length: int) -> int:
+    """The side that the network is run on: margins, and a multiple of 8."""
+    return -(-(length + 2 * MARGIN) // 8) * 8
+
+
+def _in_voxels(box: Bounds) -> Bounds:
+    z0, z1, y0, y1, x0, x1 = (BLOCK * edge for edge in box)
+    return z0, z1, y0, y1, x0, x1
+
+
+def _cost(box: Bounds) -> float:
+    sides = (padded(BLOCK * (box[k + 1] - box[k])) for k in (0, 2, 4))
+    return float(np.prod([float(side) for side in sides])) + _OVERHEAD
+
+
+def _tight(marked: NDArray[np.bool_], box: Bounds) -> Bounds | None:
+    part = marked[box[0] : box[1], box[2] : box[3], box[4] : box[5]]
+    edges: list[int] = []
+    for axis in range(3):
+        held = np.flatnonzero(part.any(axis=tuple(a for a in range(3) if a != axis)))
+        if not len(held):
+            return None
+        edges += [box[2 * axis] + int(held[0]), box[2 * axis] + int(held[-1]) + 1]
+    return edges[0], edges[1], edges[2], edges[3], edges[4], edges[5]
+
+
+def _cut(marked: NDArray[np.bool_], box: Bounds) -> list[Bounds] | None:
+    """The cheapest two parts of a box; None when it is best left whole."""
+    best, choice = 0.97 * _cost(box), None
+    part = marked[box[0] : box[1], box[2] : box[3], box[4] : box[5]]
+    longest = int(np.argmax(part.shape))
+    must = part.shape[longest] * BLOCK > LARGEST
+    for axis in range(3):
+        costs = _cut_costs(part, axis)
+        if must:
+            # What is too long is cut near its middle: the cheapest cut would shave a sliver.
+            middle = np.abs(np.arange(1, part.shape[axis]) / part.shape[axis] - 0.5) < 0.2
+            costs = np.where(middle & (axis == longest), costs, np.inf)
+        if len(costs) and costs.min() < (np.inf if must else best):
+            best, choice = float(costs.min()), (axis, int(costs.argmin()) + 1)
+    if choice is None:
+        return None
+    axis, at = choice
+    low, high = list(box), list(box)
+    low[2 * axis + 1] = high[2 * axis] = box[2 * axis] + at
+    halves = (_tight(marked, (*side,)) for side in (low, high))  # type: ignore[arg-type]
+    return [half for half in halves if half is not None]
+
+
+def _cut_costs(part: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+    """The cost of both parts, shrunk, for a cut before layer 1, 2, ... along an axis."""
+    before = _running_cost(np.moveaxis(part, axis, 0))
+    after = _running_cost(np.moveaxis(part, axis, 0)[::-1])[::-1]
+    costs: NDArray[np.float64] = before[:-1] + after[1:]
+    return costs
+
+
+def _running_cost(layers: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The cost of the shrunk box of layers 0..k, for every k."""
+    count = len(layers)
+    held = layers.any(axis=(1, 2))
+    ends = np.maximum.accumulate(np.where(held, np.arange(count), -1))
+    first = int(np.argmax(held))
+    sides = [np.maximum(ends - first + 1, 0)]
+    for other in (1, 2):
+        flat = layers.any(axis=3 - other)
+        length = flat.shape[1]
+        place = np.arange(length)
+        low = np.minimum.accumulate(np.where(flat, place, length).min(axis=1))
+        high = np.maximum.accumulate(np.where(flat, place, -1).max(axis=1))
+        sides.append(np.maximum(high - low + 1, 0))
+    padded_sides = [-(-(BLOCK * side + 2 * MARGIN) // 8) * 8.0 for side in sides]
+    cost = padded_sides[0] * padded_sides[1] * padded_sides[2] + _OVERHEAD
+    return np.where(ends >= 0, cost, 0.0)

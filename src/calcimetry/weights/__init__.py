@@ -1,0 +1,1 @@
+"""The finder's network (ONNX) and its model card, made by `training/`."""

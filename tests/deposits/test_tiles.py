@@ -1,0 +1,64 @@
+"""Tiles: they cover every mark, do not overlap, and cost no more than one box would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calcimetry.deposits.tiles import BLOCK, LARGEST, MARGIN, padded, tiles
+
+
+def _cover(found, shape):
+    count = np.zeros(shape, int)
+    for z0, z1, y0, y1, x0, x1 in found:
+        count[z0 // BLOCK : z1 // BLOCK, y0 // BLOCK : y1 // BLOCK, x0 // BLOCK : x1 // BLOCK] += 1
+    return count
+
+
+def _voxels(found):
+    return sum(
+        padded(z1 - z0) * padded(y1 - y0) * padded(x1 - x0) for z0, z1, y0, y1, x0, x1 in found
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(*[st.integers(1, 45)] * 3),
+    seed=st.integers(0, 2**32 - 1),
+    share=st.sampled_from([0.0, 0.002, 0.05, 1.0]),
+)
+def test_every_mark_lies_in_exactly_one_tile(shape, seed, share):
+    marked = np.random.default_rng(seed).random(shape) < share
+    found = tiles(marked)
+    cover = _cover(found, shape)
+    assert (cover[marked] == 1).all()
+    assert cover.max(initial=0) <= 1
+    longest = [max(b[1] - b[0], b[3] - b[2], b[5] - b[4]) for b in found]
+    assert all(side <= LARGEST for side in longest)
+
+
+def test_two_far_marks_are_not_run_as_one_box():
+    marked = np.zeros((30, 30, 30), bool)
+    marked[2, 2, 2] = marked[27, 27, 27] = True
+    found = tiles(marked)
+    assert len(found) == 2
+    assert _voxels(found) == 2 * padded(BLOCK) ** 3
+
+
+def test_a_solid_box_stays_one_tile():
+    marked = np.zeros((30, 30, 30), bool)
+    marked[5:15, 5:15, 5:15] = True
+    assert tiles(marked) == [(20, 60, 20, 60, 20, 60)]
+
+
+@pytest.mark.parametrize("length", [1, 8, 13, 128])
+def test_padding_holds_margins_on_both_sides_in_eights(length):
+    assert padded(length) % 8 == 0
+    assert padded(length) >= length + 2 * MARGIN
+    assert padded(length) < length + 2 * MARGIN + 8
+
+
+def test_no_marks_no_tiles():
+    assert tiles(np.zeros((4, 5, 6), bool)) == []

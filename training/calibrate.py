@@ -1,0 +1,98 @@
+"""Probabilities that mean what they say: one temperature, from patients kept for that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from calcimetry.deposits.network import load_file, probability
+from calcimetry.phantom.insertion import Imaging, insert
+from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
+from calcimetry.phantom.truth import Truth
+from calcimetry.records import Runs, Scan
+from calcimetry.runs import find_runs, voxels_of
+from calcimetry.scan import read
+from training.sources import cases
+
+THRESHOLD_HU = 130
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """`bins`: for each tenth of probability its voxels, mean probability and true share."""
+
+    temperature: float
+    bins: tuple[tuple[int, float, float], ...]
+    cases: tuple[str, ...]
+
+
+def calibrate(data: Path, weights: Path, seed: int = 5, jobs: int = 2) -> Calibration:
+    """Fit the temperature of uncalibrated weights on the validation patients.
+
+    Voxels of deposits that training's shapes, but another painter, put into limbs that
+    training never saw, against all else dense there.
+    """
+    net = load_file(str(weights))
+    if net is None:
+        raise FileNotFoundError(weights)
+    chosen = [case for case in cases(data) if case.part == "validate"]
+    logits, truths = [], []
+    for case in chosen:
+        for turn in range(2):
+            scan, truth = _painted(read(case.path), seed + turn)
+            runs = find_runs(scan.hu, THRESHOLD_HU)
+            chance = np.clip(probability(net, scan, runs, jobs=jobs), 1e-6, 1 - 1e-6)
+            kept, deposit = _truth_at(truth, runs)
+            logits.append(np.log(chance / (1 - chance))[kept])
+            truths.append(deposit[kept])
+    logit, deposit = np.concatenate(logits).astype(float), np.concatenate(truths)
+    temperature = _fit(logit, deposit)
+    return Calibration(
+        temperature, _bins(logit / temperature, deposit), tuple(case.name for case in chosen)
+    )
+
+
+def _painted(scan: Scan, seed: int) -> tuple[Scan, Truth]:
+    rng = np.random.default_rng(seed)
+    mix = Mix(diameter_mm=(3, 22), density_mg_cm3=(150, 1100), null_share=0.2)
+    placed = random_placements(scan, 30, rng, sites=candidate_sites(scan), mix=mix)
+    look = Imaging((0.6 * scan.spacing[0], float(rng.uniform(0.8, 1.6))), 1.4)
+    return insert(scan, placed, rng, look)
+
+
+def _truth_at(truth: Truth, runs: Runs) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which dense voxels are clearly deposit or clearly not, and which are deposit."""
+    share = np.zeros(truth.shape, np.float32)
+    for item in truth.deposits:
+        share[item.box] = np.maximum(share[item.box], item.imaged)
+    at = share[tuple(voxels_of(runs).T)]
+    return (at > 0.5) | (at < 0.02), at > 0.5
+
+
+def _fit(logit: NDArray[np.float64], deposit: NDArray[np.bool_]) -> float:
+    sign = np.where(deposit, 1.0, -1.0)
+
+    def cost(log_temperature: float) -> float:
+        return float(np.logaddexp(0, -sign * logit / np.exp(log_temperature)).mean())
+
+    found = optimize.minimize_scalar(cost, bounds=(-1.5, 1.5), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _bins(
+    logit: NDArray[np.float64], deposit: NDArray[np.bool_]
+) -> tuple[tuple[int, float, float], ...]:
+    chance = 1 / (1 + np.exp(-logit))
+    number = np.minimum((chance * BINS).astype(int), BINS - 1)
+    count = np.bincount(number, minlength=BINS)
+    mean = np.bincount(number, chance, BINS) / np.maximum(count, 1)
+    true = np.bincount(number, deposit.astype(float), BINS) / np.maximum(count, 1)
+    return tuple(
+        (int(n), round(float(m), 4), round(float(t), 4))
+        for n, m, t in zip(count, mean, true, strict=True)
+    )

@@ -1,0 +1,98 @@
+"""The model card: what the weights were made from, how, how well they do, and their limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from calcimetry.deposits.regrid import GRID_MM
+from training.calibrate import Calibration
+from training.loop import Recipe
+from training.net import CHANNELS, WINDOWS
+from training.shapes import menu
+from training.sources import Case
+from training.world import BODIES, SCALES
+
+VERSION = "1"
+LIMITS = (
+    "Trained on CTs of 16 limbs, one chest and one abdomen of adults, and on phantoms: other "
+    "anatomy, children and other scanners are untested.",
+    "Deposits were painted, not real: shapes, textures and places that the painter does not "
+    "make are found less well (see the independent generator in docs/finder-benchmark.md).",
+    "Hands: one real CT holds a hand and wrist; finger bones came from phantoms.",
+    "Calcium of vessels, cartilage, stones and tumours looks like a deposit to it; kinds are "
+    "told apart by rules after it.",
+    "It looks at dense voxels only, at 1.5 mm: parts under about 3 mm may be missed.",
+    "Research use. Not validated against experts, and no medical device.",
+)
+
+
+def write(
+    weights: Path, recipe: Recipe, used: tuple[Case, ...], scale: Calibration, steps: int
+) -> dict[str, Any]:
+    """Write ``finder.card.json`` and ``finder.card.md`` beside the weights."""
+    card = {
+        "name": "calcimetry finder",
+        "version": VERSION,
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "license": "Apache-2.0",
+        "task": "probability that a dense voxel of a CT is calcium deposit in soft tissue",
+        "input": f"HU on a {GRID_MM} mm isotropic grid, (z, y, x), sides multiples of 8",
+        "architecture": {"channels": CHANNELS, "windows": WINDOWS},
+        "recipe": asdict(recipe) | {"steps_done": steps},
+        "generator": {"families": menu(), "limb_scales": SCALES, "phantoms": BODIES},
+        "data": [{"case": case.name, "part": case.part, "source": case.terms} for case in used],
+        "calibration": asdict(scale),
+        "results": "docs/finder-benchmark.md",
+        "limits": LIMITS,
+    }
+    target = weights.with_name("finder.card.json")
+    target.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    weights.with_name("finder.card.md").write_text(_prose(card), encoding="utf-8")
+    return card
+
+
+def _prose(card: dict[str, Any]) -> str:
+    parts = []
+    for part in ("train", "validate", "test"):
+        held = [d for d in card["data"] if d["part"] == part]
+        sources = sorted({d["source"] for d in held})
+        names = ", ".join(d["case"] for d in held)
+        parts.append(f"- **{part}**: {names}. " + " ".join(f"{s}." for s in sources))
+    bins = "\n".join(
+        f"| {k / 10:.1f}-{(k + 1) / 10:.1f} | {n} | {mean:.3f} | {true:.3f} |"
+        for k, (n, mean, true) in enumerate(card["calibration"]["bins"])
+    )
+    return f"""# Model card: {card["name"]}, version {card["version"]}
+
+SHA-256 `{card["sha256"]}`. License {card["license"]}. Made by `python -m training`.
+
+**Task.** {card["task"].capitalize()}. Input: {card["input"]}.
+
+**Labels** come from insertion: deposits of known shape, density and place are painted into CTs
+of people without calcinosis, so that each voxel's truth is known. No expert outlined anything.
+
+**Data**, split by patient:
+
+{chr(10).join(parts)}
+- phantoms of hand, elbow, knee and shoulder without deposits, by `calcimetry.phantom`.
+
+Small natural foci in {sum(d["part"] == "train" for d in card["data"])} training scans whose nature
+is not sure are left out of the loss.
+
+**Calibration.** Temperature {card["calibration"]["temperature"]:.2f}, fitted on dense voxels of
+{", ".join(card["calibration"]["cases"])} with inserted deposits. Reliability there:
+
+| probability | voxels | mean | truly deposit |
+| --- | --- | --- | --- |
+{bins}
+
+**Results** on patients it never saw: {card["results"]}.
+
+**Limits**
+
+{chr(10).join("- " + limit for limit in card["limits"])}
+"""
