@@ -28,7 +28,7 @@ def fill(exam: Examination, folder: OutputFolder, *, pdf: bool = False) -> dict[
     facts = exchange.document(exam)
     pictures = report.pictures(exam)
     page = report.render(facts, pictures)
-    files = {
+    files: dict[str, str | bytes] = {
         "deposits.csv": exchange.csv_text(facts["deposits"], DEPOSIT_COLUMNS),
         "deposits.parquet": exchange.parquet_bytes(facts["deposits"], DEPOSIT_COLUMNS),
         "objects.csv": exchange.csv_text(facts["objects"], OBJECT_COLUMNS),

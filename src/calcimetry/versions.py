@@ -5,15 +5,13 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from calcimetry import __version__
-
-LIBRARIES = ("numpy", "scipy", "numba", "pydicom", "nibabel", "onnxruntime")
+LIBRARIES = ("calcimetry", "numpy", "scipy", "numba", "pydicom", "nibabel", "onnxruntime")
 GROUPS = ("calcimetry.anatomy", "calcimetry.calibrations", "calcimetry.exporters")
 
 
 def versions() -> dict[str, str]:
     """Name to version; a library that is not installed is left out."""
-    found = {"calcimetry": __version__, "python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)
