@@ -6,7 +6,8 @@ both, or on bone; skin and air close one side of the field, as they do in a limb
 
 The mask that the measurement gets is not the truth: it is what a threshold of 130 HU finds.
 On bone, the finder's cut is imitated: voxels go to the deposit or the bone by which of them
-fills more of the (blurred) voxel, with smooth random error added to that comparison.
+fills more of the (blurred) voxel, with random error on that comparison: smooth wobble (SD
+0.15 of a voxel's filling) and an offset for the whole cut (SD 0.15).
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def scene(setting: Setting) -> Scene:
     rng = np.random.default_rng([setting.seed, 5])
     slope = float(slope_at(setting.kvp, setting.path))
     deposit, bone, tissue = _drawn(setting, rng)
-    filled = (deposit > 0).astype(np.float32)
+    filled = deposit if setting.family == "ball" else (deposit > 0).astype(np.float32)
     clean = tissue * (1 - filled) + setting.matrix * filled + deposit * (setting.density / slope)
     sigma = setting.fwhm / 2.3548 / STEP
     factors = (setting.slice_factor, setting.plane_factor, setting.plane_factor)
@@ -124,7 +125,7 @@ def _drawn(
     setting: Setting, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Relative density, bone and soft tissue HU on the fine grid."""
-    shape = draw(setting.family, setting.diameter, rng, STEP)
+    shape = _shape(setting, rng)
     size = np.array(shape.shape) + 2 * int(13.0 / STEP)
     size[1] += int(6.0 / STEP)
     size = -(-size // 60) * 60  # whole voxels for every factor used
@@ -139,10 +140,20 @@ def _drawn(
     tissue = _tissue(setting, (z, y, x), rng)
     bone = np.zeros(size, np.float32)
     if setting.place == "bone":
-        bone = _bone(setting, deposit, (z, y, x), tissue, rng)
+        bone = _bone(deposit, (z, y, x), tissue, rng)
         deposit[bone > 0] = 0
     _close(tissue, (z, y, x), float(grid[1][-1]))
     return deposit, bone, tissue
+
+
+def _shape(setting: Setting, rng: np.random.Generator) -> NDArray[np.float32]:
+    if setting.family != "ball":
+        return draw(setting.family, setting.diameter, rng, STEP)
+    half = int(np.ceil(setting.diameter / 2 / STEP)) + 2
+    offset = rng.uniform(-0.5, 0.5, 3)
+    z, y, x = (np.arange(-half, half + 1) - o for o in offset)
+    radius = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2) * STEP
+    return np.clip((setting.diameter / 2 - radius) / STEP + 0.5, 0, 1).astype(np.float32)
 
 
 def _tissue(
@@ -169,7 +180,6 @@ def _tissue(
 
 
 def _bone(
-    setting: Setting,
     deposit: NDArray[np.float32],
     at: tuple[NDArray[np.float32], ...],
     tissue: NDArray[np.float32],
@@ -231,7 +241,7 @@ def _found(
     """What a threshold finds, cut from bone; the deposit first. Empty: nothing was found."""
     dense = scan.hu >= 130
     wobble = ndimage.gaussian_filter(rng.standard_normal(dense.shape), 1.0)
-    wobble *= 0.15 / wobble.std()
+    wobble = wobble * (0.15 / wobble.std()) + rng.normal(0.0, 0.15)
     to_bone = dense & (bony > share + wobble) & (bony > 0.02)
     to_bone |= dense & (bony > 0.5)
     own = _touching(dense & ~to_bone, share > 0.3)

@@ -88,9 +88,9 @@ class QuantityPlan:
     )
     calibration: str = parameter(
         "auto",
-        "what turns HU into mineral, unless the user gives a slope: auto is rods in the scan, "
-        "else the table; internal (fat and air) is experimental",
-        choices=("auto", "rods", "internal", "table"),
+        "what turns HU into mineral: auto is rods in the scan, else the slope that the user "
+        "gave, else the table; user passes rods by; internal (fat and air) is experimental",
+        choices=("auto", "rods", "user", "internal", "table"),
     )
     matrix_hu: float = parameter(
         40.0,

@@ -19,6 +19,7 @@ from calcimetry.records import Scan
 FWHM = 2.354820045  # of a Gaussian, in SDs
 _REACH_MM = 4.0
 _AIR, _INSIDE = -850.0, -300.0
+_PADDING = -1024.0  # and below, all alike: outside the field, not air
 _FEWEST_EDGES = 60
 _SLICES = 12
 _TYPICAL_SIGMA_MM = 0.6
@@ -93,7 +94,8 @@ def _apparent(
 ) -> NDArray[np.float64]:
     far = max(2, lines.shape[1] // 4)
     low, high = lines[:, :far], lines[:, -far:]
-    good = (low.max(axis=1) < _AIR) & (high.min(axis=1) > _INSIDE) & (cosine > 0.9)
+    padding = (low.min(axis=1) == low.max(axis=1)) & (low[:, 0] <= _PADDING)
+    good = (low.max(axis=1) < _AIR) & (high.min(axis=1) > _INSIDE) & (cosine > 0.9) & ~padding
     lines, cosine = lines[good], cosine[good]
     a = np.median(lines[:, :far], axis=1, keepdims=True)
     b = np.median(lines[:, -far:], axis=1, keepdims=True)

@@ -1,30 +1,39 @@
 """The calibration ladder: from HU above background to mg of hydroxyapatite per cm3.
 
-rods in the scan > the user's own > internal reference (only when the plan asks) > table.
+Rods in the scan > the user's own > internal reference (only when the plan asks) > table by
+tube voltage and body size.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from calcimetry.anatomy import Body, water_equivalent_diameter
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.quantity import table
+from calcimetry.quantity.internal import from_tissue
+from calcimetry.quantity.noise import noise_of
+from calcimetry.quantity.rods import from_rods
 from calcimetry.records import Calibration, Flag, Scan
 
 _NORMAL_95 = 1.959964
 _NUMBER = re.compile(r"^(?:c\s*=\s*)?([0-9]*\.?[0-9]+)(?:\s*(?:\+-|±)\s*([0-9]*\.?[0-9]+))?$")
+_ASSUMED_KVP = 120.0
+_TYPICAL_PATH_MM = 160.0
+_SMOOTH_MM = 15.0
 
 
 def calibrate(
     scan: Scan,
     plan: Plan,
     *,
-    body: NDArray[np.bool_] | None = None,
+    body: Body | None = None,
     user: str | float | None = None,
 ) -> Calibration:
     """The best calibration that this scan allows.
@@ -32,8 +41,8 @@ def calibrate(
     Parameters
     ----------
     scan : the scan
-    plan : `plan.quantity` sets the doubt of each rung
-    body : bool (z, y, x), the patient; without it, what is denser than -300 HU
+    plan : `plan.quantity.calibration` chooses the rung, and says how far each is trusted
+    body : the patient, for the path through water; without it, all that is over -300 HU
     user : the user's own slope: ``0.764``, ``"c=0.764"`` or ``"c=0.764+-0.02"`` (1 SD),
         mg HA per cm3 for each HU
 
@@ -41,9 +50,31 @@ def calibrate(
     ------
     UsageError : `user` is not such a number, or not between 0.2 and 2
     """
-    if user is not None:
-        return _of_user(user, plan)
-    return _of_table(scan, plan, body)
+    own = None if user is None else _of_user(user, plan)
+    chosen = plan.quantity.calibration
+    if own is not None and chosen == "user":
+        return own
+    from_table = _of_table(scan, plan, body)
+    if chosen in ("auto", "rods"):
+        found = from_rods(scan, from_table.mg_cm3_per_hu, noise_of(scan).sd)
+        if found is not None:
+            return found if own is None else _over(found, own)
+    if own is not None:
+        return own
+    if chosen == "internal":
+        inside = from_tissue(scan)
+        if inside is not None:
+            return inside
+    return from_table
+
+
+def _over(rods: Calibration, own: Calibration) -> Calibration:
+    """Rods in the scan come before the user's number; that is said, with the way round it."""
+    text = (
+        f"rods in the scan give c = {rods.mg_cm3_per_hu:.4g}; the user's {own.mg_cm3_per_hu:.4g} "
+        "was not used (plan: quantity.calibration = 'user' uses it)"
+    )
+    return replace(rods, flags=(*rods.flags, Flag("USER_CALIBRATION_UNUSED", text)))
 
 
 def _of_user(user: str | float, plan: Plan) -> Calibration:
@@ -61,46 +92,58 @@ def _of_user(user: str | float, plan: Plan) -> Calibration:
     return Calibration(slope, sd, "user", f"c = {slope:g} mg/cm3 per HU, given by the user")
 
 
-def _of_table(scan: Scan, plan: Plan, body: NDArray[np.bool_] | None) -> Calibration:
-    acquisition = scan.acquisition
-    spread = plan.quantity.table_spread
-    if acquisition.kev is not None:
-        slope = table.slope_at_kev(float(np.clip(acquisition.kev, *table.KEV_RANGE)))
-        detail = f"virtual monoenergetic image, {acquisition.kev:g} keV"
-        return Calibration(slope, spread / _NORMAL_95, "table", detail)
-    flags: tuple[Flag, ...] = ()
-    kvp = acquisition.kvp
-    if kvp is None:
-        kvp, spread = 120.0, plan.quantity.unknown_kvp_spread
-        text = f"tube voltage unknown: 120 kVp assumed, calibration +-{spread:.0%}"
-        flags = (Flag("KVP_UNKNOWN", text),)
-    elif not table.KVP_RANGE[0] <= kvp <= table.KVP_RANGE[1]:
-        spread = plan.quantity.unknown_kvp_spread
-        text = f"{kvp:g} kVp is outside the table (70-150 kVp): calibration +-{spread:.0%}"
-        flags = (Flag("KVP_OUTSIDE_TABLE", text),)
+def _of_table(scan: Scan, plan: Plan, body: Body | None) -> Calibration:
+    """The table's slope for each slice, by the scan's tube voltage or photon energy."""
+    facts = scan.acquisition
+    if facts.kev is not None:
+        slope = table.slope_at_kev(float(np.clip(facts.kev, *table.KEV_RANGE)))
+        sd = plan.quantity.table_spread / _NORMAL_95
+        return Calibration(slope, sd, "table", f"monoenergetic image at {facts.kev:g} keV")
+    kvp = float(np.clip(facts.kvp or _ASSUMED_KVP, *table.KVP_RANGE))
+    flags = _doubts(facts.kvp, plan)
+    spread = plan.quantity.unknown_kvp_spread if flags else plan.quantity.table_spread
     paths = water_path_mm(scan, body)
-    slopes = table.slope_at(float(np.clip(kvp, *table.KVP_RANGE)), paths)
+    slopes = table.slope_at(kvp, paths)
+    middle = float(np.median(slopes))
     detail = f"table: {kvp:g} kVp, water path {np.median(paths):.0f} mm (median over slices)"
     per_slice = tuple(float(c) for c in slopes)
-    median = float(np.median(slopes))
-    return Calibration(median, spread / _NORMAL_95, "table", detail, flags, per_slice)
+    return Calibration(middle, spread / _NORMAL_95, "table", detail, flags, per_slice)
 
 
-def water_path_mm(scan: Scan, body: NDArray[np.bool_] | None) -> NDArray[np.float64]:
-    """Water-equivalent diameter of each slice, mm (AAPM Report 220), smoothed over 30 mm.
+def _doubts(kvp: float | None, plan: Plan) -> tuple[Flag, ...]:
+    spread = f"calibration +-{plan.quantity.unknown_kvp_spread:.0%}"
+    low, high = table.KVP_RANGE
+    if kvp is None:
+        text = f"tube voltage unknown: {_ASSUMED_KVP:g} kVp assumed, {spread}"
+        return (Flag("KVP_UNKNOWN", text),)
+    if not low <= kvp <= high:
+        text = f"{kvp:g} kVp is outside the table ({low:g}-{high:g} kVp): {spread}"
+        return (Flag("KVP_OUTSIDE_TABLE", text),)
+    return ()
+
+
+def water_path_mm(scan: Scan, body: Body | None = None) -> NDArray[np.float64]:
+    """Water-equivalent diameter of each slice (AAPM Report 220), smoothed over 30 mm.
 
     Slices without a body take the median of those with one; without any, 160 mm.
     """
-    z, y, x = scan.spacing
-    area = np.zeros(scan.hu.shape[0])
-    for k, plane in enumerate(scan.hu):
-        inside = plane > -300 if body is None else body[k]
-        area[k] = np.sum(np.maximum(plane[inside], -1000) / 1000.0 + 1.0) * x * y
-    found = area > 100.0
+    path = _plain_path(scan) if body is None else water_equivalent_diameter(scan, body)
+    found = np.isfinite(path) & (path > 10.0)
     if not found.any():
-        return np.full(len(area), 160.0)
-    path = 2.0 * np.sqrt(np.where(found, area, np.median(area[found])) / np.pi)
-    return np.asarray(ndimage.gaussian_filter1d(path, 15.0 / z, mode="nearest"))
+        return np.full(scan.hu.shape[0], _TYPICAL_PATH_MM)
+    filled = np.where(found, path, np.median(path[found]))
+    return np.asarray(
+        ndimage.gaussian_filter1d(filled, _SMOOTH_MM / scan.spacing[0], mode="nearest")
+    )
+
+
+def _plain_path(scan: Scan) -> NDArray[np.float64]:
+    _, y, x = scan.spacing
+    area = np.zeros(scan.hu.shape[0])
+    for k, plane in enumerate(scan.hu[:, ::2, ::2]):
+        inside = plane[plane > -300]
+        area[k] = np.sum(np.maximum(inside / 1000.0 + 1.0, 0.0)) * 4.0 * x * y
+    return np.asarray(2.0 * np.sqrt(area / np.pi))
 
 
 def slope_of(calibration: Calibration, slices: NDArray[np.intp]) -> float:
@@ -111,5 +154,5 @@ def slope_of(calibration: Calibration, slices: NDArray[np.intp]) -> float:
 
 
 def hu_threshold(calibration: Calibration, mg_cm3: float, tissue_hu: float = 40.0) -> float:
-    """The HU of soft tissue that holds this density of mineral."""
+    """The HU of soft tissue that holds this density of mineral, mg HA per cm3."""
     return tissue_hu + mg_cm3 / calibration.mg_cm3_per_hu

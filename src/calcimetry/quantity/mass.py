@@ -25,6 +25,14 @@ _Z_FOUND = 1.644854  # of a deposit at the detection limit, 5 % are missed
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """slope : c, mg/cm3 per HU, at this deposit; matrix_hu : what its soft tissue reads."""
+
+    slope: float
+    matrix_hu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Mass:
     """mg : may be negative here; `estimate` never is
     errors : 1 SD, mg, by cause, without the calibration
@@ -57,14 +65,14 @@ class Mass:
 
 
 def mass_of(
-    crop: Crop, part: Integral, size: Extent, slope: float, noise: Noise, plan: QuantityPlan
+    crop: Crop, part: Integral, size: Extent, scale: Scale, noise: Noise, plan: QuantityPlan
 ) -> Mass:
-    """Mass of an integrated deposit. `slope` is c, mg/cm3 per HU."""
+    """Mass of an integrated deposit."""
     signal = part.weights * np.maximum(part.excess, 0.0) + np.float32(1e-6)
     background = float(np.average(part.background.field, weights=signal))
-    unit = slope / 1000.0  # mg for each HU x mm3
+    unit = scale.slope / 1000.0  # mg for each HU x mm3
     voxel = crop.voxel_mm3
-    contrast = plan.matrix_hu - background
+    contrast = scale.matrix_hu - background
     mg = unit * (voxel * part.total / part.captured - size.volume_mm3 * contrast)
     region = voxel * float(part.weights.sum())
     level = part.background.sd * abs(region - size.volume_mm3)

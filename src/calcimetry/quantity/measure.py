@@ -16,7 +16,7 @@ from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slope_of
 from calcimetry.quantity.crop import Crop, Index, cut, index, values
 from calcimetry.quantity.integral import Integral, Rules, integrate
-from calcimetry.quantity.mass import Z95, Mass, mass_of
+from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
@@ -126,7 +126,8 @@ def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
     part = integrate(crop, tools.blur, tools.noise, tools.rules)
     size = extent(part, crop.own, crop.spacing, tools.blur)
     slope = slope_of(tools.calibration, crop.box[0].start + np.nonzero(crop.own)[0])
-    mass = mass_of(crop, part, size, slope, tools.noise, plan)
+    scale = Scale(slope, plan.matrix_hu + tools.calibration.water_hu)
+    mass = mass_of(crop, part, size, scale, tools.noise, plan)
     own = crop.hu[crop.own]
     at_ceiling = int((own >= tools.ceiling).sum())
     facts = Facts(crop, part, size, mass, at_ceiling, scan.hu.shape, tools.withheld)
@@ -141,7 +142,7 @@ def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
         agatston_profile=tools.profile.name,
         background_hu=mass.background_hu,
         relative_error=mass.relative(tools.calibration.relative_sd),
-        peak_mg_cm3=max(0.0, slope * (size.plateau + mass.background_hu - plan.matrix_hu)),
+        peak_mg_cm3=max(0.0, slope * (size.plateau + mass.background_hu - scale.matrix_hu)),
         detection_limit_mg=mass.limit_mg,
         ceiling_voxels=at_ceiling,
         flags=remarks(facts),

@@ -1,0 +1,310 @@
+"""Calibration rods in the scan: found, measured, and turned into a slope.
+
+The densest rod is sought first: in several slices running, at one place, a round and even
+disc of the right size. Its companions are sought on straight lines from it, at the spacing
+of the phantom, where the HU of all rods together is linear in their density. What is found
+must agree with the kVp table within 35 %, or it is not taken for a phantom.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from calcimetry.records import Calibration, Flag, Scan
+
+_DENSE_HU = 130.0
+_COARSE_MM = 1.5
+_FEWEST_SLICES = 2
+_SHORTEST_MM = 5.0
+_FAR_FROM_TABLE = 0.35
+_WITHIN_SCAN_SD = 0.015  # of c, by place and size: 1-9 % from small to large phantom
+_TURN = np.deg2rad(np.arange(0.0, 360.0, 3.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Phantom:
+    """One entry of rods.toml."""
+
+    name: str
+    densities: tuple[float, ...]
+    diameter_mm: tuple[float, float]
+    spacing_mm: tuple[float, float]
+    densities_sd: float
+    embedded: bool
+    verified: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disc:
+    """A round, even, dense disc. Centre in voxels (z, y, x), diameter mm, mean and SD in HU."""
+
+    z: int
+    y: float
+    x: float
+    diameter: float
+    mean: float
+    sd: float
+
+
+@cache
+def phantoms() -> tuple[Phantom, ...]:
+    """All phantoms that are known."""
+    table = tomllib.loads(files("calcimetry.quantity").joinpath("rods.toml").read_text("utf-8"))
+    return tuple(
+        Phantom(
+            entry["name"],
+            tuple(entry["densities"]),
+            tuple(entry["diameter_mm"]),
+            tuple(entry["spacing_mm"]),
+            entry["densities_sd"],
+            entry["embedded"],
+            entry["verified"],
+            entry["source"],
+        )
+        for entry in table["phantom"]
+    )
+
+
+def from_rods(scan: Scan, expected: float, noise_sd: float) -> Calibration | None:
+    """A calibration from rods in the scan, or None.
+
+    expected : c of the kVp table, mg/cm3 per HU
+    noise_sd : HU
+    """
+    discs = [disc for z in range(scan.hu.shape[0]) for disc in _discs(scan, z, noise_sd)]
+    for phantom in phantoms():
+        for chain in _chains(scan, discs, phantom):
+            found = _measured(scan, chain, phantom, noise_sd)
+            if found is not None and abs(found[0] / expected - 1.0) < _FAR_FROM_TABLE:
+                return _calibration(scan, phantom, chain, found)
+    return None
+
+
+def _calibration(
+    scan: Scan,
+    phantom: Phantom,
+    chain: Sequence[Disc],
+    found: tuple[float, float, NDArray[np.float64]],
+) -> Calibration:
+    slope, sd, hu = found
+    rods = ", ".join(
+        f"{d:g} mg/cm3 at {h:.1f} HU" for d, h in zip(phantom.densities, hu, strict=True)
+    )
+    detail = f"{phantom.name}, slices {chain[0].z}-{chain[-1].z}: {rods}"
+    relative = float(np.sqrt(sd**2 + phantom.densities_sd**2 + _WITHIN_SCAN_SD**2))
+    flags: tuple[Flag, ...] = ()
+    if not phantom.verified:
+        text = f"{phantom.name}: rods recognised from a table not verified on a scan"
+        flags = (Flag("ROD_TABLE_UNVERIFIED", text),)
+        relative = float(np.hypot(relative, 0.03))
+    water = float(np.polyval(np.polyfit(phantom.densities, hu, 1), 0.0))
+    slopes = _along_z(scan, chain, slope) if phantom.embedded else None
+    return Calibration(slope, relative, "rods", detail, flags, slopes, water)
+
+
+def _along_z(scan: Scan, chain: Sequence[Disc], slope: float) -> tuple[float, ...]:
+    """c of each slice, by what the uniform material around the rods reads there.
+
+    Scatter and hardening correction move a scanner's scale by a factor on (HU + 1000) from
+    place to place; the same factor is on the HU of mineral.
+    """
+    _, dy, dx = scan.spacing
+    y, x, diameter = np.mean([[d.y, d.x, d.diameter] for d in chain], axis=0)
+    reach = 3.0 * diameter
+    rows = slice(max(0, int(y - reach / dy)), int(y + reach / dy) + 1)
+    columns = slice(max(0, int(x - reach / dx)), int(x + reach / dx) + 1)
+    at_rods = range(chain[0].z, chain[-1].z + 1)
+    level = np.array([_uniform_level(plane[rows, columns]) for plane in scan.hu])
+    here = float(np.mean(level[at_rods.start : at_rods.stop]))
+    same = np.abs(level - here) < 30.0  # elsewhere the material ends
+    factor = np.where(same, (1000.0 + here) / np.maximum(1000.0 + level, 1.0), 1.0)
+    return tuple(float(c) for c in slope * factor)
+
+
+def _uniform_level(plane: NDArray[np.int16]) -> float:
+    """The HU that most of a plane's soft voxels have; -1000 where there are few."""
+    soft = plane[(plane > -100) & (plane < _DENSE_HU)]
+    return float(np.median(soft)) if soft.size > 0.3 * plane.size else -1000.0
+
+
+def _discs(scan: Scan, z: int, noise_sd: float) -> list[Disc]:
+    """Round, even, dense discs of 8-40 mm in one slice."""
+    _, dy, dx = scan.spacing
+    every = max(1, round(_COARSE_MM / dx))
+    coarse = scan.hu[z, ::every, ::every] >= _DENSE_HU
+    if np.count_nonzero(coarse) * (every * every * dy * dx) < 50.0:
+        return []
+    labels, _ = ndimage.label(ndimage.binary_opening(coarse))
+    found = []
+    for box in ndimage.find_objects(labels):
+        height, width = ((s.stop - s.start) * every * d for s, d in zip(box, (dy, dx), strict=True))
+        if not (6.0 < height < 42.0 and 6.0 < width < 42.0 and 0.7 < height / width < 1.4):
+            continue
+        disc = _disc(scan, z, box, every)
+        if disc is not None and disc.sd < 1.5 * noise_sd + 4.0:
+            found.append(disc)
+    return found
+
+
+def _disc(scan: Scan, z: int, box: tuple[slice, slice], every: int) -> Disc | None:
+    """The disc in a box of the coarse slice, cut at half its height; None if it is not round."""
+    _, dy, dx = scan.spacing
+    parts = []
+    for part, size, step in zip(box, scan.hu.shape[1:], (dy, dx), strict=True):
+        extra = int(6.0 / step) + every
+        low, high = part.start * every - extra, part.stop * every + extra
+        parts.append(slice(max(0, low), min(size, high)))
+    plane = scan.hu[z, parts[0], parts[1]].astype(np.float32)
+    smooth = ndimage.gaussian_filter(plane, (1.0 / dy, 1.0 / dx))
+    labels, _ = ndimage.label(smooth >= _DENSE_HU)
+    mask = labels == labels[tuple(n // 2 for n in plane.shape)]
+    if not mask.any() or smooth[tuple(n // 2 for n in plane.shape)] < _DENSE_HU:
+        return None
+    y, x = ndimage.center_of_mass(mask)
+    rows, columns = np.ogrid[: plane.shape[0], : plane.shape[1]]
+    distance = np.hypot((rows - y) * dy, (columns - x) * dx)
+    reach = float(np.sqrt(mask.sum() * dy * dx / np.pi))
+    core = distance < 0.7 * reach
+    around = (distance > 1.25 * reach) & (distance < 1.6 * reach)
+    if core.sum() < 20 or not around.any():
+        return None
+    half = 0.5 * (float(plane[core].mean()) + float(np.median(plane[around])))
+    inside = (smooth >= half) & (distance < 1.25 * reach)
+    radius = float(np.sqrt(inside.sum() * dy * dx / np.pi))
+    if np.count_nonzero(inside != (distance < radius)) > 0.08 * inside.sum():
+        return None
+    values = plane[core]
+    at = parts[0].start + float(y), parts[1].start + float(x)
+    return Disc(z, *at, 2.0 * radius, float(values.mean()), float(values.std()))
+
+
+def _chains(scan: Scan, discs: Sequence[Disc], phantom: Phantom) -> list[list[Disc]]:
+    """Discs of the right size at one place in slices running."""
+    dz, dy, dx = scan.spacing
+    low, high = phantom.diameter_mm
+    chains: list[list[Disc]] = []
+    for disc in discs:
+        if not low <= disc.diameter <= high:
+            continue
+        for chain in chains:
+            last = chain[-1]
+            moved = np.hypot((disc.y - last.y) * dy, (disc.x - last.x) * dx)
+            if disc.z == last.z + 1 and moved < 0.8:
+                chain.append(disc)
+                break
+        else:
+            chains.append([disc])
+    full = [_inner(chain) for chain in chains]
+    return [c for c in full if len(c) >= _FEWEST_SLICES and len(c) * dz >= _SHORTEST_MM]
+
+
+def _inner(chain: list[Disc]) -> list[Disc]:
+    """The stretch of a rod that its ends do not thin out: within 4 % of its densest slice.
+
+    Where it thins out slowly (the end of the whole phantom is near), one slice more goes.
+    """
+    top = max(disc.mean for disc in chain)
+    level = [n for n, disc in enumerate(chain) if disc.mean > 0.96 * top]
+    first, last = level[0], level[-1]
+    if last - first > 2:
+        first += first > 0
+        last -= last < len(chain) - 1
+    return chain[first : last + 1]
+
+
+def _measured(
+    scan: Scan, chain: Sequence[Disc], phantom: Phantom, noise_sd: float
+) -> tuple[float, float, NDArray[np.float64]] | None:
+    """Slope, its relative SD, and the rods' HU, of the best line of companions."""
+    planes = scan.hu[chain[0].z : chain[-1].z + 1].astype(np.float32)
+    seed = np.mean([[disc.y, disc.x, disc.diameter] for disc in chain], axis=0)
+    radius = 0.35 * float(seed[2])
+    best: tuple[float, NDArray[np.float64]] | None = None
+    low, high = max(phantom.spacing_mm[0], 1.02 * seed[2]), phantom.spacing_mm[1]
+    for step in np.arange(low, high + 0.25, 0.5):
+        for turn in _TURN:
+            line = _line(scan, planes, seed, step * np.array([np.sin(turn), np.cos(turn)]), phantom)
+            if line is None:
+                continue
+            means, edges, spread = line
+            misfit = _misfit(phantom, means, edges, spread, noise_sd)
+            if misfit is not None and (best is None or misfit < best[0]):
+                best = misfit, means
+    if best is None:
+        return None
+    densities = np.array(phantom.densities)
+    fit = np.polyfit(best[1], densities, 1)
+    repeat = float(np.std([disc.mean for disc in chain])) / max(float(np.ptp(best[1])), 1.0)
+    count = np.pi * (radius / scan.spacing[1]) ** 2 * len(chain)
+    random = 3.0 * noise_sd / np.sqrt(count) / max(float(np.ptp(best[1])), 1.0)
+    return float(fit[0]), float(np.hypot(repeat / np.sqrt(len(chain)), random)), best[1]
+
+
+def _line(
+    scan: Scan,
+    planes: NDArray[np.float32],
+    seed: NDArray[np.float64],
+    step_mm: NDArray[np.float64],
+    phantom: Phantom,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
+    """Means of the rods on a line from the seed, of the rims around them, and their worst SD."""
+    _, dy, dx = scan.spacing
+    radius = 0.5 * float(seed[2])
+    means, edges, spread = [], [], 0.0
+    for n in range(len(phantom.densities)):
+        y = seed[0] + n * step_mm[0] / dy
+        x = seed[1] + n * step_mm[1] / dx
+        patch = _patch(planes, y, x, (1.35 * radius / dy, 1.35 * radius / dx))
+        if patch is None:
+            return None
+        values, rows, columns = patch
+        distance = np.hypot((rows - y) * dy, (columns - x) * dx)
+        core, rim = distance < 0.7 * radius, (distance > 1.1 * radius) & (distance < 1.25 * radius)
+        means.append(float(values[:, core].mean()))
+        edges.append(float(np.median(values[:, rim])))
+        spread = max(spread, float(values[:, core].std()))
+    return np.array(means[::-1]), np.array(edges[::-1]), spread
+
+
+def _patch(
+    planes: NDArray[np.float32], y: float, x: float, reach: tuple[float, float]
+) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]] | None:
+    low = int(y - reach[0]), int(x - reach[1])
+    high = int(y + reach[0]) + 2, int(x + reach[1]) + 2
+    if min(low) < 0 or high[0] > planes.shape[1] or high[1] > planes.shape[2]:
+        return None
+    rows, columns = np.ogrid[low[0] : high[0], low[1] : high[1]]
+    return planes[:, low[0] : high[0], low[1] : high[1]], rows, columns
+
+
+def _misfit(
+    phantom: Phantom,
+    means: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    spread: float,
+    noise_sd: float,
+) -> float | None:
+    """How badly a line of rods fits, or None if it cannot be the phantom.
+
+    All rods are even; HU is linear in density (3 rods and more); water reads -20 to 60 HU
+    and, alone with one dense rod, must stand out from what is around it by 8 HU.
+    """
+    densities = np.array(phantom.densities)
+    if spread > 1.5 * noise_sd + 4.0 or not np.all(np.diff(means) > 0):
+        return None
+    fit = np.polyfit(densities, means, 1)
+    if not -20.0 < fit[1] < 60.0:
+        return None
+    if len(means) > 2:
+        worst = float(np.abs(np.polyval(fit, densities) - means).max())
+        return worst if worst < 6.0 else None
+    return float(means[0] - edges[0]) if means[0] < edges[0] - 8.0 else None
