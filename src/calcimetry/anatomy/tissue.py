@@ -80,11 +80,13 @@ def bodily(parts: MakeUp) -> Mask:
     thick = parts.thick >= THICK
     slim = parts.thick >= SLIM
     digit = (parts.cm3 < DIGIT_CM3) & (parts.long_mm < DIGIT_MM)
-    digit &= ~parts.through | (parts.wide_mm >= DIGIT_WIDTH_MM)
+    wide = parts.wide_mm >= DIGIT_WIDTH_MM
+    # A sliver of a limb at the border is fat and lean; a table's rail is neither.
+    digit &= wide | (~parts.through & (parts.fat + parts.lean > 0.3))
     digit |= slim & (parts.cm3 < FINGERS_CM3)
     whole = (parts.cm3 < UNIFORM_CM3) | ((parts.fat > 0.02) & (parts.lean > 0.05))
     # A finger is bone to a good part; a table's rail is as dense, but all of one density.
-    bony = (parts.spread > BONY_SPREAD_HU) & (parts.wide_mm >= DIGIT_WIDTH_MM)
+    bony = (parts.spread > BONY_SPREAD_HU) & wide
     keep: Mask = (thick | digit) & whole & ((parts.soft > 0.4) | bony)
     keep &= (parts.fringe <= FRINGE) | (parts.cm3 > 500)
     keep &= parts.cm3 >= SMALLEST_CM3
