@@ -156,6 +156,13 @@ class QuantityPlan:
         low=0,
         high=6,
     )
+    zero_test_look: float = parameter(
+        5.0,
+        "SDs of noise that its peak or its sum must exceed, since it was looked for everywhere",
+        source="1-2 % of noise specks pass; docs/quantity-benchmark.md",
+        low=0,
+        high=10,
+    )
     table_spread: float = parameter(
         0.15,
         "95 % half-width of the table's calibration, as a fraction",

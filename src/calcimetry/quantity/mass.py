@@ -36,7 +36,7 @@ class Scale:
 class Mass:
     """mg : may be negative here; `estimate` never is
     errors : 1 SD, mg, by cause, without the calibration
-    critical_mg : below this a mass is not told from none
+    critical_mg : at and below this a mass is not told from none
     limit_mg : a deposit of this mass is found 19 times in 20
     background_hu : mean over the deposit
     """
@@ -56,7 +56,13 @@ class Mass:
         """Value and 95 % interval, neither below 0."""
         value = max(0.0, self.mg)
         half = Z95 * float(np.hypot(self.additive_sd, value * calibration_sd))
-        return Estimate(value, max(0.0, value - half), value + half)
+        low = max(0.0, value - half) if self.found else 0.0
+        return Estimate(value, low, value + half)
+
+    @property
+    def found(self) -> bool:
+        """Whether the mass is told from none."""
+        return self.mg > self.critical_mg
 
     def relative(self, calibration_sd: float) -> dict[str, float]:
         """1 SD over the mass, by cause; of a mass of 0, nothing but the calibration's."""
@@ -84,8 +90,24 @@ def mass_of(
         "matrix": unit * float(np.hypot(size.volume_mm3 * plan.matrix_sd_hu, contrast * size.sd)),
     }
     nothing = float(np.hypot(errors["noise"], errors["background"]))
-    critical = plan.zero_test_z * nothing
-    return Mass(mg, errors, critical, critical + _Z_FOUND * nothing, background)
+    peak = (float(crop.hu[crop.own].max()) - background) / _local_sd(part, noise)
+    critical, limit = _limits(mg, nothing, peak, plan)
+    return Mass(mg, errors, critical, limit, background)
+
+
+def _limits(mg: float, nothing: float, peak: float, plan: QuantityPlan) -> tuple[float, float]:
+    """Critical mass and detection limit, mg.
+
+    A place chosen beforehand needs a sum of `zero_test_z` SD of nothing (Currie). But a
+    threshold picks the highest of all noise in the scan, so the sum or the peak must also
+    stand out from everything that was looked at: `zero_test_look` SD. For a deposit of this
+    shape, peak and mass go together, which turns a peak of so many SD into a mass.
+    """
+    look = plan.zero_test_look
+    by_peak = mg / peak if mg > 0 and peak > 0 else np.inf  # mg for each SD of peak
+    critical = max(plan.zero_test_z * nothing, look * min(nothing, by_peak))
+    most = (look + _Z_FOUND) * min(nothing, by_peak)
+    return critical, max((plan.zero_test_z + _Z_FOUND) * nothing, most)
 
 
 def _local_sd(part: Integral, noise: Noise) -> float:

@@ -42,7 +42,7 @@ def remarks(facts: Facts) -> tuple[Flag, ...]:
 
 
 def _detection(mass: Mass) -> Flag | None:
-    if mass.mg > mass.critical_mg:
+    if mass.found:
         return None
     text = (
         f"mass {mass.mg:.2g} mg is not told from none "

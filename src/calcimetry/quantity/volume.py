@@ -12,7 +12,7 @@ whose blurred profile is known in closed form.
 sqrt(2) times the point spread, is still inside. So ``V = k S1^2 / S2``. For a ball of radius
 R moved by d the overlap is ``1 - 3d/4R + d^3/16R^3``.
 
-The first is the better where the radius is over 6 SD of the blur; below 4 SD their errors are
+The first is the better where the radius is over 4 SD of the blur; below 3 SD their errors are
 opposite (phantom study) and their geometric mean is taken.
 """
 
@@ -30,7 +30,7 @@ from calcimetry.quantity.integral import Integral
 Spacing = tuple[float, float, float]
 _PLATEAU = 0.95  # quantile of the mask's excess that stands for the plateau
 _BALL = 4.0 / 3.0 * np.pi
-_RESOLVED, _BLURRED = 6.0, 4.0  # radius over blur
+_RESOLVED, _BLURRED = 4.0, 3.0  # radius over blur
 
 
 @dataclass(frozen=True, slots=True)
