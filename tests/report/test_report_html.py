@@ -15,7 +15,7 @@ import calcimetry.report
 from calcimetry.errors import UsageError
 from calcimetry.exchange.document import document
 from calcimetry.records import Flag, Kind, Place, Severity
-from calcimetry.report import pictures, render
+from calcimetry.report import choice, pictures, render
 from calcimetry.report.catalogue import words
 
 CASES = {
@@ -140,6 +140,25 @@ def test_without_pictures_the_numbers_are_still_there(exam_with):
     assert "No picture was saved" in html
     assert "<img" not in html
     assert 'data-at="/deposits/0/mass_mg"' in html
+
+
+def test_cards_without_pictures_use_the_whole_width(exam_with):
+    exam = exam_with(2)
+    assert 'class="card bare"' in render(document(exam), {})
+    assert 'class="card bare"' not in render(document(exam), pictures(exam))
+
+
+def test_nothing_found_is_said_without_an_interval(exam_with):
+    html = render(document(exam_with(0)), {})
+    assert "No deposits of at least" in html
+    assert "95\u00a0% interval <data" not in html
+    assert "Agatston score, as an extra" not in html
+
+
+def test_rows_beyond_the_table_are_counted(exam_with, monkeypatch):
+    monkeypatch.setattr(choice, "ROWS", 10)
+    html = render(document(exam_with(60)), {})
+    assert "18 more are in deposits.csv." in html  # 48 sure, 20 cards, 10 rows
 
 
 def test_names_nobody_unless_told(exam_with):

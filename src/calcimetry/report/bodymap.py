@@ -11,7 +11,7 @@ from markupsafe import Markup
 from calcimetry.report.charts import INK
 from calcimetry.report.paint import bar_length
 
-TALL = 440.0  # units of height of the taller of the views
+TALL = 410.0  # units of height of the taller of the views
 WIDE = 600.0  # units of width of both pictures together, at most
 MARGIN = 34.0  # for the labels, on either side
 STEP = 12.5  # least distance between labels
@@ -47,7 +47,7 @@ def drawing(
     """One view as SVG: picture, leader lines, numbers, letters of the sides, scale bar."""
     scale = view["mm_per_pixel"] / unit
     width, height = view["width"] * scale, view["height"] * scale
-    tall = max(height, STEP * 3) + 34
+    tall = max(height, STEP * 3) + 42
     body = Markup('<image href="{}" x="{}" y="14" width="{}" height="{}"/>').format(
         uri, MARGIN, _n(width), _n(height)
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 CARDS = 20  # at most; the rest go into the table
 THUMBNAILS = 40  # at most, of deposits in the table, and again of doubtful ones
+ROWS = 500  # at most, in the table of smaller deposits
+NUMBERED = 24  # at most, in the whole views: more lines than that hide the picture
 LEFT_OUT = 12  # at most, of objects that were left out with little confidence
 SURE = 0.75  # an object left out with at least this confidence is not shown
 

@@ -21,6 +21,7 @@ MEASURES = (
     ("volume", "volume_mm3", "mm³"),
     ("density", "density_mg_cm3", "mg/cm³"),
 )
+MOST = {"mass_mg": 1e9, "volume_mm3": 1e9, "density_mg_cm3": 3160.0}  # that of pure HA
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,12 @@ class Page:
         """Places of the deposits that stand in the table, biggest first."""
         carded = set(self.cards)
         order = [self.index[r[0]] for r in choice.biggest_first(self.ranks) if r[1]]
-        return [k for k in order if k not in carded]
+        return [k for k in order if k not in carded][: choice.ROWS]
+
+    @cached_property
+    def beyond(self) -> int:
+        """How many deposits stand in deposits.csv alone."""
+        return sum(rank[1] for rank in self.ranks) - len(self.cards) - len(self.small)
 
     @cached_property
     def doubtful(self) -> list[int]:
@@ -120,6 +126,7 @@ class Page:
                 self.numbers.percent(pointer("deposits", k, "relative_error", cause)),
             )
             for cause in order
+            if causes[cause] > 0
         )
 
     def slices(self, k: int) -> Markup:
@@ -166,7 +173,8 @@ class Page:
     def parts(self, group: str) -> list[tuple[str, Mapping[str, Any]]]:
         """Totals by region or tissue, most mass first."""
         totals: Mapping[str, Mapping[str, Any]] = self.document["totals"][group]
-        return sorted(totals.items(), key=lambda item: -(item[1]["mass_mg"]["value"] or 0))
+        found = [(name, part) for name, part in totals.items() if part["count"]]
+        return sorted(found, key=lambda item: -(item[1]["mass_mg"]["value"] or 0))
 
     def flag(self, flag: Mapping[str, str]) -> str:
         """What a flag says: in the catalogue's words when it has them, else as it came."""
@@ -240,13 +248,14 @@ class Page:
     def numbered(self) -> list[int]:
         """Places of the deposits that are numbered in the whole views."""
         unit = bodymap.unit_mm(list(self.views.values()))
-        most = min(bodymap.room(view, unit) for view in self.views.values())
+        room = min(bodymap.room(view, unit) for view in self.views.values())
+        most = min(room, choice.NUMBERED)
         return [*self.cards, *self.small][:most]
 
     @property
     def unnumbered(self) -> int:
         """How many deposits are drawn without a number."""
-        return len(self.cards) + len(self.small) - len(self.numbered)
+        return len(self.cards) + len(self.small) + self.beyond - len(self.numbered)
 
     @cached_property
     def maps(self) -> list[tuple[Markup, Markup, float]]:
@@ -292,11 +301,14 @@ class Page:
         scales = {}
         for _, field, _ in MEASURES:
             spreads = [spread for _, spread in self.spreads(field)]
-            ends = [v for spread in spreads for v in spread if v is not None]
-            linear = field.startswith("density")
-            # Low ends near 0 would stretch a logarithmic axis over empty decades.
-            middles = [s[0] / 3 for s in spreads] + [max(ends, default=1.0)]
-            scales[field] = charts.linear_scale(ends) if linear else charts.log_scale(middles)
+            ends = [v for value, _, high in spreads for v in (value, high) if v is not None]
+            middle = [spread[0] for spread in spreads]
+            # One very wide interval must not press all the others into a corner.
+            ends = [min(end, 2 * max(middle), MOST[field]) for end in ends]
+            if field.startswith("density"):
+                scales[field] = charts.linear_scale(ends)
+            else:  # low ends near 0 would stretch a logarithmic axis over empty decades
+                scales[field] = charts.log_scale([v / 3 for v in middle] + ends)
         return scales
 
     def bar(self, k: int, field: str) -> Markup:
