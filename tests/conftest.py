@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scan_makers import Make
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -25,6 +27,12 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real scans (../shared/data) are not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def make() -> type[Make]:
+    """Makers of small scans, right and wrong."""
+    return Make
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +53,8 @@ def unpacked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory):
     """unpacked("limbs/STS_001_dicom.tar.xz") gives a folder with the archive's files."""
 
     def unpack(name: str) -> Path:
+        if not (shared_data / name).exists():
+            pytest.skip(f"the real scan {name} is not here")
         folder = tmp_path_factory.mktemp("unpacked")
         with tarfile.open(shared_data / name) as archive:
             archive.extractall(folder, filter="data")

@@ -73,7 +73,7 @@ def measure(
     clock.begin("telling deposits apart")
     found = finder.find(scan, dense, body, plan, jobs=jobs)
     clock.begin("measuring")
-    scale = calibrate(scan, plan, body=None, user=calibration)
+    scale = calibrate(scan, plan, body=body, user=calibration)
     quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
     listed = _deposits(scan, pairs, Anatomy(body, found.skeleton, names), plan, site)

@@ -471,8 +471,8 @@ def test_jobs_change_nothing(tmp_path, make, name):
 
 
 @pytest.mark.integration
-def test_real_jpeg_2000_series_without_identifiers(real_data: Path):
-    scan = read(real_data / "abdomen_j2k")
+def test_real_jpeg_2000_series_without_identifiers(shared_data: Path):
+    scan = read(shared_data / "abdomen_j2k")
     assert scan.hu.shape == (20, 512, 512)
     assert scan.spacing == pytest.approx((2.0, 0.9765625, 0.9765625))
     assert scan.acquisition.contrast is True
@@ -481,16 +481,16 @@ def test_real_jpeg_2000_series_without_identifiers(real_data: Path):
 
 
 @pytest.mark.integration
-def test_real_case_is_the_same_from_dicom_and_nifti(real_data: Path, unpack):
-    dicom = read(unpack(real_data / "limbs" / "STS_001_dicom.tar.xz"))
-    nifti = read(real_data / "limbs" / "STS_001_CT.nii.gz")
+def test_real_case_is_the_same_from_dicom_and_nifti(shared_data: Path, unpacked):
+    dicom = read(unpacked("limbs/STS_001_dicom.tar.xz"))
+    nifti = read(shared_data / "limbs" / "STS_001_CT.nii.gz")
     assert np.array_equal(dicom.hu, nifti.hu)
     np.testing.assert_allclose(dicom.affine, nifti.affine, atol=1e-3)
 
 
 @pytest.mark.integration
-def test_real_derived_only_series(real_data: Path, unpack):
-    scan = read(unpack(real_data / "phantom" / "qrm_canon_large_rep1_dicom.tar.xz"))
+def test_real_derived_only_series(unpacked):
+    scan = read(unpacked("phantom/qrm_canon_large_rep1_dicom.tar.xz"))
     assert scan.hu.shape == (47, 512, 512)
     assert scan.spacing == pytest.approx((3.0, 0.488, 0.488))
     assert codes(scan) == {"DERIVED_SERIES", "CONTRAST_UNKNOWN"}

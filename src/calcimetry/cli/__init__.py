@@ -69,7 +69,3 @@ def _top(
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks; allowed anywhere."),
 ) -> None:
     del version, debug  # --debug is taken out of the arguments by main(); declared here for --help
-
-
-if __name__ == "__main__":
-    main()

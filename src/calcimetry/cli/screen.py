@@ -33,10 +33,12 @@ def _table(rows: list[Mapping[str, Any]]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD)
-    for name in ("#", "kind", "place"):
-        table.add_column(name)
-    for name in ("mass mg", "95 %", "volume mm3", "mg/cm3", "skin mm", "slices"):
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("#", justify="right")
+    table.add_column("kind", no_wrap=True)
+    table.add_column("place")
+    table.add_column("mass mg (95 %)", no_wrap=True)
+    for name in ("mm3", "mg/cm3", "slices"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row))
@@ -45,15 +47,17 @@ def _table(rows: list[Mapping[str, Any]]) -> Any:
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     place = " ".join(row[key] for key in ("side", "site", "tissue") if row[key]) or "-"
+    depth = row["skin_depth_mm"]
+    mass = number(row["mass_mg"])
+    if row["mass_mg_low"] is not None:
+        mass += f" ({interval(row['mass_mg_low'], row['mass_mg_high'])})"
     return (
         str(row["deposit"]),
         row["kind"],
-        place,
-        number(row["mass_mg"]),
-        interval(row["mass_mg_low"], row["mass_mg_high"]),
+        place if depth is None else f"{place}, {number(depth)} mm deep",
+        mass,
         number(row["volume_mm3"]),
         number(row["density_mg_cm3"]),
-        number(row["skin_depth_mm"]),
         f"{row['slice_first']}-{row['slice_last']}",
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pydicom
-import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -220,7 +218,7 @@ SYNTAXES = {
 
 
 class Make:
-    """All makers in one fixture, since tests cannot import a conftest."""
+    """All makers by short names."""
 
     shape, spacing, origin, syntaxes = SHAPE, SPACING, ORIGIN, SYNTAXES
     body = staticmethod(body)
@@ -229,31 +227,3 @@ class Make:
     enhanced = staticmethod(write_enhanced)
     nifti = staticmethod(write_nifti)
     compress = staticmethod(compress)
-
-
-@pytest.fixture(scope="session")
-def make() -> type[Make]:
-    return Make
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real scans beside the repository."""
-    folder = Path(__file__).parents[2].parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no real scans: {folder} is missing")
-    return folder
-
-
-@pytest.fixture
-def unpack(tmp_path: Path) -> Callable[[Path], Path]:
-    """Unpacks an archive of real data for one test."""
-
-    def unpacked(archive: Path) -> Path:
-        if not archive.exists():
-            pytest.skip(f"no real scan: {archive.name} is missing")
-        with tarfile.open(archive) as tar:
-            tar.extractall(tmp_path, filter="data")
-        return tmp_path
-
-    return unpacked

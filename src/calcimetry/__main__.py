@@ -1,0 +1,5 @@
+"""`python -m calcimetry` is `calcimetry`."""
+
+from calcimetry.cli import main
+
+main()
