@@ -14,7 +14,7 @@ from calcimetry.plan import Plan
 from calcimetry.report import bodymap, charts, choice, paint, prose
 from calcimetry.report.catalogue import Words
 from calcimetry.report.numbers import Numbers, lookup, pointer
-from calcimetry.report.places import in_words
+from calcimetry.report.places import in_words, part_of_body
 
 MEASURES = (
     ("mass", "mass_mg", "mg"),
@@ -112,9 +112,13 @@ class Page:
         """Where the deposit at place `k` lies, in words."""
         return in_words(self.numbers, k)
 
+    def further_place(self, k: int) -> Markup:
+        """The same without side and site, which the heading has."""
+        return in_words(self.numbers, k, after_part=True)
+
     def short_place(self, k: int) -> Markup:
         """Side and site alone, for headings; empty where they are not known."""
-        return in_words(self.numbers, k, short=True)
+        return part_of_body(self.numbers, k)
 
     def errors(self, k: int) -> Markup:
         """What the mass's error is made of, largest cause first; empty where not said."""

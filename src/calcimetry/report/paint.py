@@ -131,4 +131,4 @@ def _palette() -> bytes:
 
 @cache
 def _font() -> Any:
-    return ImageFont.load_default(size=13)
+    return ImageFont.load_default(size=17)

@@ -7,18 +7,30 @@ from markupsafe import Markup
 from calcimetry.report.numbers import Numbers, lookup, pointer
 
 
-def in_words(numbers: Numbers, k: int, *, short: bool = False) -> Markup:
+def part_of_body(numbers: Numbers, k: int) -> Markup:
+    """Side and site of the deposit at place `k` of the document's list; empty where unknown."""
+    words = numbers.words
+    side, site, region = (_value(numbers, k, name) for name in ("side", "site", "region"))
+    part = words.term("site", site) if site else words.term("region", region) if region else ""
+    if not part or (region == "unknown" and not site):
+        return Markup("")
+    if not side:
+        return Markup("{}").format(part)
+    return words.text("place.sided", side=words.term("side", side), site=part)
+
+
+def in_words(numbers: Numbers, k: int, *, after_part: bool = False) -> Markup:
     """The place of the deposit at place `k` of the document's list.
 
-    `short` gives side and site alone, empty where they are not known; else a deposit of
-    which nothing is known has words for that.
+    `after_part` leaves out side and site, where a heading has said them.
     """
-    part = _part_of_body(numbers, k)
-    if short:
-        return Markup(part)
-    parts = [part, _tissue(numbers, k), _skin(numbers, k), _bone(numbers, k), _joint(numbers, k)]
+    part = part_of_body(numbers, k)
+    first = Markup("") if after_part else part
+    parts = [first, _tissue(numbers, k), _skin(numbers, k), _bone(numbers, k), _joint(numbers, k)]
     known = [text for text in parts if text]
-    return Markup(", ").join(known) if known else numbers.words.text("place.unknown")
+    if known or part:
+        return Markup(", ").join(known)
+    return numbers.words.text("place.unknown")
 
 
 def _value(numbers: Numbers, k: int, field: str) -> object:
@@ -29,17 +41,6 @@ def _mm(numbers: Numbers, k: int, field: str) -> Markup:
     at = pointer("deposits", k, field)
     value = lookup(numbers.document, at)
     return numbers.show(at, "mm", places=0 if value >= 10 else 1)
-
-
-def _part_of_body(numbers: Numbers, k: int) -> Markup:
-    words = numbers.words
-    side, site, region = (_value(numbers, k, name) for name in ("side", "site", "region"))
-    part = words.term("site", site) if site else words.term("region", region) if region else ""
-    if not part or (region == "unknown" and not site):
-        return Markup("")
-    if not side:
-        return Markup("{}").format(part)
-    return words.text("place.sided", side=words.term("side", side), site=part)
 
 
 def _tissue(numbers: Numbers, k: int) -> Markup:

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calcimetry.report.numbers import Numbers, lookup
-from calcimetry.report.places import in_words
+from calcimetry.report.places import part_of_body
 
 Chapter = tuple[Markup, list[Markup]]
 """A heading and its sentences."""
@@ -134,7 +134,7 @@ def _biggest(numbers: Numbers, k: int, count: int) -> list[Markup]:
     weighed = row["mass_mg"] is not None and count > 1
     mass = numbers.show(f"{at}/mass_mg", "mg", digits=2)
     said = [t("plain.biggest" if weighed else "plain.biggest_unweighed", mass=mass, long=long)]
-    place = in_words(numbers, k, short=True)
+    place = part_of_body(numbers, k)
     return [*said, t("plain.biggest_where", place=place)] if place else said
 
 
