@@ -127,3 +127,17 @@ def specks(seed: int) -> tuple[int, int, int]:
     real = sum(not any(f.code == "BELOW_DETECTION" for f in q.flags) for q in measured)
     apart = sum(q.mass_mg.low is not None and q.mass_mg.low > 0 for q in measured)
     return len(findings), real, apart
+
+
+def spheres(factors: Sequence[int], phases: Sequence[int], jobs: int = 2) -> list[Row]:
+    """The sphere at all slice spacings and phases."""
+    return _spread(_sphere, [(k, n) for k in factors for n in phases], jobs)
+
+
+def _sphere(of: tuple[int, int]) -> Row:
+    return sphere(*of)
+
+
+def null(seeds: Sequence[int], jobs: int = 2) -> list[tuple[int, int, int]]:
+    """The zero test's counts on noise alone."""
+    return _spread(specks, seeds, jobs)

@@ -19,7 +19,10 @@ _SOFT = (-180, 130)
 _PATCH_MM = (9.0, 12.0, 12.0)
 _LAG_MM = 3.0
 _MOST_PATCHES = 400
+_MOST_CORRELATED = 100
 _TYPICAL_SD = 15.0
+_LEAST_R = 0.015
+_LEAST_SD = 0.5  # rounding to whole HU has 0.29
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,14 +44,31 @@ def noise_of(scan: Scan) -> Noise:
     size = _patch_shape(scan)
     corners = _corners(scan, size)
     fits = (_residual(scan.hu[_box(corner, size)]) for corner in corners)
-    patches = [patch for patch in fits if patch is not None]
-    if not patches:
-        return Noise(_TYPICAL_SD, _typical(scan.spacing))
+    soft = [patch for patch in fits if patch is not None]
+    patches = [patch for patch in soft if patch.std() > _LEAST_SD]
+    if not patches:  # a drawing without noise, or nothing to measure it in
+        return Noise(_LEAST_SD if soft else _TYPICAL_SD, _typical(scan.spacing))
     spread = np.array([p.std() for p in patches])
     quiet = np.argsort(spread)[: max(1, len(patches) // 4)]
     middle = float(np.median(spread[quiet]))
-    mean = np.mean([_correlation(patches[n], scan.spacing) for n in quiet], axis=0)
-    return Noise(max(middle, 1.0), _mended(mean, int(np.prod(size))))
+    # The quietest patches have the least slow noise: correlation is taken from all that are
+    # about as quiet, spread evenly.
+    even = np.flatnonzero(spread < 1.4 * middle)
+    even = even[:: max(1, len(even) // _MOST_CORRELATED)]
+    mean = np.mean([_correlation(patches[n], scan.spacing) for n in even], axis=0)
+    correlation = _mended(mean, int(np.prod(size)))
+    return Noise(middle * _favour(correlation, int(np.prod(size))), correlation)
+
+
+def _favour(correlation: NDArray[np.float64], voxels: int) -> float:
+    """What choosing the quietest quarter, and taking each patch's mean off, took from the SD.
+
+    The SD of N voxels varies by ``sqrt(sum(R^2) / 2N)``; the middle of the lowest quarter is
+    1.15 of that below the mean. Removing the mean lowers the variance by ``sum(R) / N``.
+    """
+    varies = np.sqrt(float(np.sum(correlation**2)) / (2.0 * voxels))
+    centred = np.sqrt(max(0.5, 1.0 - float(correlation.sum()) / voxels))
+    return float(1.0 / (max(0.5, 1.0 - 1.15 * varies) * centred))
 
 
 def _patch_shape(scan: Scan) -> tuple[int, int, int]:
@@ -107,18 +127,18 @@ def _correlation(
 
 
 def _mended(correlation: NDArray[np.float64], voxels: int) -> NDArray[np.float64]:
-    """Undo what removing each patch's mean took off every lag, and drop what is left below 0.
+    """Undo what removing each patch's plane took off every lag, and drop what is left below 0.
 
-    Removing the mean of N voxels lowers every lag by ``S / N`` with S the sum of R: here
-    ``(r + b) / (1 + b)`` with b = S / N, solved by repetition. Small and negative values are
-    set to 0, which can only widen an interval.
+    A mean of N voxels takes ``S / N`` off every lag, with S the sum of R; a plane has three
+    more terms, of which at short lags about as much again is taken. So R is
+    ``(r + b) / (1 + b)`` with b = 2 S / N, solved by repetition. Small and negative values
+    are set to 0, which can only widen an interval.
     """
     r = correlation
-    for _ in range(10):
-        clipped = np.where(r > 0.03, r, 0.0)
-        b = min(0.3, float(clipped.sum()) / voxels)
+    for _ in range(12):
+        b = min(0.3, 2.0 * float(np.where(r > _LEAST_R, r, 0.0).sum()) / voxels)
         r = (correlation + b) / (1.0 + b)
-    return np.asarray(np.where(r > 0.03, r, 0.0))
+    return np.asarray(np.where(r > _LEAST_R, r, 0.0))
 
 
 def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
