@@ -27,7 +27,7 @@ from calcimetry.records import (
     Total,
     Totals,
 )
-from calcimetry.runs import find_runs, objects, stacked, tabulate, voxels_of
+from calcimetry.runs import dense_objects, stacked, tabulate, voxels_of
 from calcimetry.versions import versions
 
 LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
@@ -66,12 +66,12 @@ def measure(
     plan = plan or Plan()
     clock = _Clock(progress)
     clock.begin("finding dense voxels")
-    dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
+    dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=jobs)
     clock.begin("finding the body")
     names = None if labels is None else labels_of(scan, labels)
     body = find_body(scan, jobs=jobs)
     clock.begin("telling deposits apart")
-    found = finder.find(scan, dense, body, plan, jobs=jobs)
+    found = finder.find(scan, dense, body, plan, labels=names, jobs=jobs)
     clock.begin("measuring")
     scale = calibrate(scan, plan, body=body, user=calibration)
     quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)

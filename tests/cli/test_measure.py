@@ -153,6 +153,18 @@ def test_a_report_is_made_again_without_the_scan(run, measured, tmp_path):
     assert (out / "report.html").read_text() == before
 
 
+def test_a_person_is_named_only_when_asked_for(run, measured, tmp_path, capsys):
+    import shutil
+
+    out = tmp_path / "copy"
+    shutil.copytree(measured[0], out)
+    assert run("report", out, "--identify", "name=Ann Smith") == 0
+    assert "Ann Smith" in (out / "report.html").read_text()
+    assert "Ann Smith" not in (out / "examination.json").read_text()
+    assert run("report", out, "--identify", "nobody") == 2
+    assert capsys.readouterr().err.startswith("BAD_OPTION")
+
+
 @pytest.mark.parametrize("kind", CASES)
 def test_bad_input_gets_its_exit_code_and_leaves_nothing(run, tmp_path, make, kind, capsys):
     code, exit_code, named, maker = CASES[kind]

@@ -32,9 +32,7 @@ def test_help_takes_few_times_what_python_takes():
         return min(times)
 
     # typer alone is about four times a bare interpreter; 0.2 s was the bar where that took 0.02.
-    assert best("-m", "calcimetry", "--help") < 10 * best(
-        "-c", "import json, argparse, pathlib"
-    )
+    assert best("-m", "calcimetry", "--help") < 10 * best("-c", "import json, argparse, pathlib")
 
 
 def test_info_lists_the_plan_with_its_sources(run, capsys):

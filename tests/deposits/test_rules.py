@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from calcimetry.anatomy import Structure
 from calcimetry.deposits.evidence import Evidence, Surroundings
 from calcimetry.deposits.rules import judge
 from calcimetry.records import Kind
@@ -50,6 +51,19 @@ NODULE = Evidence(
         ({"axes_mm": (30.0, 4.0, 3.0)}, Kind.UNCERTAIN),
         ({"skin_depth_mm": 60.0}, Kind.UNCERTAIN),
         ({"skin_depth_mm": 60.0, "axes_mm": (25.0, 20.0, 15.0)}, Kind.DEPOSIT),
+        ({"structure": Structure("aorta", "vessel", None)}, Kind.VESSEL),
+        (
+            {"structure": Structure("aorta", "vessel", None), "deposit_probability": 0.9},
+            Kind.VESSEL,
+        ),
+        ({"structure": Structure("femur_left", "bone", "left")}, Kind.BONE),
+        (
+            {"structure": Structure("femur_left", "bone", "left"), "deposit_probability": 0.9},
+            Kind.DEPOSIT,
+        ),
+        ({"structure": Structure("kidney_left", "organ", "left")}, Kind.STONE),
+        ({"structure": Structure("spleen", "organ", None)}, Kind.UNCERTAIN),
+        ({"structure": Structure("gluteus_maximus_left", "muscle", "left")}, Kind.DEPOSIT),
         (POOL, Kind.CONTRAST),
         ({**POOL, "contrast_given": False}, Kind.DEPOSIT),
     ],

@@ -47,8 +47,9 @@ def _facts() -> dict[str, Any]:
 def _warm() -> None:
     from time import perf_counter
 
-    from calcimetry.runs import warm
+    from calcimetry import anatomy, runs
 
     begin = perf_counter()
-    warm()
+    runs.warm()
+    anatomy.warm()
     typer.echo(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)

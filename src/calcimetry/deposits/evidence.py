@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from calcimetry.anatomy import LabelMap, Structure, structures_at
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import box_of, crop, paint, voxels_of
 
@@ -18,6 +21,8 @@ SAMPLED = 400
 """Voxels of an object that distances are taken from: its surface is known well enough."""
 
 LEAST_PAIRS = 20
+BESIDE_MM = 2.5
+_SIX_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
 MOST_VOXELS = 200_000
 FAT_HU = (-200.0, -30.0)
 AIR_HU = -300.0
@@ -46,9 +51,11 @@ class Evidence:
     """One dense object as the rules see it.
 
     axes_mm : full lengths of the ellipsoid of equal moments, longest first
-    thickness_mm : diameter of the largest ball that fits inside, right to a voxel
+    thickness_mm : diameter of the largest ball that fits inside, right to a voxel; this and
+        the distances only where a rule asks for them
     inside : fraction of it that lies in the body
     skeletal : the skeleton's finder took it for bone
+    structure : of the user's label map, that most of it lies in
     deposit_probability : the network's mean over what it took for deposit, 0 where it took
         nothing; None without a network
     """
@@ -58,15 +65,16 @@ class Evidence:
     mean_hu: float
     peak_hu: int
     axes_mm: tuple[float, float, float]
-    thickness_mm: float
     inside: float
     at_edge: bool
     skeletal: bool
-    bone_distance_mm: float | None
-    skin_depth_mm: float | None
     surroundings: Surroundings
     contrast_given: bool | None
+    structure: Structure | None = None
     deposit_probability: float | None = None
+    thickness_mm: float = 0.0
+    bone_distance_mm: float | None = None
+    skin_depth_mm: float | None = None
 
 
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
@@ -135,6 +143,22 @@ def at_edge(objects: Objects, number: int) -> bool:
     """Whether an object reaches the border of the volume, so that part of it may be missing."""
     box = objects.box[number - 1]
     return bool((box[::2] == 0).any() or (box[1::2] == np.array(objects.runs.shape)).any())
+
+
+def structure_of(scan: Scan, labels: LabelMap | None, points: NDArray[Any]) -> Structure | None:
+    """The structure that most of the points (z, y, x) lie in; else a vessel beside them.
+
+    Calcium in a vessel's wall often lies just outside of what was labelled as the vessel.
+    """
+    if labels is None:
+        return None
+    own = structures_at(labels, scan.to_lps(points))
+    name, count = Counter(own).most_common(1)[0]
+    if name is not None and count >= 0.5 * len(own):
+        return name
+    beside = (scan.to_lps(points)[:, None] + BESIDE_MM * _SIX_WAYS).reshape(-1, 3)
+    vessels = Counter(s for s in structures_at(labels, beside) if s and s.kind == "vessel")
+    return next((s for s, n in vessels.most_common(1) if n >= len(beside) / 6), None)
 
 
 def sample(runs: Runs) -> NDArray[np.int32]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy import Body, Skeleton, bone_distance, find_bone, inside, skin_depth
+from calcimetry.anatomy import (
+    Body,
+    LabelMap,
+    Skeleton,
+    bone_distance,
+    find_bone,
+    inside,
+    skin_depth,
+)
 from calcimetry.deposits import network
 from calcimetry.deposits.cut import Pieces, cut
 from calcimetry.deposits.evidence import (
@@ -18,6 +26,7 @@ from calcimetry.deposits.evidence import (
     axes,
     least,
     sample,
+    structure_of,
     surroundings,
     thickness,
 )
@@ -42,10 +51,19 @@ class Found:
     flags: tuple[Flag, ...]
 
 
-def find(scan: Scan, dense: Objects, body: Body, plan: Plan, *, jobs: int = 1) -> Found:
+def find(
+    scan: Scan,
+    dense: Objects,
+    body: Body,
+    plan: Plan,
+    *,
+    labels: LabelMap | None = None,
+    jobs: int = 1,
+) -> Found:
     """Findings for every dense object of at least the plan's smallest volume.
 
     dense : connected objects at the plan's threshold
+    labels : the user's anatomy label map; it outranks what is guessed from the images
     Raises UsageError NO_NETWORK when the plan asks for the network and it cannot run.
     """
     pieces, flags = _pieces(scan, dense, plan, jobs)
@@ -56,8 +74,22 @@ def find(scan: Scan, dense: Objects, body: Body, plan: Plan, *, jobs: int = 1) -
     surely[skeletal] = True
 
     def finding(index: int) -> Finding:
-        evidence = _evidence(scan, pieces, index, body, None if surely[index] else skeleton, plan)
-        verdict = judge(evidence)
+        points = sample(pieces.runs[index])
+        evidence = replace(
+            _at_sight(scan, pieces, index, bool(surely[index]), plan),
+            inside=float(np.mean(inside(body, points))),
+            structure=structure_of(scan, labels, points),
+        )
+
+        def closer(evidence: Evidence) -> Evidence:
+            return replace(
+                evidence,
+                thickness_mm=thickness(scan, pieces.runs[index]),
+                bone_distance_mm=least(bone_distance(skeleton, points)),
+                skin_depth_mm=least(skin_depth(body, scan, points)),
+            )
+
+        verdict = judge(evidence, closer)
         return Finding(pieces.runs[index], verdict.kind, verdict.reason, verdict.confidence)
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -90,29 +122,22 @@ def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> tuple[Skeleton, NDArray
     return skeleton, rest[skeleton.members]
 
 
-def _evidence(
-    scan: Scan, pieces: Pieces, index: int, body: Body, skeleton: Skeleton | None, plan: Plan
-) -> Evidence:
-    """What is to be seen of one piece; `skeleton` None when it is part of that."""
+def _at_sight(scan: Scan, pieces: Pieces, index: int, skeletal: bool, plan: Plan) -> Evidence:
+    """What is to be seen of one piece and its nearest surroundings."""
     objects, runs = pieces.objects, pieces.runs[index]
     chance = float(pieces.probability[index])
     voxels = int(objects.voxels[index])
-    points = sample(runs)
     long, middle, short = axes(objects.moment[index], scan.spacing).tolist()
-    threshold = plan.find.threshold_hu
     return Evidence(
         voxels=voxels,
         volume_mm3=voxels * scan.voxel_mm3,
         mean_hu=float(objects.total[index]) / voxels,
         peak_hu=int(objects.peak[index]),
         axes_mm=(long, middle, short),
-        thickness_mm=0.0 if skeleton is None else thickness(scan, runs),
-        inside=float(np.mean(inside(body, points))),
+        inside=1.0,
         at_edge=at_edge(objects, index + 1),
-        skeletal=skeleton is None,
-        bone_distance_mm=None if skeleton is None else least(bone_distance(skeleton, points)),
-        skin_depth_mm=None if skeleton is None else least(skin_depth(body, scan, points)),
-        surroundings=NOTHING if skeleton is None else surroundings(scan, runs, threshold),
+        skeletal=skeletal,
+        surroundings=NOTHING if skeletal else surroundings(scan, runs, plan.find.threshold_hu),
         contrast_given=scan.acquisition.contrast,
         deposit_probability=None if np.isnan(chance) else chance,
     )

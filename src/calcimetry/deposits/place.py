@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from calcimetry.anatomy import Anatomy, bone_distance, skin_depth
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.anatomy import (
+    Anatomy,
+    LabelMap,
+    Structure,
+    bone_distance,
+    skin_depth,
+    structures_at,
+)
 from calcimetry.deposits.evidence import Surroundings, least, sample, surroundings
 from calcimetry.records import Place, Runs, Scan
 
@@ -21,6 +32,34 @@ REGIONS = {
 }
 
 
+SITES = {
+    "finger": "finger",
+    "metacarp": "hand",
+    "carpal": "wrist",
+    "radius": "forearm",
+    "ulna": "forearm",
+    "humerus": "upper arm",
+    "scapula": "shoulder",
+    "clavic": "shoulder",
+    "toe": "toe",
+    "metatars": "foot",
+    "tarsal": "ankle",
+    "tibia": "lower leg",
+    "fibula": "lower leg",
+    "patella": "knee",
+    "femur": "thigh",
+    "hip": "hip",
+    "sacrum": "pelvis",
+    "rib": "chest",
+    "sternum": "chest",
+    "vertebra": "back",
+    "skull": "head",
+}
+"""Site by the bone that is nearest, as label maps name bones; first match counts."""
+
+REACH_MM, STEP_MM = 45.0, 3.0  # how far, and how finely, a label map is searched for bone
+
+
 def places(
     scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy, threshold: float, site: str | None
 ) -> list[Place]:
@@ -30,7 +69,34 @@ def places(
     site : the user's words, such as "left hand"; else the scan's own tags
     """
     side, word = side_and_site(site, scan)
-    return [_place(scan, runs, anatomy, threshold, side, word) for runs in deposits]
+    made = [_place(scan, runs, anatomy, threshold, side, word) for runs in deposits]
+    if anatomy.labels is None:
+        return made
+    return [_named(p, scan, r, anatomy.labels) for p, r in zip(made, deposits, strict=True)]
+
+
+def _named(place: Place, scan: Scan, runs: Runs, labels: LabelMap) -> Place:
+    """The place with bone, side and site by the label map, where the user named none."""
+    bone = nearest_bone(labels, scan.to_lps(sample(runs).mean(axis=0)))
+    if bone is None:
+        return place
+    site = place.site or next((site for key, site in SITES.items() if key in bone.name), None)
+    return replace(
+        place,
+        nearest_bone=bone.name,
+        side=place.side or bone.side,
+        site=site,
+        region=place.region or region_of(site),
+    )
+
+
+def nearest_bone(labels: LabelMap, lps: NDArray[np.float64]) -> Structure | None:
+    """The bone of a label map that is nearest to a point (x, y, z), within REACH_MM."""
+    steps = np.arange(-REACH_MM, REACH_MM + STEP_MM, STEP_MM)
+    around = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    around = around[np.argsort((around**2).sum(axis=1), kind="stable")]
+    found = structures_at(labels, lps + around)
+    return next((s for s in found if s is not None and s.kind == "bone"), None)
 
 
 def side_and_site(site: str | None, scan: Scan) -> tuple[str | None, str | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from calcimetry.anatomy import Structure
 from calcimetry.deposits.evidence import Evidence
 from calcimetry.records import Kind
 
@@ -34,16 +35,29 @@ class Verdict:
     confidence: float
 
 
+NAMED = {"bone": Kind.BONE, "cartilage": Kind.CARTILAGE, "vessel": Kind.VESSEL}
+STONE_ORGANS = ("kidney", "gallbladder", "bladder", "ureter", "prostate")
+
 Rule = Callable[[Evidence], Verdict | None]
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """The first verdict of RULES; without any, uncertain."""
-    for rule in RULES:
+def judge(evidence: Evidence, closer: Callable[[Evidence], Evidence] | None = None) -> Verdict:
+    """The first verdict of AT_SIGHT, then of IN_PLACE; without any, uncertain.
+
+    closer : fills in what only the rules of IN_PLACE need, for the few that get to them
+    """
+    verdict = _first(AT_SIGHT, evidence)
+    if verdict is None:
+        verdict = _first(IN_PLACE, evidence if closer is None else closer(evidence))
+    return verdict or Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+
+
+def _first(rules: tuple[Rule, ...], evidence: Evidence) -> Verdict | None:
+    for rule in rules:
         verdict = rule(evidence)
         if verdict is not None:
             return verdict
-    return Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+    return None
 
 
 def _external(evidence: Evidence) -> Verdict | None:
@@ -56,6 +70,28 @@ def _metal(evidence: Evidence) -> Verdict | None:
     if evidence.peak_hu < METAL_PEAK_HU or evidence.mean_hu < METAL_MEAN_HU:
         return None
     return Verdict(Kind.METAL, f"brighter than mineral (peak {evidence.peak_hu} HU)", 0.9)
+
+
+def _named(evidence: Evidence) -> Verdict | None:
+    """What the user's label map says; it outranks all that was guessed from the images."""
+    structure = evidence.structure
+    if structure is None or (structure.kind == "bone" and evidence.deposit_probability):
+        return None  # label maps of bone swallow what grows on bone: the network cuts that
+    kind = NAMED.get(structure.kind)
+    return None if kind is None else Verdict(kind, _lies_in(structure), 0.9)
+
+
+def _in_organ(evidence: Evidence) -> Verdict | None:
+    """Calcium in a named organ: a stone where stones form, else not for us to say."""
+    structure = evidence.structure
+    if structure is None or structure.kind != "organ":
+        return None
+    stone = any(organ in structure.name for organ in STONE_ORGANS)
+    return Verdict(Kind.STONE if stone else Kind.UNCERTAIN, _lies_in(structure), 0.7)
+
+
+def _lies_in(structure: Structure) -> str:
+    return f"lies in the label map's {structure.name.replace('_', ' ')}"
 
 
 def _network_deposit(evidence: Evidence) -> Verdict | None:
@@ -136,15 +172,15 @@ def _beside_bone(evidence: Evidence) -> Verdict | None:
     return Verdict(Kind.BONE, "beside bone, and the network takes it for bone", 0.6)
 
 
-RULES: tuple[Rule, ...] = (
-    _external,
-    _metal,
-    _bone,
-    _network_deposit,
-    _noise,
+AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _bone, _network_deposit, _noise)
+"""Rules that need the object and its nearest surroundings only."""
+
+IN_PLACE: tuple[Rule, ...] = (
+    _in_organ,
     _pool,
     _beside_bone,
     _tube,
     _small_and_deep,
     _alone,
 )
+"""Rules that ask how thick it is, and how far from skin and bone."""
