@@ -1,14 +1,18 @@
 """Quantity: mass, volume, density, scores and diameters of deposits, each with its doubt."""
 
 from calcimetry.quantity.calibration import calibrate, hu_threshold
+from calcimetry.quantity.density import DensityClass, density_classes, density_map
 from calcimetry.quantity.diameter import Diameters, diameters, form
 from calcimetry.quantity.measure import quantify
 from calcimetry.quantity.total import Sums, total
 
 __all__ = [
+    "DensityClass",
     "Diameters",
     "Sums",
     "calibrate",
+    "density_classes",
+    "density_map",
     "diameters",
     "form",
     "hu_threshold",

@@ -61,7 +61,7 @@ def bench(scan: Scan, findings: Sequence[Finding], calibration: Calibration, pla
         calibration=calibration,
         blur=point_spread(scan, plan),
         noise=noise_of(scan),
-        everything=index(findings),
+        everything=index(findings, scan.hu.shape),
         rules=rules,
         profile=profile,
         withheld=agatston.withheld(profile, scan.acquisition, scan.spacing[0]),
