@@ -88,7 +88,7 @@ def phantoms(rows: Sequence[Row]) -> str:
     """The study of random deposits."""
     found = [row for row in rows if row.mass]
     parts = [
-        f"## {len(rows)} random deposits\n\n4-20 mm, 180-900 mg/cm3, eight families of shape "
+        f"## {len(rows)} random deposits\n\n4-20 mm, 180-900 mg/cm3, seven families of shape "
         "with stones and nodules most frequent; noise 6, 14, 28 HU; point spread 0.7, 1.1, "
         "1.6 mm; 80-140 kVp; pixels 0.5-1 mm, slices 0.75-5 mm; matrix 40 +-15 HU; in fat, "
         f"muscle, across their border, on bone. {len(rows) - len(found)} have no voxel of "

@@ -135,14 +135,14 @@ class QuantityPlan:
         high=3,
     )
     border_sd_share: float = parameter(
-        0.02,
+        0.025,
         "what is added to that, as a fraction of the deposit's diameter",
         source="this project's phantom study; docs/quantity-benchmark.md",
         low=0,
         high=0.5,
     )
     cut_sd_voxels: float = parameter(
-        0.3,
+        0.25,
         "1 SD of where the cut between a deposit and bone lies",
         unit="voxels",
         source="this project's phantom study; docs/quantity-benchmark.md",

@@ -52,9 +52,9 @@ class Rules:
 
     rim_mm: float = 0.0
     shell_mm: float = 4.0
-    cut_sd_voxels: float = 0.3
+    cut_sd_voxels: float = 0.25
     border_sd_mm: float = 0.1
-    border_sd_share: float = 0.02
+    border_sd_share: float = 0.025
 
 
 def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
