@@ -19,6 +19,7 @@ from calcimetry.records import (
     Deposit,
     Examination,
     Finding,
+    Flag,
     Kind,
     OtherObject,
     Quantity,
@@ -84,10 +85,15 @@ def measure(
         deposits=tuple(listed),
         objects=_others(scan, pairs),
         totals=_totals(listed, scale),
-        flags=(*scan.flags, *scale.flags, *found.flags),
+        flags=_by_code(scan.flags, scale.flags, found.flags),
         timings=clock.end(),
         versions=versions(),
     )
+
+
+def _by_code(*rooms: Iterable[Flag]) -> tuple[Flag, ...]:
+    """Flags of all rooms; of two with one code the later says more, as it knows the outcome."""
+    return tuple({flag.code: flag for flags in rooms for flag in flags}.values())
 
 
 @dataclass(slots=True)

@@ -1,0 +1,82 @@
+"""Cutting deposits from what they touch, by a probability that is made up here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calcimetry.deposits.cut import cut
+from calcimetry.plan import Plan
+from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.runs import dense_objects, to_mask, voxels_of
+
+PLAN = Plan().find
+
+
+def scan_of(hu: np.ndarray) -> Scan:
+    grid = StoredGrid(hu.shape[::-1], np.eye(4))
+    return Scan(hu.astype(np.int16), np.eye(4), Acquisition(), grid, Source("", "array"))
+
+
+def bone_with_a_nodule(radius: float) -> tuple[Scan, np.ndarray]:
+    """A long bone along z with a nodule grown onto it; the second is the nodule's mask."""
+    z, y, x = np.indices((40, 40, 40))
+    bone = np.hypot(y - 12, x - 20) < 6
+    nodule = ((z - 20) ** 2 + (y - 19 - radius / 2) ** 2 + (x - 20) ** 2 < radius**2) & ~bone
+    return scan_of(np.where(bone, 900, np.where(nodule, 500, 40))), nodule
+
+
+def made_up(scan: Scan, dense, chance: np.ndarray) -> np.ndarray:
+    return chance[tuple(voxels_of(dense.runs).T)].astype(np.float32)
+
+
+@pytest.mark.parametrize("radius", [3, 5, 7])
+def test_a_nodule_is_cut_from_its_bone(radius):
+    scan, nodule = bone_with_a_nodule(radius)
+    dense = dense_objects(scan.hu, 130)
+    assert len(dense) == 1
+    pieces = cut(scan, dense, made_up(scan, dense, np.where(nodule, 0.95, 0.02)), PLAN)
+    assert len(pieces.runs) == 2
+    deposit = int(np.argmax(pieces.probability))
+    assert pieces.probability[deposit] == pytest.approx(0.95)
+    assert pieces.probability[1 - deposit] == 0
+    assert np.array_equal(to_mask(pieces.runs[deposit]), nodule)
+
+
+def test_an_object_that_is_mostly_deposit_is_taken_whole():
+    z, y, x = np.indices((20, 20, 20))
+    ball = (z - 10) ** 2 + (y - 10) ** 2 + (x - 10) ** 2 < 36
+    core = (z - 10) ** 2 + (y - 10) ** 2 + (x - 10) ** 2 < 27
+    scan = scan_of(np.where(ball, 300, 40))
+    dense = dense_objects(scan.hu, 130)
+    pieces = cut(scan, dense, made_up(scan, dense, np.where(core, 0.99, 0.3)), PLAN)
+    assert len(pieces.runs) == 1
+    assert pieces.probability[0] > 0.9
+    assert pieces.runs[0].voxels == ball.sum()
+
+
+def test_doubtful_or_tiny_marks_cut_nothing():
+    scan, nodule = bone_with_a_nodule(5)
+    dense = dense_objects(scan.hu, 130)
+    doubtful = cut(scan, dense, made_up(scan, dense, np.where(nodule, 0.6, 0.0)), PLAN)
+    assert doubtful.probability.tolist() == [0.0]
+    spot = np.zeros(scan.hu.shape)
+    spot[20, 21, 20] = 1.0
+    tiny = cut(scan, dense, made_up(scan, dense, spot), PLAN)
+    assert tiny.probability.tolist() == [0.0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.3))
+def test_pieces_share_out_all_dense_voxels(seed, dense_share):
+    rng = np.random.default_rng(seed)
+    scan = scan_of(np.where(rng.random((9, 11, 13)) < dense_share, 400, 0))
+    dense = dense_objects(scan.hu, 130)
+    chance = rng.random(scan.hu.shape) ** 0.3
+    pieces = cut(scan, dense, made_up(scan, dense, chance), PLAN)
+    count = sum(to_mask(runs).astype(int) for runs in pieces.runs)
+    assert np.array_equal(count if len(pieces.runs) else np.zeros_like(scan.hu), scan.hu >= 130)
+    assert len(pieces.objects) == len(pieces.runs) == len(pieces.probability)
+    assert [runs.voxels for runs in pieces.runs] == pieces.objects.voxels.tolist()

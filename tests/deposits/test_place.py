@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calcimetry.anatomy import LabelMap, Structure
+from calcimetry.deposits.evidence import Surroundings
+from calcimetry.deposits.place import nearest_bone, region_of, side_and_site, tissue
+from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+
+
+def scan(**facts) -> Scan:
+    grid = StoredGrid((4, 4, 4), np.eye(4))
+    return Scan(
+        np.zeros((4, 4, 4), np.int16), np.eye(4), Acquisition(**facts), grid, Source("", "array")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "facts", "expected"),
+    [
+        ("left hand", {}, ("left", "hand")),
+        ("Right  Upper Arm", {}, ("right", "upper arm")),
+        (None, {"body_part": "HAND", "laterality": "R"}, ("right", "hand")),
+        ("left", {"body_part": "KNEE", "laterality": "R"}, ("left", "knee")),
+        (None, {}, (None, None)),
+    ],
+)
+def test_the_users_words_outrank_the_scans_tags(words, facts, expected):
+    assert side_and_site(words, scan(**facts)) == expected
+
+
+@pytest.mark.parametrize(
+    ("site", "region"),
+    [
+        ("index finger", "upper limb"),
+        ("upper arm", "upper limb"),
+        ("knee", "lower limb"),
+        ("chest", "trunk"),
+        ("head", "head and neck"),
+        ("elsewhere", None),
+        (None, None),
+    ],
+)
+def test_regions(site, region):
+    assert region_of(site) == region
+
+
+def around(fat: float, soft: float, air: float = 0.0) -> Surroundings:
+    return Surroundings(fat, soft, air, 0.0, 0.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "depth", "gap", "expected"),
+    [
+        (around(0.9, 0.1), 10.0, 40.0, "subcutis"),
+        (around(0.9, 0.1), 1.0, 40.0, "skin"),
+        (around(0.05, 0.95), 30.0, 40.0, "muscle"),
+        (around(0.5, 0.5), 20.0, 40.0, "fascia"),
+        (around(0.3, 0.7), 20.0, 2.0, "periarticular"),
+        (around(0.1, 0.2, 0.7), 50.0, 20.0, "lung"),
+        (around(0.9, 0.1), None, None, "subcutis"),
+        (Surroundings(0.0, 0.0, 0.0, 0.0, None, None), 5.0, 5.0, None),
+    ],
+)
+def test_tissue_by_what_surrounds_it(surroundings, depth, gap, expected):
+    assert tissue(surroundings, depth, gap) == expected
+
+
+def test_the_nearest_bone_of_a_label_map_is_named():
+    numbers = np.zeros((60, 60, 60), np.uint8)
+    numbers[40:44, 30, 30] = 1
+    numbers[30, 30, 50:55] = 2
+    numbers[30, 33, 30] = 3
+    named = {
+        1: Structure("radius_left", "bone", "left"),
+        2: Structure("ulna_left", "bone", "left"),
+        3: Structure("biceps_left", "muscle", "left"),
+    }
+    labels = LabelMap(numbers, np.eye(4), named, "test")
+    found = nearest_bone(labels, np.array([30.0, 30.0, 30.0]))
+    assert found is not None
+    assert found.name == "radius_left"
+    assert nearest_bone(labels, np.array([-300.0, 0.0, 0.0])) is None
