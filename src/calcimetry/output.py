@@ -7,8 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry import exchange, report
-from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, OutputFolder
+from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS
 from calcimetry.records import Examination
+from calcimetry.whole import OutputFolder
+
+FILES = (
+    "deposits.csv",
+    "deposits.parquet",
+    "objects.csv",
+    "labels.nii.gz",
+    "examination.json",
+    "report.html",
+    "report.pdf",
+    "pictures",
+)
+"""Everything that an examination may write; what an older run left is replaced."""
 
 
 def write(
@@ -19,7 +32,7 @@ def write(
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
     that holds files (without `force`), that cannot be written, or when the disk is full.
     """
-    with OutputFolder(Path(out), force=force) as folder:
+    with OutputFolder(Path(out), force=force, ours=FILES) as folder:
         return fill(exam, folder, pdf=pdf)
 
 

@@ -44,10 +44,11 @@ def measure(
 ) -> None:
     """Find and measure the deposits of one CT."""
     from calcimetry.cli.progress import stages
-    from calcimetry.exchange import OutputFolder
+    from calcimetry.output import FILES
+    from calcimetry.whole import OutputFolder
 
     chosen = _plan(plan, threshold)
-    with OutputFolder(out, force=force) as folder, stages(quiet=quiet) as stage:
+    with OutputFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
         from calcimetry.examine import measure as examine
         from calcimetry.output import fill
         from calcimetry.scan import read

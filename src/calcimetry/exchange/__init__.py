@@ -1,7 +1,6 @@
 """What leaves an examination: its document, tables, label map and output folder."""
 
 from calcimetry.exchange.document import RESEARCH_USE, SCHEMA_VERSION, document
-from calcimetry.exchange.folder import OutputFolder
 from calcimetry.exchange.labels import label_volume, nifti_bytes
 from calcimetry.exchange.saved import replace_files, saved_document, saved_pictures
 from calcimetry.exchange.tables import DEPOSIT_COLUMNS, OBJECT_COLUMNS, csv_text, parquet_bytes
@@ -11,7 +10,6 @@ __all__ = [
     "OBJECT_COLUMNS",
     "RESEARCH_USE",
     "SCHEMA_VERSION",
-    "OutputFolder",
     "csv_text",
     "document",
     "label_volume",

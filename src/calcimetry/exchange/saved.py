@@ -9,7 +9,7 @@ from typing import Any
 
 from calcimetry.errors import InputError
 from calcimetry.exchange.document import SCHEMA_VERSION
-from calcimetry.exchange.folder import output_error
+from calcimetry.whole import whole_file
 
 
 def saved_document(folder: Path) -> dict[str, Any]:
@@ -44,13 +44,8 @@ def saved_pictures(folder: Path) -> dict[str, bytes]:
 def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into an existing folder, each whole or not at all."""
     for name, content in files.items():
-        draft = folder / f".{name}.partial"
-        try:
+        with whole_file(folder / name) as draft:
             draft.write_bytes(content)
-            draft.replace(folder / name)
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise output_error(error, folder) from error
 
 
 def _not_ours(path: Path, found: str) -> InputError:

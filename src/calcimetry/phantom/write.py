@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import errno
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +20,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from calcimetry.errors import OutputError, UsageError
+from calcimetry.errors import UsageError
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
+from calcimetry.whole import OutputFolder, whole_file
 
 TRUTH_COLUMNS = (
     "deposit", "family", "site", "tissue", "touches_bone", "x_mm", "y_mm", "z_mm",
@@ -62,7 +59,8 @@ def generate(
             remedy="choose one of the two",
         )
     phantom = make(region, seed=seed, spacing=spacing, kvp=kvp)
-    with _whole_folder(out) as folder:
+    with OutputFolder(out) as draft:
+        folder = draft.path
         if form == "dicom":
             write_dicom(phantom.scan, folder / "scan")
         else:
@@ -86,11 +84,11 @@ def write_dicom(
     Returns the folder; raises OutputError where it cannot be written or is not empty.
     """
     base = _common(scan, patient_id)
-    with _whole_folder(folder) as place:
+    with OutputFolder(folder) as draft:
         for z in range(scan.hu.shape[0]):
             slice_ = _slice(base, scan, z)
             _encode(slice_, UID(transfer_syntax))
-            slice_.save_as(place / f"CT{z + 1:04d}.dcm", enforce_file_format=True)
+            slice_.save_as(draft.path / f"CT{z + 1:04d}.dcm", enforce_file_format=True)
     return folder
 
 
@@ -115,7 +113,7 @@ def write_truth(truth: Truth, scan: Scan, folder: Path) -> Path:
 
 def _table(items: Sequence[Painted], path: Path) -> None:
     with (
-        _whole_file(path) as temporary,
+        whole_file(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
@@ -137,7 +135,7 @@ def _nifti(scan: Scan, volume: NDArray[Any], path: Path) -> Path:
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, 1)
     image.set_qform(image.affine, 1, strip_shears=True)
-    with _whole_file(path) as temporary:
+    with whole_file(path) as temporary:
         nib.save(image, temporary)
     return path
 
@@ -227,58 +225,3 @@ def _encode(d: Dataset, syntax: UID) -> None:
 def _decimal(value: float) -> str:
     """A DS of at most 16 characters (PS3.5 6.2); -0 becomes 0."""
     return f"{value + 0.0:.9g}" if abs(value) > 1e-9 else "0"
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `folder` when the block ends well."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(
-            "OUT_NOT_EMPTY",
-            found="files that are already there",
-            expected="a folder that is new or empty",
-            where=str(folder),
-            remedy="choose another folder or empty this one",
-        )
-    with _refusals(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        with _refusals(folder):
-            yield temporary
-            temporary.chmod(0o755)
-            if folder.exists():
-                folder.rmdir()
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` when the block ends well."""
-    temporary = path.with_name(f".part-{path.name}")
-    with _refusals(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with _refusals(path):
-            yield temporary
-            temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """What the system refuses, as an OutputError."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        raise OutputError(
-            "DISK_FULL" if full else "OUT_NOT_WRITABLE",
-            found=error.strerror or "a refusal by the system",
-            expected="a place that can be written and has room",
-            where=str(path),
-            remedy="free space or choose another place",
-        ) from error

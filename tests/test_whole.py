@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from calcimetry.errors import OutputError
-from calcimetry.exchange import OutputFolder
+from calcimetry.whole import OutputFolder, whole_file
+
+OURS = ("deposits.csv", "report.pdf", "pictures")
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def test_force_replaces_ours_and_keeps_theirs(tmp_path):
     (out / "pictures").mkdir(parents=True)
     for name in ("deposits.csv", "report.pdf", "notes.txt", "pictures/old.png"):
         (out / name).write_text("old")
-    with OutputFolder(out, force=True) as folder:
+    with OutputFolder(out, force=True, ours=OURS) as folder:
         folder.write("deposits.csv", "new")
         folder.write("pictures/new.png", "new")
     assert names(out) == {"deposits.csv", "notes.txt", "pictures"}
@@ -77,6 +79,29 @@ def test_an_empty_folder_may_be_used(tmp_path):
     with OutputFolder(tmp_path / "a" / "..") as folder:
         folder.write("deposits.csv", "a")
     assert "deposits.csv" in names(tmp_path)
+
+
+def test_what_a_writer_inside_is_refused_is_told_as_such(tmp_path):
+    with pytest.raises(OutputError) as caught, OutputFolder(tmp_path / "out") as folder:
+        (folder.path / "none" / "file").write_text("x")
+    assert caught.value.code == "OUT_NOT_WRITABLE"
+    assert names(tmp_path) == set()
+
+
+def test_a_file_appears_whole_or_keeps_what_it_held(tmp_path):
+    path = tmp_path / "deep" / "table.csv"
+    with whole_file(path) as draft:
+        draft.write_text("one")
+        assert not path.exists()
+    with pytest.raises(ZeroDivisionError), whole_file(path) as draft:
+        draft.write_text("two")
+        raise ZeroDivisionError
+    assert path.read_text() == "one"
+    assert names(path.parent) == {"table.csv"}
+    with pytest.raises(OutputError) as caught, files_no_larger_than(10), whole_file(path) as draft:
+        draft.write_text("three" * 10)
+    assert caught.value.code == "DISK_FULL"
+    assert path.read_text() == "one"
 
 
 def test_a_folder_with_files_is_refused(tmp_path):
@@ -134,7 +159,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from calcimetry.exchange import OutputFolder\n"
+        "from calcimetry.whole import OutputFolder, whole_file\n"
         "with OutputFolder(Path(sys.argv[1])) as folder:\n"
         "    folder.write('deposits.csv', 'a')\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"

@@ -1,7 +1,7 @@
-"""An output folder in which nothing is ever half written.
+"""Outputs that appear whole or not at all: folders and single files.
 
-Files are gathered in a hidden folder beside the target and renamed into place when all
-are whole. A run that fails or is interrupted leaves the target as it was.
+What is written gathers under a temporary name beside the target and is renamed into place
+when the block ends well. A run that fails or is interrupted leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -10,34 +10,46 @@ import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from calcimetry.errors import OutputError
 
-OURS = (
-    "deposits.csv",
-    "deposits.parquet",
-    "objects.csv",
-    "labels.nii.gz",
-    "examination.json",
-    "report.html",
-    "report.pdf",
-    "pictures",
-)
-"""Everything that `calcimetry measure` may write; what an older run left is replaced."""
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to, which becomes `path` when the block ends well.
+
+    Its name ends as that of `path` does, for writers that go by the ending. Raises
+    OutputError OUT_NOT_WRITABLE or DISK_FULL.
+    """
+    draft = path.with_name(f".partial-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        raise output_error(error, path) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
 
 
 class OutputFolder:
-    """Use as a context: `write` files, and they appear when the block ends without error.
+    """Use as a context: write files, and they appear when the block ends without error.
 
+    force : allow a target that holds files; `ours` names what an earlier run may have left
+        there, which is replaced or removed, and all else is left alone
     Raises OutputError: OUT_NOT_EMPTY without `force`, OUT_NOT_A_FOLDER, OUT_NOT_WRITABLE,
-    DISK_FULL.
+    DISK_FULL; also for what the system refuses to writers inside the block.
     """
 
-    def __init__(self, target: Path, *, force: bool = False) -> None:
+    def __init__(self, target: Path, *, force: bool = False, ours: tuple[str, ...] = ()) -> None:
         self._target = target
         self._force = force
+        self._ours = ours
         self._draft: Path | None = None
 
     def __enter__(self) -> OutputFolder:
@@ -55,10 +67,15 @@ class OutputFolder:
             raise output_error(error, self._target) from error
         return self
 
+    @property
+    def path(self) -> Path:
+        """Where to write until the block ends, for writers that want a path."""
+        assert self._draft is not None
+        return self._draft
+
     def write(self, name: str, content: bytes | str) -> None:
         """Write one file; `name` may hold one folder, as in "pictures/front.png"."""
-        assert self._draft is not None
-        path = self._draft / name
+        path = self.path / name
         data = content.encode("utf-8") if isinstance(content, str) else content
         try:
             path.parent.mkdir(exist_ok=True)
@@ -76,6 +93,8 @@ class OutputFolder:
         trace: TracebackType | None,
     ) -> None:
         try:
+            if isinstance(error, OSError):
+                raise output_error(error, self._target) from error
             if kind is None:
                 self._publish()
         except OSError as failure:
@@ -88,7 +107,8 @@ class OutputFolder:
         if not self._target.exists():
             self._draft.rename(self._target)
             return
-        for name in OURS:
+        names = {path.name for path in self._draft.iterdir()}
+        for name in sorted(names | set(self._ours)):
             new, old = self._draft / name, self._target / name
             if new.is_dir() or old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)
