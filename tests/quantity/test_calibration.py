@@ -118,3 +118,16 @@ def test_threshold_in_mineral(make_scan) -> None:
     # Spectral model: 100 mg/cm3 is tissue + 157 HU in a hand at 120 kVp (c = 0.638).
     scale = calibrate(make_scan(cylinder(30.0), (5.0, 1.0, 1.0)), Plan())
     assert hu_threshold(scale, 100.0) == pytest.approx(40 + 157, abs=1.5)
+
+
+def test_a_row_of_rods_is_found_and_its_table_doubted(make_scan) -> None:
+    """Five rods, 0 to 200 mg/cm3 at 10 to 270 HU: c = 200 / 260."""
+    hu = cylinder(90.0, 0.0, slices=8, size=200)
+    y, x = np.indices(hu.shape[1:])
+    for n, density in enumerate((0, 50, 100, 150, 200)):
+        hu[:, np.hypot(y - 130, x - (50 + 25 * n)) < 8.0] = 10.0 + 1.3 * density
+    scan = make_scan(hu + np.random.default_rng(6).normal(0, 6, hu.shape), (3.0, 1.0, 1.0))
+    scale = calibrate(scan, Plan())
+    assert scale.source == "rods"
+    assert scale.mg_cm3_per_hu == pytest.approx(200 / 260, rel=0.015)
+    assert [flag.code for flag in scale.flags] == ["ROD_TABLE_UNVERIFIED"]
