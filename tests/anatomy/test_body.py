@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcimetry.anatomy import find_body, inside, part_of, skin_depth
+from calcimetry.anatomy import find_body, inside, part_of, skin_depth, skin_gap
 from calcimetry.scan import read
 
 FAT, LUNG, MUSCLE = -100, -850, 50
@@ -186,3 +186,15 @@ def test_real_scans_leave_their_tables_out(shared, case, litres, parts):
     sizes = np.bincount(body.part.ravel())[1:] * np.prod(body.grid.size_mm) / 1e6
     assert body.parts == parts
     assert abs(sizes.sum() - litres) < 0.05 * litres
+
+
+def test_the_gap_to_skin_is_the_least_depth(stage):
+    field = stage((60, 100, 160), (2.0, 0.8, 0.8)).limb(50, 40, 30).limb(50, 120, 25)
+    scan = field.scan()
+    body = find_body(scan)
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        middle = rng.uniform((20, 30, 20), (40, 70, 140))
+        points = field.at(*(middle + rng.normal(0, 4, (60, 3))).T)
+        assert skin_gap(body, scan, points) == skin_depth(body, scan, points).min()
+    assert skin_gap(body, scan, np.empty((0, 3))) is None

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.anatomy import bone_distance, find_anatomy, find_body, find_bone
+from calcimetry.anatomy import bone_distance, find_body, find_bone
 from calcimetry.runs import dense_objects, find_runs, to_mask
 from calcimetry.scan import read
 
 BONE, MUSCLE = 900, 50
 
 
-def anatomy_of(scan):
-    return find_anatomy(scan, dense_objects(scan.hu, 130))
+def skeleton_of(scan):
+    return find_bone(scan, dense_objects(scan.hu, 130), find_body(scan))
 
 
 def test_a_limb_bone_is_skeleton_and_a_nodule_is_not(stage):
@@ -45,7 +45,7 @@ def test_small_bones_are_told_by_their_marrow(stage):
 def test_distance_is_that_of_a_distance_map(stage, spacing):
     field = stage((100, 100, 100), spacing).limb(50, 50, 40, bone=10)
     scan = field.scan()
-    skeleton = anatomy_of(scan).skeleton
+    skeleton = skeleton_of(scan)
     bone = to_mask(skeleton.runs)
     expected = ndimage.distance_transform_edt(~bone, sampling=spacing)
     rng = np.random.default_rng(2)
@@ -61,13 +61,13 @@ def test_distance_is_that_of_a_distance_map(stage, spacing):
 
 def test_marrow_is_in_the_bone(stage):
     field = stage((60, 100, 100)).limb(50, 50, 40, bone=14)
-    skeleton = anatomy_of(field.scan()).skeleton
+    skeleton = skeleton_of(field.scan())
     assert bone_distance(skeleton, field.at(30, 50, [48, 50, 53])).tolist() == [0, 0, 0]
 
 
 def test_without_bone_the_distance_is_unknown(stage):
     scan = stage().cylinder(50, 50, 30, MUSCLE).scan()
-    skeleton = anatomy_of(scan).skeleton
+    skeleton = skeleton_of(scan)
     assert np.isnan(bone_distance(skeleton, np.zeros((2, 3)))).all()
     assert len(find_runs(scan.hu, 130)) == 0
 
@@ -77,7 +77,7 @@ def test_a_dense_table_is_no_skeleton(stage):
     field.box((-1, 999), (98, 102), (-1, 999), 400)
     scan = field.scan()
     dense = dense_objects(scan.hu, 130)
-    members = anatomy_of(scan).skeleton.members
+    members = skeleton_of(scan).members
     table = np.flatnonzero(dense.centroid[:, 1] > 95)
     assert not members[table].any()
     assert members.sum() == 1
@@ -88,5 +88,5 @@ def test_a_dense_table_is_no_skeleton(stage):
 def test_real_skeletons_are_found(shared, case, bones):
     file = shared / f"limbs/STS_{case}_CT.nii.gz"
     scan = read(file)
-    cm3 = anatomy_of(scan).skeleton.runs.voxels * scan.voxel_mm3 / 1000
+    cm3 = skeleton_of(scan).runs.voxels * scan.voxel_mm3 / 1000
     assert abs(cm3 - bones) < 0.1 * bones

@@ -4,9 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from calcimetry.anatomy import find_anatomy, names_at, read_labelmap, schemes, structures_at
+from calcimetry.anatomy import labels_of, names_at, read_labelmap, schemes, structures_at
 from calcimetry.errors import InputError, UsageError
-from calcimetry.runs import dense_objects
 
 
 def save(path, numbers, affine=None):
@@ -128,11 +127,10 @@ def test_schemes_that_are_not_well_formed(tmp_path, text):
 
 def test_a_label_map_of_another_scan_is_refused(tmp_path, stage):
     scan = stage().limb(50, 50, 30).scan()
-    dense = dense_objects(scan.hu, 130)
     away = np.eye(4)
     away[:3, 3] = 5000
     file = save(tmp_path / "a.nii", np.ones((9, 9, 9), np.uint8), away)
     with pytest.raises(InputError, match="LABELMAP_ELSEWHERE"):
-        find_anatomy(scan, dense, labels=file)
+        labels_of(scan, file)
     near = save(tmp_path / "b.nii", np.ones((99, 99, 99), np.uint8), np.diag([-1.0, -1, 1, 1]))
-    assert find_anatomy(scan, dense, labels=near).labels is not None
+    assert labels_of(scan, near).structures

@@ -1,9 +1,9 @@
 """Body, skeleton and named structures: what a deposit lies in, under and beside."""
 
-from calcimetry.anatomy.body import Body, find_body, inside, part_of, skin_depth
+from calcimetry.anatomy.body import Body, find_body, inside, part_of, skin_depth, skin_gap
 from calcimetry.anatomy.bone import Skeleton, bone_distance, find_bone
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
-from calcimetry.anatomy.find import Anatomy, find_anatomy, labels_of
+from calcimetry.anatomy.find import Anatomy, labels_of
 from calcimetry.anatomy.labelmap import (
     LabelMap,
     Structure,
@@ -22,7 +22,6 @@ __all__ = [
     "Structure",
     "bone_distance",
     "cut_share",
-    "find_anatomy",
     "find_body",
     "find_bone",
     "inside",
@@ -32,6 +31,7 @@ __all__ = [
     "read_labelmap",
     "schemes",
     "skin_depth",
+    "skin_gap",
     "structures_at",
     "warm",
     "water_equivalent_diameter",

@@ -44,6 +44,7 @@ class Body:
     grid : the coarse grid; all masks have its shape
     hu : int16, mean HU of each cell
     inside : bool, body: skin, all beneath it, and gas in it
+    around : bool, the same and the cells next to it
     unseen : bool, cells that hold padding outside a round field
     part : uint8, the parts of the body that lie apart (limbs), 1.. by falling size, 0 outside
     skin : cKDTree over the middles, LPS mm, of cells on both sides of where body meets seen
@@ -54,6 +55,7 @@ class Body:
     grid: Grid
     hu: NDArray[np.int16]
     inside: Mask
+    around: Mask
     unseen: Mask
     part: NDArray[np.uint8]
     skin: Any
@@ -81,7 +83,7 @@ def find_body(scan: Scan, *, jobs: int = 1) -> Body:
     # On both sides: a cell less than half full of skin is outside.
     skin_cells = np.argwhere((inside & dilated(outside)) | (outside & dilated(inside)))
     tree = cKDTree(scan.to_lps(grid.centres(skin_cells))) if len(skin_cells) else None
-    return Body(grid, hu, inside, unseen, part, tree, skin_cells)
+    return Body(grid, hu, inside, dilated(inside), unseen, part, tree, skin_cells)
 
 
 def inside(body: Body, zyx: NDArray[Any]) -> Mask:
@@ -117,12 +119,26 @@ def skin_depth(body: Body, scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float64]
     return np.asarray(cKDTree(scan.to_lps(surface)).query(lps)[0], np.float64)
 
 
+def skin_gap(body: Body, scan: Scan, zyx: NDArray[Any]) -> float | None:
+    """The smallest `skin_depth` of positions (n, 3), mm; None without skin in the field.
+
+    Only positions that the coarse grid has among the nearest are looked at closely.
+    """
+    points = np.asarray(zyx, np.float64).reshape(-1, 3)
+    if body.skin is None or not len(points):
+        return None
+    coarse, _ = body.skin.query(scan.to_lps(points))
+    doubt = 2.0 * float(np.linalg.norm(body.grid.size_mm))
+    near = points[coarse <= coarse.min() + doubt]
+    return float(skin_depth(body, scan, near).min())
+
+
 def _surface(body: Body, scan: Scan, cells: NDArray[np.int64]) -> NDArray[np.float64]:
     """Where the skin crosses between voxels in and beside `cells`: positions (n, 3)."""
     hu = scan.hu.view()
     hu.flags.writeable = False
     seen: NDArray[np.float64] = _crossings(
-        hu, np.array(body.grid.cell), cells, dilated(body.inside), body.unseen
+        hu, np.array(body.grid.cell), cells, body.around, body.unseen
     )
     return seen
 

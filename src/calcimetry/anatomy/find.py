@@ -1,4 +1,4 @@
-"""All the anatomy of a scan in one call."""
+"""What places are told from, together."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from calcimetry.anatomy.body import Body, find_body
-from calcimetry.anatomy.bone import Skeleton, find_bone
+from calcimetry.anatomy.body import Body
+from calcimetry.anatomy.bone import Skeleton
 from calcimetry.anatomy.labelmap import LabelMap, covers, read_labelmap
 from calcimetry.errors import InputError
-from calcimetry.records import Objects, Scan
+from calcimetry.records import Scan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,20 +21,6 @@ class Anatomy:
     body: Body
     skeleton: Skeleton
     labels: LabelMap | None = None
-
-
-def find_anatomy(
-    scan: Scan, dense: Objects, *, labels: Path | None = None, jobs: int = 1
-) -> Anatomy:
-    """Body and skeleton of a scan, and a user's label map read.
-
-    dense : connected dense objects of the scan
-    labels : anatomy label map (NIfTI, any grid; see `read_labelmap`)
-    Raises InputError and UsageError for a label map that cannot be read or lies elsewhere.
-    """
-    named = None if labels is None else labels_of(scan, labels)
-    body = find_body(scan, jobs=jobs)
-    return Anatomy(body, find_bone(scan, dense, body), named)
 
 
 def labels_of(scan: Scan, path: Path) -> LabelMap:

@@ -15,7 +15,7 @@ from calcimetry.anatomy import (
     bone_distance,
     find_bone,
     inside,
-    skin_depth,
+    skin_gap,
 )
 from calcimetry.deposits import network
 from calcimetry.deposits.cut import Pieces, cut
@@ -86,7 +86,7 @@ def find(
                 evidence,
                 thickness_mm=thickness(scan, pieces.runs[index]),
                 bone_distance_mm=least(bone_distance(skeleton, points)),
-                skin_depth_mm=least(skin_depth(body, scan, points)),
+                skin_depth_mm=skin_gap(body, scan, points),
             )
 
         verdict = judge(evidence, closer)

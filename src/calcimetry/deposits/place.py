@@ -14,7 +14,7 @@ from calcimetry.anatomy import (
     LabelMap,
     Structure,
     bone_distance,
-    skin_depth,
+    skin_gap,
     structures_at,
 )
 from calcimetry.deposits.evidence import Surroundings, least, sample, surroundings
@@ -127,7 +127,7 @@ def _place(
     site: str | None,
 ) -> Place:
     points = sample(runs)
-    depth = least(skin_depth(anatomy.body, scan, points))
+    depth = skin_gap(anatomy.body, scan, points)
     gap = least(bone_distance(anatomy.skeleton, points))
     touches = None if gap is None else gap <= TOUCH_MM + max(scan.spacing[1:])
     return Place(
