@@ -1,0 +1,18 @@
+"""Labs, history and extent together: type, symptoms, options, with the evidence for each.
+
+The facts are data in `knowledge/`; nothing here is stronger than its source. Research use.
+"""
+
+from calcimetry.clinic.assess import Assessment, assess
+from calcimetry.clinic.base import Knowledge, Statement, knowledge
+from calcimetry.clinic.document import assessment_document, chapter
+
+__all__ = [
+    "Assessment",
+    "Knowledge",
+    "Statement",
+    "assess",
+    "assessment_document",
+    "chapter",
+    "knowledge",
+]

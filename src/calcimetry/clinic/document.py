@@ -1,0 +1,250 @@
+"""An assessment as one plain document: what assessment.json holds, and the report's chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from calcimetry.clinic import formulas
+from calcimetry.clinic.assess import Assessment, Flag
+from calcimetry.clinic.base import Entry, Knowledge, Statement
+from calcimetry.clinic.choices import Option
+from calcimetry.clinic.panel import Derived
+from calcimetry.clinic.results import Result
+from calcimetry.clinic.weigh import Found, Pattern, Weighed
+from calcimetry.versions import versions
+
+SCHEMA_VERSION = "1.0"
+
+
+def assessment_document(found: Assessment) -> dict[str, Any]:
+    """The assessment as JSON-ready mappings: urgent things first, unknown numbers None.
+
+    Every mapping with a `text` has an `id`, a `mark`, a `grade` and `references`, ids of the
+    CSL-JSON items in the document's own `references`.
+    """
+    base = found.base
+    content: dict[str, Any] = {
+        "schema": "calcimetry-assessment",
+        "schema_version": SCHEMA_VERSION,
+        "research_use": base.note("note.research_use").text,
+        "urgent": [{"code": u.data["code"], **u.statement.as_dict()} for u in found.urgent],
+        "leading": list(found.leading),
+        "types": [_type(weighed) for weighed in found.types],
+        "patterns": [_pattern(pattern) for pattern in found.patterns],
+        "hints": [_labelled(hint) for hint in found.hints],
+        "labs": _labs(found),
+        "options": [_option(option) for option in found.options],
+        "symptoms": [entry.statement.as_dict() for entry in found.symptoms],
+        "symptoms_by_deposit": _by_deposit(found),
+        "scales": [dict(scale) for scale in found.scales],
+        "extent": _extent(found),
+        "flags": [_flag(flag) for flag in found.flags],
+        "notes": [note.as_dict() for note in found.notes],
+        "unknown": list(found.unknown),
+        "as_of": found.as_of.isoformat(),
+        "max_age_days": found.max_age_days,
+        "knowledge": {"version": base.version, "date": base.date, "marks": dict(base.marks)},
+        "software": versions(),
+    }
+    return {**content, "references": references(content, base)}
+
+
+def references(content: Any, base: Knowledge) -> list[dict[str, Any]]:
+    """The CSL-JSON items that a document cites, each once, by id."""
+    cited = sorted({name for names in _cited(content) for name in names})
+    return [dict(base.references[name]) for name in cited]
+
+
+def _cited(content: Any) -> Iterable[Sequence[str]]:
+    if isinstance(content, Mapping):
+        if "references" in content and "id" in content:
+            yield content["references"]
+        for value in content.values():
+            yield from _cited(value)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from _cited(value)
+
+
+def _type(weighed: Weighed) -> dict[str, Any]:
+    decisive, strong, weak = weighed.score
+    return {
+        "id": weighed.id,
+        "label": weighed.label,
+        "about": weighed.statement.as_dict(),
+        "may_lead": weighed.may_lead,
+        "balance": {"decisive": decisive, "strong": strong, "weak": weak},
+        "for": [_finding(f) for f in weighed.for_],
+        "against": [_finding(f) for f in weighed.against],
+        "missing": list(weighed.missing),
+        "contradicted": weighed.contradicted,
+    }
+
+
+def _finding(found: Found) -> dict[str, Any]:
+    because = list(found.because)
+    return {**found.statement.as_dict(), "strength": found.strength, "because": because}
+
+
+def _pattern(pattern: Pattern) -> dict[str, Any]:
+    missing = list(pattern.missing)
+    return {**_labelled(pattern.entry), "status": pattern.status, "missing": missing}
+
+
+def _labelled(entry: Entry) -> dict[str, Any]:
+    return {"name": entry.data["id"], "label": entry.data["label"], **entry.statement.as_dict()}
+
+
+def _labs(found: Assessment) -> dict[str, Any]:
+    base = found.base
+    given = [_result(result, base) for result in found.panel.given]
+    return {"given": given, "derived": [_derived(d, base) for d in found.panel.derived]}
+
+
+def _result(result: Result, base: Knowledge) -> dict[str, Any]:
+    name = f"range.{result.range or 'none'}"
+    unit = base.analytes[result.analyte]["unit"] if result.analyte else None
+    return {
+        "analyte": result.analyte,
+        "label": result.label,
+        "loinc": result.loinc,
+        "name": result.name,
+        "given": result.given,
+        "given_unit": result.given_unit,
+        "value": _rounded(result.value),
+        "unit": unit,
+        "date": result.date.isoformat() if result.date else None,
+        "low": _rounded(result.low),
+        "high": _rounded(result.high),
+        "state": result.state,
+        "level": result.level,
+        "range": base.note(name).as_dict() if result.usable else None,
+    }
+
+
+def _derived(derived: Derived, base: Knowledge) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": derived.name,
+        "label": derived.label,
+        "value": _rounded(derived.value),
+        "unit": derived.unit,
+        "trusted": derived.trusted,
+        "notes": [base.note(name).as_dict() for name in derived.notes],
+    }
+    if derived.name == "calcium_phosphate_product":
+        row["value_si"] = _rounded(formulas.product_si(derived.value))
+        row["unit_si"] = "mmol2/L2"
+    return row
+
+
+def _option(option: Option) -> dict[str, Any]:
+    groups = {
+        "evidence": option.evidence,
+        "harms": option.harms,
+        "forbids": option.forbids,
+        "cautions": option.cautions,
+    }
+    shown = {name: [s.as_dict() for s in statements] for name, statements in groups.items()}
+    cited = dict.fromkeys(r for statements in groups.values() for s in statements for r in s.refs)
+    return {
+        "id": option.id,
+        "label": option.label,
+        "types": list(option.types),
+        "stance": option.stance,
+        "grade": option.grade,
+        "studied_in": option.studied_in,
+        "fits": list(option.fits),
+        **shown,
+        "references": list(cited),
+    }
+
+
+def _by_deposit(found: Assessment) -> dict[str, list[dict[str, Any]]]:
+    return {str(n): [s.as_dict() for s in rows] for n, rows in found.deposit_symptoms.items()}
+
+
+def _extent(found: Assessment) -> dict[str, Any]:
+    extent = found.extent
+    return {
+        "count": extent.count,
+        "largest_mm": _rounded(extent.largest_mm),
+        "deepest_mm": _rounded(extent.deepest_mm),
+        "mass_mg": _rounded(extent.mass_mg),
+        "volume_mm3": _rounded(extent.volume_mm3),
+        "regions": list(extent.regions),
+        "scan_date": extent.scan_date,
+        "places": {str(n): list(words) for n, words in extent.places.items()},
+        "facts": sorted(extent.facts),
+    }
+
+
+def _flag(flag: Flag) -> dict[str, Any]:
+    row = {"code": flag.code, "severity": flag.severity, **flag.statement.as_dict()}
+    return {**row, "detail": flag.detail}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
+
+
+# The report's chapter ---------------------------------------------------------------------
+
+
+def chapter(found: Assessment) -> dict[str, Any]:
+    """What the report shows as its assessment: `document["clinic"]` of an examination."""
+    base = found.base
+    labels = [base.types[name].data["label"] for name in found.leading]
+    leading = ", ".join(labels) if labels else "not decidable"
+    urgent = [_cited_note(u.statement, base, "Urgent: ") for u in found.urgent]
+    flags = [_cited_note(f.statement, base) for f in found.flags if f.severity != "info"]
+    findings = [note for w in found.types if w.id in found.leading for note in _for(w, base)]
+    notes = [_cited_note(note, base) for note in found.notes]
+    return {
+        "summary": f"Leading type: {leading}. {base.note('note.research_use').text}",
+        "table": _table(found.options, base) if found.options else None,
+        "notes": [*urgent, *flags, *findings, *notes],
+        "symptoms": {
+            str(number): [_cited_note(s, base) for s in rows]
+            for number, rows in found.deposit_symptoms.items()
+        },
+    }
+
+
+def _for(weighed: Weighed, base: Knowledge) -> list[dict[str, str]]:
+    rows = [_cited_note(f.statement, base, f"{weighed.label}, for: ") for f in weighed.for_]
+    against = f"{weighed.label}, against: "
+    return rows + [_cited_note(f.statement, base, against) for f in weighed.against]
+
+
+def _table(options: Sequence[Option], base: Knowledge) -> dict[str, Any]:
+    rows = []
+    for option in options:
+        said = [*option.forbids, *option.cautions, *option.evidence]
+        sources = dict.fromkeys(name for s in said for name in _sources(s, base))
+        text = " ".join(s.shown for s in said)
+        rows.append([option.label, option.stance, option.grade, text, "; ".join(sources)])
+    return {
+        "caption": "Options, by the evidence for this situation; none is advice",
+        "columns": ["Option", "Stance", "Grade", "What was seen", "Sources"],
+        "rows": rows,
+    }
+
+
+def _cited_note(statement: Statement, base: Knowledge, before: str = "") -> dict[str, str]:
+    source = "; ".join(_sources(statement, base))
+    return {"text": before + statement.shown, "source": f"{source} (grade {statement.grade})"}
+
+
+def _sources(statement: Statement, base: Knowledge) -> list[str]:
+    return [short(base.references[name]) for name in statement.refs]
+
+
+def short(reference: Mapping[str, Any]) -> str:
+    """A reference in a word or two: first author and year, else its title."""
+    author = (reference.get("author") or [{}])[0]
+    name = author.get("family") or author.get("literal")
+    year = reference.get("issued", {}).get("date-parts", [[None]])[0][0]
+    if name and year and not str(reference["id"]).startswith("calcimetry"):
+        return f"{name} {year}"
+    return str(reference["title"])

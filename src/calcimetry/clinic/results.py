@@ -1,0 +1,260 @@
+"""Laboratory results as they came: read, named, converted, and sorted by what can be used.
+
+Missing, unknown, impossible, stale and unreadable are different states, and all are kept:
+nothing that was given is dropped, and nothing that was not given is made up.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from calcimetry.clinic.base import Knowledge
+from calcimetry.errors import InputError
+
+COLUMNS = ("loinc", "name", "value", "unit", "date", "low", "high")
+ROUNDING = 0.005  # two printed forms of one usual limit (mg/dL, mmol/L) differ by as much
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One result. `value`, `low`, `high` in the analyte's own unit (knowledge/analytes.toml).
+
+    state : used, older, missing, unreadable, unknown, unit_unknown, impossible, stale, future
+    level : low, normal, high; None where no range is known
+    bound : "<" or ">" for a value given as a limit
+    range : laboratory, default or None
+    """
+
+    analyte: str | None
+    label: str
+    loinc: str | None
+    name: str | None
+    given: str
+    given_unit: str
+    value: float | None
+    date: date | None
+    low: float | None
+    high: float | None
+    state: str
+    level: str | None = None
+    bound: str = ""
+    range: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        return self.state == "used"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of labs.csv: columns loinc, name, value, unit, date, low, high.
+
+    Raises InputError LABS_UNREADABLE: no such file, not UTF-8 text, a compulsory column lacks.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+            reader.fieldnames = names
+            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
+        raise _unreadable(str(path), str(error)) from error
+    if "value" not in names or "unit" not in names or not {"loinc", "name"} & set(names):
+        raise _unreadable(str(path), f"columns {', '.join(names) or '(none)'}")
+    return rows
+
+
+def results(
+    rows: Iterable[Mapping[str, Any]], base: Knowledge, *, as_of: date, max_age_days: int
+) -> list[Result]:
+    """Each row as a result; the order of rows does not matter to what follows."""
+    found = [_result(row, base) for row in rows]
+    found = [_aged(result, as_of, max_age_days) for result in found]
+    return sorted(found, key=_order)
+
+
+def newest(found: Sequence[Result], analyte: str) -> Result | None:
+    """The result of an analyte that counts: the newest usable one; undated ones come last."""
+    usable = [r for r in found if r.analyte == analyte and r.usable]
+    return max(usable, key=lambda r: (r.date or date.min, r.value or 0.0), default=None)
+
+
+def rivals(found: Sequence[Result], chosen: Result) -> list[Result]:
+    """Results of the same analyte and the same day as the one that counts, itself included."""
+    return [r for r in found if r.usable and r.analyte == chosen.analyte and r.date == chosen.date]
+
+
+def older_marked(found: Sequence[Result]) -> list[Result]:
+    """The same results, those that a newer one replaces marked as older."""
+    chosen = {id(newest(found, r.analyte)) for r in found if r.analyte}
+    return [replace(r, state="older") if r.usable and id(r) not in chosen else r for r in found]
+
+
+def judged(result: Result, base: Knowledge, *, adult: bool) -> Result:
+    """The result with its level: by the laboratory's range, else by the usual adult one.
+
+    A side that the laboratory left out is filled by the usual limit, for adults only.
+    """
+    if result.analyte is None or result.value is None:
+        return result
+    usual = base.analytes[result.analyte]
+    own = result.low is not None or result.high is not None
+    low = result.low if result.low is not None or not adult else usual.get("low")
+    high = result.high if result.high is not None or not adult else usual.get("high")
+    below = low is not None and result.value < low * (1 - _slack(result.low))
+    above = high is not None and result.value > high * (1 + _slack(result.high))
+    level = "low" if below else "high" if above else None
+    if level is None and low is not None and high is not None:
+        level = "normal"
+    if result.bound:
+        level = _bounded(result, low, high)
+    source = "laboratory" if own else "default" if level else None
+    return replace(result, low=low, high=high, level=level, range=source)
+
+
+def _bounded(result: Result, low: float | None, high: float | None) -> str | None:
+    """ "<3" is low when 3 is not above the lower limit; otherwise it says nothing."""
+    value = result.value
+    assert value is not None
+    if result.bound == "<":
+        return "low" if low is not None and value <= low else None
+    return "high" if high is not None and value >= high else None
+
+
+def _slack(own_limit: float | None) -> float:
+    return 1e-9 if own_limit is not None else ROUNDING
+
+
+def _result(row: Mapping[str, Any], base: Knowledge) -> Result:
+    loinc, name, given, unit = (_text(row.get(k)) for k in ("loinc", "name", "value", "unit"))
+    analyte = _analyte(loinc, name, base)
+    about = base.analytes.get(analyte or "")
+    factor = _factor(about, unit) if about else None
+    number, bound = _number(given)
+    value = number * factor if number is not None and factor is not None else None
+    low, high = (_limit(row.get(side), factor) for side in ("low", "high"))
+    return Result(
+        analyte=analyte,
+        label=about["label"] if about else (name or loinc or "?"),
+        loinc=loinc or None,
+        name=name or None,
+        given=given,
+        given_unit=unit,
+        value=value,
+        date=_date(row.get("date")),
+        low=low,
+        high=high,
+        state=_state(about, given, number, factor, value),
+        bound=bound,
+    )
+
+
+def _state(
+    about: Mapping[str, Any] | None,
+    given: str,
+    number: float | None,
+    factor: float | None,
+    value: float | None,
+) -> str:
+    if about is None:
+        return "unknown"
+    if not given:
+        return "missing"
+    if number is None:
+        return "unreadable"
+    if factor is None or value is None:
+        return "unit_unknown"
+    least, most = about["possible"]
+    return "used" if least <= value <= most else "impossible"
+
+
+def _aged(result: Result, as_of: date, max_age_days: int) -> Result:
+    if result.date is None or not result.usable:
+        return result
+    age = (as_of - result.date).days
+    if age < 0:
+        return replace(result, state="future")
+    return replace(result, state="stale") if age > max_age_days else result
+
+
+def _analyte(loinc: str, name: str, base: Knowledge) -> str | None:
+    """By LOINC code; by name only where no code is given: a code is the surer word."""
+    for key, about in base.analytes.items():
+        if loinc and loinc in about.get("loinc", {}):
+            return key
+    wanted = re.sub(r"[\s_]+", " ", name.lower()).strip()
+    if loinc or not wanted:
+        return None
+    for key, about in base.analytes.items():
+        if wanted in about["names"] or wanted in (key, key.replace("_", " ")):
+            return key
+    return None
+
+
+def _factor(about: Mapping[str, Any], unit: str) -> float | None:
+    wanted = plain_unit(unit)
+    for known, factor in about["units"].items():
+        if plain_unit(known) == wanted:
+            return float(factor)
+    return None
+
+
+def plain_unit(unit: str) -> str:
+    """A UCUM or everyday unit in one spelling: case, micro signs, braces and blanks aside."""
+    text = unit.strip().lower().replace("μ", "u").replace("µ", "u").replace("mcmol", "umol")
+    text = text.replace("[iu]", "iu").replace("mcg", "ug")
+    text = re.sub(r"[{}\s^]", "", text).replace("_m2", "m2").replace("1.73m²", "1.73m2")
+    text = re.sub(r"/\(?1\.73m2\)?", "/1.73m2", text)
+    aliases = {"/24hr": "/24h", "/d": "/24h", "/day": "/24h", "/dl": "/dl", "iu/l": "u/l"}
+    for old, new in aliases.items():
+        text = text.removesuffix(old) + new if text.endswith(old) else text
+    return text
+
+
+def _number(given: str) -> tuple[float | None, str]:
+    match = re.fullmatch(r"([<>]?)=?\s*(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)", given.strip())
+    if match is None:
+        return None, ""
+    value = float(match.group(2))
+    return (value, match.group(1)) if math.isfinite(value) else (None, "")
+
+
+def _limit(given: Any, factor: float | None) -> float | None:
+    number, _ = _number(_text(given))
+    return number * factor if number is not None and factor is not None else None
+
+
+def _date(given: Any) -> date | None:
+    if isinstance(given, date):
+        return given
+    match = re.match(r"\d{4}-\d{2}-\d{2}", _text(given))
+    try:
+        return date.fromisoformat(match.group()) if match else None
+    except ValueError:
+        return None
+
+
+def _text(given: Any) -> str:
+    return "" if given is None else str(given).strip()
+
+
+def _order(result: Result) -> tuple[str, str, str, str]:
+    day = result.date.isoformat() if result.date else ""
+    return (result.analyte or "~", day, f"{result.value or 0:.9g}", str(result))
+
+
+def _unreadable(where: str, found: str) -> InputError:
+    return InputError(
+        "LABS_UNREADABLE",
+        found=found,
+        expected=f"a CSV file with the columns {', '.join(COLUMNS)}; of these value, unit and "
+        "one of loinc or name are compulsory",
+        where=where,
+        remedy="give such a table, or a FHIR R4 Bundle whose name ends in .json",
+    )
