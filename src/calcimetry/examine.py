@@ -11,9 +11,9 @@ from time import perf_counter
 import numpy as np
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, find_body, labels_of
+from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks
 from calcimetry.plan import Plan
-from calcimetry.quantity import calibrate, form, quantify, total
+from calcimetry.quantity import calibrate, form, hu_threshold, quantify, total
 from calcimetry.records import (
     Calibration,
     Deposit,
@@ -66,15 +66,17 @@ def measure(
     """
     plan = plan or Plan()
     clock = _Clock(progress)
-    clock.begin("finding dense voxels")
-    dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=jobs)
     clock.begin("finding the body")
     names = None if labels is None else labels_of(scan, labels)
     body = find_body(scan, jobs=jobs)
+    clock.begin("calibrating")
+    scale = calibrate(scan, plan, body=body, user=calibration)
+    plan = _with_threshold(plan, scale)
+    clock.begin("finding dense voxels")
+    dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=jobs)
     clock.begin("telling deposits apart")
     found = finder.find(scan, dense, body, plan, labels=names, jobs=jobs)
     clock.begin("measuring")
-    scale = calibrate(scan, plan, body=body, user=calibration)
     quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
     listed = _deposits(scan, pairs, Anatomy(body, found.skeleton, names), plan, site)
@@ -88,7 +90,16 @@ def measure(
         flags=_by_code(scan.flags, scale.flags, found.flags),
         timings=clock.end(),
         versions=versions(),
+        landmarks=landmarks(scan, body, found.skeleton),
     )
+
+
+def _with_threshold(plan: Plan, scale: Calibration) -> Plan:
+    """The plan with the HU that a threshold in mg/cm3 stands for on this scan."""
+    if not plan.find.threshold_mg_cm3:
+        return plan
+    hu = round(hu_threshold(scale, plan.find.threshold_mg_cm3), 1)
+    return plan.changed("find", {"threshold_hu": hu}, where="find.threshold_mg_cm3")
 
 
 def _by_code(*rooms: Iterable[Flag]) -> tuple[Flag, ...]:

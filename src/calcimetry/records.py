@@ -277,6 +277,7 @@ class Quantity:
     peak_mg_cm3: float | None = None  # density of the plateau, as resolved
     detection_limit_mg: float | None = None  # a deposit of this mass is found 19 times in 20
     ceiling_voxels: int = 0  # at the largest HU that the file can hold: mass is a lower bound
+    density_shares: Mapping[str, float] = field(default_factory=dict)  # of mass, by class
     flags: tuple[Flag, ...] = ()
 
 
@@ -351,6 +352,18 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Landmarks:
+    """What of a body is kept to lay another visit over this one. LPS mm, float32 (n, 3).
+
+    bone : points of the bones' outer surface
+    skin : points of the skin
+    """
+
+    bone: NDArray[np.float32]
+    skin: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Examination:
     """All that was found and measured on one scan."""
 
@@ -363,3 +376,4 @@ class Examination:
     flags: tuple[Flag, ...]
     timings: Mapping[str, float]  # seconds, by stage
     versions: Mapping[str, str]
+    landmarks: Landmarks | None = None  # for follow-up

@@ -23,6 +23,7 @@ CONTRACT = {
     "deposits.parquet",
     "objects.csv",
     "labels.nii.gz",
+    "landmarks.npz",
     "examination.json",
     "report.html",
     "pictures",
@@ -235,3 +236,15 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(
     with pytest.raises(ZeroDivisionError):
         run("measure", hand / "scan", "-o", tmp_path / "out", "--debug")
     assert names(tmp_path) == set()
+
+
+def test_a_threshold_in_mineral_density_is_turned_into_hu(run, hand, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text("[find]\nthreshold_mg_cm3 = 100\n")
+    out = tmp_path / "out"
+    assert run("measure", hand / "scan", "-o", out, "--plan", plan, "--quiet") == 0
+    document = json.loads((out / "examination.json").read_text())
+    slope = document["calibration"]["mg_cm3_per_hu"]
+    used = document["plan"]["find"]["threshold_hu"]
+    assert used == pytest.approx(40 + 100 / slope, abs=0.1)
+    assert used > 150

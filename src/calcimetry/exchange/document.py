@@ -107,6 +107,10 @@ def _deposit(deposit: Deposit) -> dict[str, Any]:
         "shape_numbers": dict(form.numbers),
         "background_hu": quantity.background_hu,
         "relative_error": dict(quantity.relative_error),
+        "peak_mg_cm3": quantity.peak_mg_cm3,
+        "detection_limit_mg": quantity.detection_limit_mg,
+        "ceiling_voxels": quantity.ceiling_voxels,
+        "density_shares": dict(quantity.density_shares),
         "reason": deposit.reason,
         "flags": _flags(deposit.flags + quantity.flags),
     }

@@ -49,6 +49,9 @@ DEPOSIT_COLUMNS: Mapping[str, str] = {
     "touches_bone": TRUTH,
     "flags": TEXT,
     "reason": TEXT,
+    "peak_mg_cm3": REAL,
+    "detection_limit_mg": REAL,
+    "ceiling_voxels": INTEGER,
 }
 """Columns of the deposit table and what each holds. Add, do not rename."""
 

@@ -15,6 +15,7 @@ from calcimetry.quantity import agatston
 from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slope_of
 from calcimetry.quantity.crop import Crop, Index, cut, index, values
+from calcimetry.quantity.density import density_classes, density_map
 from calcimetry.quantity.integral import Integral, Rules, integrate
 from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
@@ -145,9 +146,18 @@ def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
         peak_mg_cm3=max(0.0, slope * (size.plateau + mass.background_hu - scale.matrix_hu)),
         detection_limit_mg=mass.limit_mg,
         ceiling_voxels=at_ceiling,
+        density_shares=_shares(tools, finding),
         flags=remarks(facts),
     )
     return _without_top(quantity) if at_ceiling else quantity
+
+
+def _shares(tools: Bench, finding: Finding) -> dict[str, float]:
+    """The share of the mass in each class of density; none where there is no mass."""
+    _, density = density_map(tools.scan, finding.runs, tools.calibration, tools.plan)
+    classes = density_classes(density, tools.scan.voxel_mm3)
+    whole = sum(part.mass_mg for part in classes)
+    return {part.name: part.mass_mg / whole for part in classes} if whole > 0 else {}
 
 
 def _without_top(quantity: Quantity) -> Quantity:
