@@ -96,7 +96,7 @@ def tube(
     paint: Paint, path_mm: NDArray[np.float64], radius_mm: float, hu: float, closed: Any
 ) -> None:
     """Add a tube of even HU along a path: a vessel with contrast, a catheter, a wire."""
-    count = int(np.clip(len(path_mm) * radius_mm**2 * 60, 2000, 60_000))
+    count = int(np.clip(len(path_mm) * radius_mm**2 * 60, 2000, 200_000))
     rng = np.random.default_rng(len(path_mm))
     ball = rng.normal(size=(count, 3))
     ball *= (rng.random(count) ** (1 / 3) / np.linalg.norm(ball, axis=1))[:, None] * radius_mm

@@ -36,6 +36,8 @@ _DENSITY = {
 }
 _DENSITY_ELSE = (150.0, 1100.0)
 _AIR_HU = -350
+TRUNK_MM = 280.0
+"""A scan that is wider holds a trunk."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +64,11 @@ def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label
     elif mode == "null":
         mineral = rng.uniform(0, 0.06)
         _deposits(paint, ground, world.bank, corner, closed, rng)
-    if rng.random() < 0.12:
-        _vessel(paint, closed, rng)
+    trunk = ground.hu.shape[2] * GRID_MM > TRUNK_MM
+    for _ in range(rng.poisson(0.7 if trunk else 0.12)):
+        # In a trunk vessels are wide, and run through lungs, too.
+        through = cut(ground.bone, corner, False) if trunk and rng.random() < 0.5 else closed
+        _vessel(paint, through, 14.0 if trunk else 5.0, rng)
     spread = rng.uniform(0.8, 1.9)
     fwhm = (rng.uniform(0.4, 1.2) * max(ground.spacing[0], 1.0), spread, spread)
     z, y, x = (
@@ -150,14 +155,17 @@ def _turn(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3)
 
 
-def _vessel(paint: Paint, closed: NDArray[np.bool_], rng: np.random.Generator) -> None:
+def _vessel(
+    paint: Paint, closed: NDArray[np.bool_], widest_mm: float, rng: np.random.Generator
+) -> None:
     length = int(rng.integers(30, 120))
     heading = rng.normal(size=3) * (2, 1, 1)
     bend = np.cumsum(rng.normal(size=(length, 3)) * 0.06, axis=0)
     path = np.cumsum(heading / np.linalg.norm(heading) + bend, axis=0)
     path = path / np.linalg.norm(np.diff(path, axis=0), axis=1).mean()
     path += rng.uniform(10, PATCH * GRID_MM - 10, 3) - path[length // 2]
-    tube(paint, path, rng.uniform(1.0, 5.0), rng.uniform(90, 380), closed)
+    radius = np.exp(rng.uniform(0, np.log(widest_mm)))
+    tube(paint, path, radius, rng.uniform(90, 480), closed)
 
 
 def _metal(hu: Patch, label: Label, rng: np.random.Generator) -> None:

@@ -25,7 +25,7 @@ BODIES = (
 SCALES = (1.0, 0.7, 0.5)
 """Limbs are also shown as if they were smaller: fingers, children."""
 
-_SHARE = {"STS_019": 3.0, "STS_005": 2.0, "lidc0314": 6.0, "crlm1004": 4.0}
+_SHARE = {"STS_019": 3.0, "STS_005": 2.0, "lidc0314": 9.0, "crlm1004": 6.0}
 _SCALE_SHARE = {1.0: 1.0, 0.7: 0.25, 0.5: 0.35}
 
 
