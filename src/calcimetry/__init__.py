@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from calcimetry.clinic import assess, assessment_document
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from calcimetry.scan import from_array, read
 
 _HOMES = {
+    "assess": "clinic",
+    "assessment_document": "clinic",
     "CalcimetryError": "errors",
     "Deposit": "records",
     "Examination": "records",
@@ -46,6 +49,8 @@ __all__ = [
     "Plan",
     "Scan",
     "__version__",
+    "assess",
+    "assessment_document",
     "document",
     "from_array",
     "label_volume",

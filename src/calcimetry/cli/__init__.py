@@ -11,7 +11,7 @@ import sys
 import typer
 
 from calcimetry import __version__
-from calcimetry.cli import info, measure, phantom, report
+from calcimetry.cli import assess, cds, cite, claims, info, measure, phantom, report
 from calcimetry.errors import CalcimetryError
 
 app = typer.Typer(
@@ -22,7 +22,16 @@ app = typer.Typer(
     rich_markup_mode=None,  # its import alone takes longer than all of --help may
     pretty_exceptions_enable=False,
 )
-for verb in (measure.measure, report.report, phantom.phantom, info.info):
+for verb in (
+    measure.measure,
+    report.report,
+    phantom.phantom,
+    info.info,
+    assess.assess,
+    claims.claims,
+    cite.cite,
+    cds.cds,
+):
     app.command()(verb)
 
 

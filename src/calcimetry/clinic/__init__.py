@@ -3,9 +3,9 @@
 The facts are data in `knowledge/`; nothing here is stronger than its source. Research use.
 """
 
-from calcimetry.clinic.assess import Assessment, assess
 from calcimetry.clinic.base import Knowledge, Statement, knowledge
-from calcimetry.clinic.document import assessment_document, chapter
+from calcimetry.clinic.conclude import Assessment, assess
+from calcimetry.clinic.document import assessment_document, chapter, claim_rows
 
 __all__ = [
     "Assessment",
@@ -14,5 +14,6 @@ __all__ = [
     "assess",
     "assessment_document",
     "chapter",
+    "claim_rows",
     "knowledge",
 ]

@@ -108,7 +108,8 @@ def _grade(evidence: Sequence[Entry], stance: str, base: Knowledge) -> str:
 
 
 def _rank(about: Mapping[str, Any], option: Option, base: Knowledge) -> tuple[int, bool, int, int]:
-    """Sorting is stable: the order of options.toml decides last."""
-    first = not about.get("first", False)
-    grade = base.grades[option.grade]
-    return STANCES.index(option.stance), first, grade, -len(option.fits)
+    """Sorting is stable: the order of options.toml decides last, and among the `first`."""
+    stance = STANCES.index(option.stance)
+    if about.get("first"):
+        return stance, False, 0, 0
+    return stance, True, base.grades[option.grade], -len(option.fits)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from calcimetry.clinic import formulas
-from calcimetry.clinic.assess import Assessment, Flag
-from calcimetry.clinic.base import Entry, Knowledge, Statement
+from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
 from calcimetry.clinic.choices import Option
+from calcimetry.clinic.conclude import Assessment, Flag
 from calcimetry.clinic.panel import Derived
 from calcimetry.clinic.results import Result
 from calcimetry.clinic.weigh import Found, Pattern, Weighed
@@ -48,6 +48,20 @@ def assessment_document(found: Assessment) -> dict[str, Any]:
         "software": versions(),
     }
     return {**content, "references": references(content, base)}
+
+
+def claim_rows() -> list[dict[str, Any]]:
+    """Popular claims, each with its verdict, what the sources say, and the sources in words."""
+    base = knowledge()
+    return [
+        {
+            "claim": entry.data["claim"],
+            "verdict": entry.data["verdict"],
+            **entry.statement.as_dict(),
+            "sources": _sources(entry.statement, base),
+        }
+        for entry in base.claims
+    ]
 
 
 def references(content: Any, base: Knowledge) -> list[dict[str, Any]]:

@@ -157,7 +157,7 @@ def _places(row: Mapping[str, Any], base: Knowledge) -> tuple[str, ...]:
 
 
 def _counts(row: Mapping[str, Any]) -> bool:
-    return row.get("kind", "deposit") == "deposit"
+    return bool(row.get("kind", "deposit") == "deposit")
 
 
 def _size(row: Mapping[str, Any]) -> float | None:

@@ -336,8 +336,15 @@ def _remarks(found: Sequence[Result], values: Mapping[str, Result]) -> list[tupl
     flags.append(
         ("LABS_UNDATED", ", ".join(sorted(r.label for r in values.values() if not r.date)))
     )
-    missing = "phosphate" not in values or not any(name in values for name in CALCIUMS)
-    return [flag for flag in flags if flag[1]] + ([("LABS_MISSING", "")] if missing else [])
+    return [flag for flag in flags if flag[1]] + _missing(found)
+
+
+def _missing(found: Sequence[Result]) -> list[tuple[str, str]]:
+    """What was never measured; stale and impossible results have flags of their own."""
+    had = {r.analyte for r in found if r.state != "missing"}
+    lacking = [] if had & set(CALCIUMS) else ["Calcium"]
+    lacking += [] if "phosphate" in had else ["Phosphate"]
+    return [("LABS_MISSING", ", ".join(lacking))] if lacking else []
 
 
 def _value(values: Mapping[str, Result], name: str) -> float | None:

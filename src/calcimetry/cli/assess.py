@@ -1,0 +1,85 @@
+"""calcimetry assess -o OUT"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from calcimetry.clinic import Assessment
+
+FILES = ("assessment.json", "report.html")
+
+
+def assess(
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for the results.", show_default=False)
+    ],
+    exam: Annotated[
+        Path | None, typer.Option(help="A folder that `calcimetry measure` wrote.")
+    ] = None,
+    labs: Annotated[
+        Path | None, typer.Option(help="labs.csv, or a FHIR R4 Bundle (.json, .json.gz).")
+    ] = None,
+    history: Annotated[Path | None, typer.Option(help="history.toml.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Day of the assessment, 2026-11-23; today if left out.")
+    ] = None,
+    max_age: Annotated[
+        int, typer.Option(help="Results older than this many days are stale: no type is given.")
+    ] = 365,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="assessment.json to stdout too.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing.")] = False,
+) -> None:
+    """Type of calcinosis, symptoms and options, with the evidence. Research use."""
+    import json as codec
+
+    from calcimetry import clinic
+    from calcimetry.whole import OutputFolder
+
+    with OutputFolder(out, force=force, ours=FILES) as folder:
+        found = clinic.assess(exam, labs, history, as_of=as_of, max_age_days=max_age)
+        facts = clinic.assessment_document(found)
+        folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")
+        if exam is not None and exam.is_dir():
+            folder.write("report.html", _report(exam, found))
+    if json:
+        typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
+    elif not quiet:
+        _say(facts, out)
+    if found.panel.refused:
+        raise typer.Exit(5)
+
+
+def _report(exam: Path, found: Assessment) -> str:
+    """The examination's report with the assessment as a chapter."""
+    from calcimetry.clinic import chapter
+    from calcimetry.exchange import saved_document, saved_pictures
+    from calcimetry.report import render
+
+    return render({**saved_document(exam), "clinic": chapter(found)}, saved_pictures(exam))
+
+
+def _say(facts: dict[str, Any], out: Path) -> None:
+    """Urgent things first, then the type, then the options."""
+    for row in facts["urgent"]:
+        typer.echo(f"URGENT: {row['text']} [{row['code']}]")
+    for row in facts["flags"]:
+        if row["severity"] != "info":
+            about = f" ({row['detail']})" if row["detail"] else ""
+            typer.echo(f"{row['severity']}: {row['text']}{about} [{row['code']}]")
+    typer.echo(f"Leading type: {', '.join(facts['leading']) or 'not decidable'}")
+    for row in facts["patterns"]:
+        typer.echo(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
+    for row in facts["types"]:
+        if row["id"] in facts["leading"]:
+            for side in ("for", "against"):
+                for finding in row[side]:
+                    typer.echo(f"  {row['id']}, {side}: {finding['text']} [{finding['id']}]")
+    for row in facts["options"]:
+        typer.echo(f"  {row['stance']:<9} {row['label']} (grade {row['grade']}) [{row['id']}]")
+    typer.echo(f"Assessment: {out / 'assessment.json'}")
+    typer.echo(facts["research_use"])
