@@ -39,9 +39,10 @@ def test_a_nodule_is_cut_from_its_bone(radius):
     assert len(dense) == 1
     pieces = cut(scan, dense, made_up(scan, dense, np.where(nodule, 0.95, 0.02)), PLAN)
     assert len(pieces.runs) == 2
-    deposit = int(np.argmax(pieces.probability))
+    deposit = int(np.argmax(pieces.marked))
+    assert pieces.marked.sum() == 1
+    assert pieces.freed[deposit]
     assert pieces.probability[deposit] == pytest.approx(0.95)
-    assert pieces.probability[1 - deposit] == 0
     assert np.array_equal(to_mask(pieces.runs[deposit]), nodule)
 
 
@@ -53,6 +54,8 @@ def test_an_object_that_is_mostly_deposit_is_taken_whole():
     dense = dense_objects(scan.hu, 130)
     pieces = cut(scan, dense, made_up(scan, dense, np.where(core, 0.99, 0.3)), PLAN)
     assert len(pieces.runs) == 1
+    assert pieces.marked[0]
+    assert not pieces.freed[0]
     assert pieces.probability[0] > 0.9
     assert pieces.runs[0].voxels == ball.sum()
 
@@ -61,11 +64,11 @@ def test_doubtful_or_tiny_marks_cut_nothing():
     scan, nodule = bone_with_a_nodule(5)
     dense = dense_objects(scan.hu, 130)
     doubtful = cut(scan, dense, made_up(scan, dense, np.where(nodule, 0.6, 0.0)), PLAN)
-    assert doubtful.probability.tolist() == [0.0]
+    assert not doubtful.marked.any()
     spot = np.zeros(scan.hu.shape)
     spot[20, 21, 20] = 1.0
     tiny = cut(scan, dense, made_up(scan, dense, spot), PLAN)
-    assert tiny.probability.tolist() == [0.0]
+    assert not tiny.marked.any()
 
 
 @settings(deadline=None, max_examples=40)

@@ -12,6 +12,8 @@ from calcimetry.records import Kind
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
 NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
 POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
+MARKED = {"deposit_probability": 0.8, "marked": True}
+SURELY = {"deposit_probability": 0.95, "marked": True}
 
 NODULE = Evidence(
     voxels=60,
@@ -35,12 +37,18 @@ NODULE = Evidence(
     ("change", "kind"),
     [
         ({}, Kind.DEPOSIT),
-        ({"deposit_probability": 0.9}, Kind.DEPOSIT),
-        ({"deposit_probability": 0.0}, Kind.UNCERTAIN),
+        (MARKED, Kind.DEPOSIT),
+        ({"deposit_probability": 0.05}, Kind.UNCERTAIN),
+        ({"deposit_probability": 0.4}, Kind.DEPOSIT),
         ({"deposit_probability": 0.0, "bone_distance_mm": 2.0}, Kind.BONE),
-        ({"deposit_probability": 0.8, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
+        ({**MARKED, "freed": True, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
+        ({**MARKED, "skeletal": True}, Kind.BONE),
+        ({**MARKED, "at_edge": True}, Kind.UNCERTAIN),
+        ({**SURELY, "at_edge": True}, Kind.DEPOSIT),
+        ({**SURELY, "skin_depth_mm": 60.0}, Kind.UNCERTAIN),
+        ({**SURELY, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
         ({"inside": 0.1}, Kind.EXTERNAL),
-        ({"inside": 0.1, "deposit_probability": 0.9}, Kind.EXTERNAL),
+        ({**SURELY, "inside": 0.1}, Kind.EXTERNAL),
         ({"peak_hu": 3071, "mean_hu": 2200.0}, Kind.METAL),
         ({"peak_hu": 3071, "mean_hu": 900.0}, Kind.DEPOSIT),
         ({"peak_hu": 180, "mean_hu": 150.0, "surroundings": NOISY}, Kind.NOISE),
@@ -50,15 +58,15 @@ NODULE = Evidence(
         ({"at_edge": True}, Kind.UNCERTAIN),
         ({"axes_mm": (30.0, 4.0, 3.0)}, Kind.UNCERTAIN),
         ({"skin_depth_mm": 60.0}, Kind.UNCERTAIN),
-        ({"skin_depth_mm": 60.0, "axes_mm": (25.0, 20.0, 15.0)}, Kind.DEPOSIT),
+        ({"skin_depth_mm": 60.0, "volume_mm3": 900.0}, Kind.DEPOSIT),
         ({"structure": Structure("aorta", "vessel", None)}, Kind.VESSEL),
         (
-            {"structure": Structure("aorta", "vessel", None), "deposit_probability": 0.9},
+            {"structure": Structure("aorta", "vessel", None), **MARKED},
             Kind.VESSEL,
         ),
         ({"structure": Structure("femur_left", "bone", "left")}, Kind.BONE),
         (
-            {"structure": Structure("femur_left", "bone", "left"), "deposit_probability": 0.9},
+            {"structure": Structure("femur_left", "bone", "left"), **MARKED},
             Kind.DEPOSIT,
         ),
         ({"structure": Structure("kidney_left", "organ", "left")}, Kind.STONE),

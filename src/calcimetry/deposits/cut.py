@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,30 @@ it: the rim on the side away from the bone."""
 class Pieces:
     """Objects after the cut, in their order.
 
-    probability : float (count,), the network's mean over each deposit; 0 for what it did not
-        take for one; not a number where no network ran
+    probability : float (count,), the network's mean over each; not a number where none ran
+    marked : bool (count,), the network takes it for a deposit
+    freed : bool (count,), it was cut from something bigger
     """
 
     runs: tuple[Runs, ...]
     objects: Objects
     probability: NDArray[np.float64]
+    marked: NDArray[np.bool_]
+    freed: NDArray[np.bool_]
+
+
+def uncut(dense: Objects) -> Pieces:
+    """Dense objects as they are, where no network ran."""
+    none = np.zeros(len(dense), np.bool_)
+    return Pieces(tuple(parts(dense)), dense, np.full(len(dense), np.nan), none, none)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    runs: Runs
+    probability: float
+    marked: bool = False
+    freed: bool = False
 
 
 def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: FindPlan) -> Pieces:
@@ -41,19 +58,23 @@ def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: Find
     lengths = dense.runs.stop - dense.runs.start
     label = np.repeat(dense.label, lengths)
     marked = probability >= plan.deposit_probability
-    share = np.bincount(label[marked], minlength=len(dense) + 1)[1:] / np.maximum(dense.voxels, 1)
-    cores, mean = _cores(scan, dense, probability, marked, plan)
+    count = np.maximum(dense.voxels, 1)
+    share = np.bincount(label[marked], minlength=len(dense) + 1)[1:] / count
+    mean = np.bincount(label, probability, minlength=len(dense) + 1)[1:] / count
+    cores, sure = _cores(scan, dense, probability, marked, plan)
     owner = _owner(dense, cores)
-    pieces: list[Runs] = []
-    chance: list[float] = []
-    whole = parts(dense)
-    for number, runs in enumerate(whole, start=1):
-        own = np.flatnonzero(owner == number)
-        made, chances = _split(scan, runs, [cores[i] for i in own], mean[own], share[number - 1])
-        pieces += made
-        chance += chances
-    table = tabulate(scan.hu, *stacked(pieces, scan.hu.shape))
-    return Pieces(tuple(pieces), table, np.array(chance))
+    made: list[_Piece] = []
+    for index, runs in enumerate(parts(dense)):
+        own = [_Piece(cores[i], float(sure[i]), True, True) for i in np.flatnonzero(owner == index)]
+        made += _split(scan, _Piece(runs, float(mean[index])), own, float(share[index]))
+    shares = tuple(piece.runs for piece in made)
+    return Pieces(
+        shares,
+        tabulate(scan.hu, *stacked(shares, scan.hu.shape)),
+        np.array([piece.probability for piece in made]),
+        np.array([piece.marked for piece in made], np.bool_),
+        np.array([piece.freed for piece in made], np.bool_),
+    )
 
 
 def _cores(
@@ -76,41 +97,40 @@ def _cores(
 
 
 def _owner(dense: Objects, cores: list[Runs]) -> NDArray[np.int64]:
-    """The object (from 1) that each core lies in: that of the run that holds its first voxel."""
+    """The index of the object that each core lies in, by the run that holds its first voxel."""
     width = np.int64(dense.runs.shape[2])
     begin = dense.runs.row.astype(np.int64) * width + dense.runs.start
     first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in cores], np.int64)
-    return dense.label[np.searchsorted(begin, first, side="right") - 1].astype(np.int64)
+    return dense.label[np.searchsorted(begin, first, side="right") - 1].astype(np.int64) - 1
 
 
-def _split(
-    scan: Scan, runs: Runs, cores: list[Runs], mean: NDArray[np.float64], share: float
-) -> tuple[list[Runs], list[float]]:
+def _split(scan: Scan, whole: _Piece, cores: list[_Piece], share: float) -> list[_Piece]:
     """One object's pieces: the whole, or its cores with their rims and what is left."""
     if not cores:
-        return [runs], [0.0]
+        return [whole]
     if share >= WHOLE_SHARE:
-        return [runs], [float(mean.max())]
-    rest = runs
+        return [replace(whole, probability=max(c.probability for c in cores), marked=True)]
+    rest = whole.runs
     for core in cores:
-        rest = difference(rest, core)
-    grown, left = _with_crumbs(scan, cores, parts(objects(scan.hu, rest)))
-    return [*grown, *left], [*map(float, mean), *[0.0] * len(left)]
-
-
-def _with_crumbs(scan: Scan, cores: list[Runs], rest: list[Runs]) -> tuple[list[Runs], list[Runs]]:
-    """Small leavings go to the core that their middle is nearest to."""
-    grown, left = list(cores), []
-    for crumb in rest:
-        middle = voxels_of(crumb).mean(axis=0)
-        gaps = [_gap_mm(scan, core, middle) for core in cores]
-        nearest = int(np.argmin(gaps))
-        near = gaps[nearest] <= 2.0 * max(scan.spacing)
-        if near and crumb.voxels <= CRUMB_SHARE * cores[nearest].voxels:
-            grown[nearest] = union(grown[nearest], crumb)
+        rest = difference(rest, core.runs)
+    left = []
+    for runs in parts(objects(scan.hu, rest)):
+        host = _host(scan, runs, cores)
+        if host is None:
+            left.append(_Piece(runs, 0.0))
         else:
-            left.append(crumb)
-    return grown, left
+            cores[host] = replace(cores[host], runs=union(cores[host].runs, runs))
+    return [*cores, *left]
+
+
+def _host(scan: Scan, crumb: Runs, cores: list[_Piece]) -> int | None:
+    """The core that a small leaving beside it belongs to."""
+    middle = voxels_of(crumb).mean(axis=0)
+    gaps = [_gap_mm(scan, core.runs, middle) for core in cores]
+    nearest = int(np.argmin(gaps))
+    near = gaps[nearest] <= 2.0 * max(scan.spacing)
+    small = crumb.voxels <= CRUMB_SHARE * cores[nearest].runs.voxels
+    return nearest if near and small else None
 
 
 def _gap_mm(scan: Scan, core: Runs, point: NDArray[np.float64]) -> float:

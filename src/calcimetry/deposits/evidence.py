@@ -56,8 +56,9 @@ class Evidence:
     inside : fraction of it that lies in the body
     skeletal : the skeleton's finder took it for bone
     structure : of the user's label map, that most of it lies in
-    deposit_probability : the network's mean over what it took for deposit, 0 where it took
-        nothing; None without a network
+    deposit_probability : the network's mean over it; None without a network
+    marked : the network takes it for a deposit
+    freed : it was cut from something bigger, such as a bone
     """
 
     voxels: int
@@ -72,6 +73,8 @@ class Evidence:
     contrast_given: bool | None
     structure: Structure | None = None
     deposit_probability: float | None = None
+    marked: bool = False
+    freed: bool = False
     thickness_mm: float = 0.0
     bone_distance_mm: float | None = None
     skin_depth_mm: float | None = None

@@ -18,7 +18,7 @@ from calcimetry.anatomy import (
     skin_gap,
 )
 from calcimetry.deposits import network
-from calcimetry.deposits.cut import Pieces, cut
+from calcimetry.deposits.cut import Pieces, cut, uncut
 from calcimetry.deposits.evidence import (
     NOTHING,
     Evidence,
@@ -30,11 +30,11 @@ from calcimetry.deposits.evidence import (
     surroundings,
     thickness,
 )
-from calcimetry.deposits.rules import judge
+from calcimetry.deposits.rules import SURE, judge
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import Finding, Flag, Objects, Scan
-from calcimetry.runs import parts, stacked, tabulate
+from calcimetry.runs import stacked, tabulate
 
 RULES_ALONE = Flag(
     "FINDER_RULES_ONLY",
@@ -110,13 +110,17 @@ def _pieces(scan: Scan, dense: Objects, plan: Plan, jobs: int) -> tuple[Pieces, 
             where="find.finder = network",
             remedy="install onnxruntime, or take find.finder = auto",
         )
-    unknown = np.full(len(dense), np.nan)
-    return Pieces(tuple(parts(dense)), dense, unknown), (RULES_ALONE,)
+    return uncut(dense), (RULES_ALONE,)
 
 
 def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> tuple[Skeleton, NDArray[np.intp]]:
-    """The skeleton among the pieces that are not deposits, and the indices of its pieces."""
-    rest = np.flatnonzero(~(pieces.probability > 0))
+    """The skeleton, and the indices of the pieces that have its make.
+
+    Deposits that were cut free are left out: distances to bone must not count them. Whole
+    pieces that the network is sure of are no bone either.
+    """
+    sure = pieces.marked & (pieces.probability >= SURE)
+    rest = np.flatnonzero(~pieces.freed & ~sure)
     runs, label = stacked([pieces.runs[index] for index in rest], scan.hu.shape)
     skeleton = find_bone(scan, tabulate(scan.hu, runs, label), body)
     return skeleton, rest[skeleton.members]
@@ -140,4 +144,6 @@ def _at_sight(scan: Scan, pieces: Pieces, index: int, skeletal: bool, plan: Plan
         surroundings=NOTHING if skeletal else surroundings(scan, runs, plan.find.threshold_hu),
         contrast_given=scan.acquisition.contrast,
         deposit_probability=None if np.isnan(chance) else chance,
+        marked=bool(pieces.marked[index]),
+        freed=bool(pieces.freed[index]),
     )

@@ -22,7 +22,9 @@ POOL_THICK_MM = 8.0  # thinner bright things are walls, septa and sheets
 ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 TUBE_RATIO = 4.0
-SMALL_MM, DEEP_MM = 10.0, 40.0
+SURE = 0.9  # the network's probability above which it outranks what geometry says
+DOUBT = 0.2  # below which it speaks against a deposit
+SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
@@ -75,7 +77,7 @@ def _metal(evidence: Evidence) -> Verdict | None:
 def _named(evidence: Evidence) -> Verdict | None:
     """What the user's label map says; it outranks all that was guessed from the images."""
     structure = evidence.structure
-    if structure is None or (structure.kind == "bone" and evidence.deposit_probability):
+    if structure is None or (structure.kind == "bone" and evidence.marked):
         return None  # label maps of bone swallow what grows on bone: the network cuts that
     kind = NAMED.get(structure.kind)
     return None if kind is None else Verdict(kind, _lies_in(structure), 0.9)
@@ -94,17 +96,25 @@ def _lies_in(structure: Structure) -> str:
     return f"lies in the label map's {structure.name.replace('_', ' ')}"
 
 
-def _network_deposit(evidence: Evidence) -> Verdict | None:
-    chance = evidence.deposit_probability
-    if not chance:
+def _freed(evidence: Evidence) -> Verdict | None:
+    """Cut from bone: the network's word alone, since geometry sees one object with the bone."""
+    if not evidence.freed:
         return None
-    return Verdict(Kind.DEPOSIT, "the network tells it from bone and vessels", chance)
+    return Verdict(Kind.DEPOSIT, "the network tells it from the bone it touches", _chance(evidence))
+
+
+def _sure(evidence: Evidence) -> bool:
+    return evidence.marked and _chance(evidence) >= SURE
+
+
+def _chance(evidence: Evidence) -> float:
+    return evidence.deposit_probability or 0.0
 
 
 def _noise(evidence: Evidence) -> Verdict | None:
     """Peaks of noise above the threshold: many in a noisy scan, none far above it."""
     sd, median = evidence.surroundings.noise_hu, evidence.surroundings.median_hu
-    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS:
+    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS or _sure(evidence):
         return None
     if evidence.peak_hu >= max(median, SOFT_HU) + NOISE_SDS * sd:
         return None
@@ -122,6 +132,8 @@ def _bone(evidence: Evidence) -> Verdict | None:
 
 def _pool(evidence: Evidence) -> Verdict | None:
     """A big, even, moderately bright pool: contrast medium, unless none was given."""
+    if _sure(evidence):
+        return None
     noise = evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
     even = evidence.peak_hu - evidence.mean_hu < NOISE_SDS * noise
     if (
@@ -148,31 +160,34 @@ def _tube(evidence: Evidence) -> Verdict | None:
 def _small_and_deep(evidence: Evidence) -> Verdict | None:
     """Small and far from the skin: phleboliths and arterial calcium look no different."""
     deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > DEEP_MM
-    if not deep or evidence.axes_mm[0] > SMALL_MM:
+    if not deep or evidence.volume_mm3 > SMALL_MM3:
         return None
     return Verdict(Kind.UNCERTAIN, "small and deep, as phleboliths and arterial calcium are", 0.5)
 
 
 def _alone(evidence: Evidence) -> Verdict | None:
+    """Alone in soft tissue, with none of the marks of something else."""
     around = evidence.surroundings
-    if around.dense >= ALONE_DENSE or around.air >= ALONE_AIR:
+    if not evidence.marked and (around.dense >= ALONE_DENSE or around.air >= ALONE_AIR):
         return None
-    if evidence.deposit_probability is not None:
-        reason = "stands alone in soft tissue, though the network does not take it for a deposit"
-        return Verdict(Kind.UNCERTAIN, reason, 0.5)
-    if evidence.at_edge:
-        return Verdict(Kind.UNCERTAIN, "stands alone, but the scan's edge cuts it", 0.4)
-    return Verdict(Kind.DEPOSIT, "stands alone in soft tissue", 0.7)
+    if evidence.at_edge and not _sure(evidence):
+        return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
+    if evidence.marked:
+        return Verdict(Kind.DEPOSIT, "the network takes it for a deposit", _chance(evidence))
+    if evidence.deposit_probability is None or _chance(evidence) >= DOUBT:
+        return Verdict(Kind.DEPOSIT, "stands alone in soft tissue", 0.7)
+    reason = "stands alone in soft tissue, though the network does not take it for a deposit"
+    return Verdict(Kind.UNCERTAIN, reason, 0.5)
 
 
 def _beside_bone(evidence: Evidence) -> Verdict | None:
     near = evidence.bone_distance_mm is not None and evidence.bone_distance_mm < 6.0
-    if not near or evidence.deposit_probability is None:
+    if not near or evidence.deposit_probability is None or _chance(evidence) >= DOUBT:
         return None
     return Verdict(Kind.BONE, "beside bone, and the network takes it for bone", 0.6)
 
 
-AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _bone, _network_deposit, _noise)
+AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _freed, _bone, _noise)
 """Rules that need the object and its nearest surroundings only."""
 
 IN_PLACE: tuple[Rule, ...] = (
