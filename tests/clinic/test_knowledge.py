@@ -125,3 +125,93 @@ def test_unknown_words_are_found(tmp_path):
     (tmp_path / "meta.toml").write_text("version = 1")
     with pytest.raises(InputError, match="KNOWLEDGE_INVALID"):
         load(tmp_path)
+
+
+# For those who change it ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the knowledge base that a test may spoil."""
+    from importlib import resources
+
+    for file in (resources.files("calcimetry.clinic") / "knowledge").iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def add(folder, name, text):
+    with (folder / name).open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+NEW_DRUG = """
+[[option]]
+id = "examplin"
+label = "Examplin"
+kind = "drug"
+types = ["dystrophic"]
+stance = "weak"
+children = false
+[[option.evidence]]
+id = "option.examplin.1"
+text = "Expert use."
+mark = "V"
+grade = "5"
+refs = ["valenzuela-chung-2016"]
+"""
+
+
+FORBID = """
+[[option.forbid]]
+id = "x"
+text = "y"
+mark = "own"
+any = ["kidny.low"]
+"""
+
+
+def test_an_editor_without_python_can_add_a_drug(copy):
+    from calcimetry.clinic import assess
+
+    add(copy, "options.toml", NEW_DRUG)
+    base = load(copy)
+    assert problems(base) == []
+    history = {"age": 50, "sex": "F", "conditions": ["M34.1"]}
+    assert "examplin" in {o.id for o in assess(history=history, base=base).options}
+    assert "examplin" not in {o.id for o in assess(history=history).options}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda t: t.replace('grade = "5"', 'grade = "A"'), "unknown grade A"),
+        (lambda t: t.replace('mark = "V"', 'mark = "U-high"'), "cites a source"),
+        (lambda t: t.replace('refs = ["valenzuela-chung-2016"]', ""), "without a source"),
+        (lambda t: t.replace("valenzuela-chung-2016", "nobody-1999"), "no reference nobody-1999"),
+        (lambda t: t.replace("children", "kids"), "unknown key kids"),
+        (lambda t: t.replace('"weak"', '"good"'), "unknown stance"),
+        (
+            lambda t: (
+                t + '[[option.forbid]]\nid = "x"\ntext = "y"\nmark = "own"\nany = ["kidny.low"]\n'
+            ),
+            "unknown fact",
+        ),
+        (lambda t: t.replace("option.examplin.1", "claim.01"), "the id stands twice"),
+    ],
+)
+def test_an_editors_slips_are_told(copy, spoil, told):
+    add(copy, "options.toml", spoil(NEW_DRUG))
+    assert any(told in line for line in problems(load(copy)))
+
+
+def test_the_page_in_the_docs_is_the_knowledge_base():
+    from pathlib import Path
+
+    from calcimetry.clinic.pages import page
+
+    file = Path(__file__).parents[2] / "docs" / "knowledge.md"
+    assert file.read_text("utf-8") == page(BASE), (
+        "python -m calcimetry.clinic.pages > docs/knowledge.md"
+    )

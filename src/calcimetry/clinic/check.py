@@ -7,7 +7,8 @@ nothing is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from calcimetry.clinic.base import (
     RULES,
@@ -28,9 +29,72 @@ SEVERITIES = ("info", "warning", "withheld")
 KINDS = ("drug", "procedure", "care")
 
 
+SENTENCE = {"id", "text", "mark", "grade", "refs"}
+FACTS = {"all", "any", "also", "none", "unless"}
+KEYS = {
+    "analyte": {"id", "label", "unit", "units", "loinc", "names", "low", "high", "possible"}
+    | {"range_mark", "typing"},
+    "term": {"id", "group", "label", "icd10", "code_mark", "loinc", "names", "implied_by"},
+    "pattern": SENTENCE | FACTS | {"label", "signs"},
+    "hint": SENTENCE | FACTS | {"label"},
+    "type": SENTENCE | {"label", "leads_on", "emergency", "needs"},
+    "rule": SENTENCE | FACTS | {"type", "side", "strength"},
+    "urgent": SENTENCE | FACTS | {"code"},
+    "symptom": SENTENCE | FACTS | {"place"},
+    "scale": SENTENCE | {"name"},
+    "claim": SENTENCE | {"claim", "verdict"},
+    "note": SENTENCE | {"when", "severity"},
+    "evidence": SENTENCE | FACTS | {"types", "direction"},
+    "harm": SENTENCE,
+    "forbid": SENTENCE | FACTS,
+    "caution": SENTENCE | FACTS,
+    "option": {"id", "label", "kind", "types", "strong_types", "stance", "first", "children"}
+    | {"needs", "needs_any", "fits", "when", "evidence", "harm", "forbid", "caution"}
+    | {"entries", "needs_facts", "when_facts"},
+}
+"""The schema: the keys that a block of each table may have."""
+NEEDED = {
+    "analyte": {"id", "label", "unit", "units", "names", "possible"},
+    "term": {"id", "group", "label", "names"},
+    "option": {"id", "label", "kind", "types", "stance", "children", "evidence"},
+}
+
+
 def problems(base: Knowledge) -> list[str]:
     """What is wrong, in words; empty for a sound knowledge base."""
-    return [*_statements(base), *_conditions(base), *_references(base), *_choices(base)]
+    parts = (_schema, _statements, _conditions, _references, _choices)
+    return [line for part in parts for line in part(base)]
+
+
+def _schema(base: Knowledge) -> Iterator[str]:
+    for table, block in _blocks(base):
+        for key in sorted(set(block) - KEYS[table]):
+            yield f"{table} {block.get('id')}: unknown key {key}"
+        for key in sorted(NEEDED.get(table, {"id", "text", "mark"}) - set(block)):
+            yield f"{table} {block.get('id')}: no {key}"
+
+
+def _blocks(base: Knowledge) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every block of the TOML files, with the name of its table."""
+    groups: dict[str, Iterable[Entry]] = {
+        "pattern": base.patterns,
+        "hint": base.hints,
+        "type": base.types.values(),
+        "rule": base.rules,
+        "urgent": base.urgent,
+        "symptom": base.symptoms,
+        "scale": base.scales,
+        "claim": base.claims,
+        "note": base.notes.values(),
+    }
+    for table, entries in groups.items():
+        yield from ((table, entry.data) for entry in entries)
+    yield from (("analyte", block) for block in base.analytes.values())
+    yield from (("term", block) for block in base.terms.values())
+    for option in base.options:
+        yield "option", option
+        for table in ("evidence", "harm", "forbid", "caution"):
+            yield from ((table, entry.data) for entry in option[table])
 
 
 def _statements(base: Knowledge) -> Iterator[str]:

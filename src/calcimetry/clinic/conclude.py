@@ -26,6 +26,7 @@ from calcimetry.records import Examination
 
 MAX_AGE_DAYS = 365  # the longest interval at which KDIGO watches calcium and phosphate (G3)
 CKD_DAYS = (("kidney.egfr_below_30", 184), ("kidney.low", 365))  # G4: 3-6 months; G3: 6-12
+SEVERITIES = ("withheld", "warning", "info")
 DIALYSIS_DAYS = 92  # G5, G5D: 1-3 months
 
 Labs = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
@@ -73,6 +74,7 @@ def assess(
     *,
     as_of: date | str | None = None,
     max_age_days: int = MAX_AGE_DAYS,
+    base: Knowledge | None = None,
 ) -> Assessment:
     """Type, symptoms and options of one person. Research use only.
 
@@ -84,13 +86,14 @@ def assess(
     history : history.toml or its tables; it counts before what a Bundle says
     as_of : the day of the assessment (ISO 8601), today by default
     max_age_days : results older than this are stale, and no type is given on them
+    base : a knowledge base of one's own (`clinic.base.load`), else the one that ships
 
     Raises
     ------
     InputError : NOT_AN_EXAMINATION, LABS_UNREADABLE, HISTORY_UNREADABLE, FHIR_UNREADABLE
     UsageError : BAD_OPTION, MISSING_EXTRA (a Bundle without the extra `clinic`)
     """
-    base, day = knowledge(), _day(as_of)
+    base, day = base or knowledge(), _day(as_of)
     if max_age_days < 0:
         raise _bad("max_age_days", str(max_age_days), "0 or more")
     rows, from_bundle, unknown = _labs(labs, base)
@@ -136,7 +139,7 @@ def _concluded(
         symptoms=tuple(symptoms.at_places(known, base)),
         deposit_symptoms=symptoms.by_deposit(place.places, known, base),
         scales=tuple(symptoms.scales(past, base)),
-        flags=tuple(flags),
+        flags=tuple(sorted(flags, key=lambda flag: SEVERITIES.index(flag.severity))),
         notes=tuple(_notes(base, known, leading)),
         extent=place,
         history=past,
