@@ -182,6 +182,11 @@ def test_what_the_scan_says(row, fact):
     assert fact in assess(exam(**row)).facts
 
 
+def test_pregnancy_is_recognised_in_any_words():
+    for history in ({"pregnant": True}, {"conditions": ["Z34.0"]}, {"conditions": ["Pregnancy"]}):
+        assert "person.pregnant" in assess(history=history).facts
+
+
 def test_a_distant_bone_is_no_place():
     row = {"nearest_bone": "vertebrae_T5", "bone_distance_mm": 80.0}
     assert "place.paraspinal" not in assess(exam(**row)).facts

@@ -192,6 +192,18 @@ def test_older_formulas_of_egfr_are_shown_and_not_used():
     assert assessment_document(found)["labs"]["given"][0]["analyte"] == "egfr_other"
 
 
+@pytest.mark.parametrize("name", ["Phosphate (serum)", "serum phosphate", "PHOSPHORUS", "P"])
+def test_names_of_results(name):
+    assert given(told([lab(name, 3.5, "mg/dL")]))["analyte"] == "phosphate"
+
+
+@pytest.mark.parametrize("day", ["05/03/2015", "March 2015", "2026-13-40"])
+def test_a_date_that_cannot_be_read_may_be_an_old_one(day):
+    document = told([lab("phosphate", 7, "mg/dL", date=day)])
+    assert given(document)["state"] == "unreadable"
+    assert document["leading"] == []
+
+
 def test_staleness_is_the_users_to_set():
     rows = [lab("calcium", 9.5, "mg/dL", date="2026-09-01"), lab("phosphate", 7, "mg/dL")]
     assert told(rows)["leading"] == ["metastatic"]

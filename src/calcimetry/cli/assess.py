@@ -71,15 +71,23 @@ def _say(facts: dict[str, Any], out: Path) -> None:
         if row["severity"] != "info":
             about = f" ({row['detail']})" if row["detail"] else ""
             typer.echo(f"{row['severity']}: {row['text']}{about} [{row['code']}]")
-    typer.echo(f"Leading type: {', '.join(facts['leading']) or 'not decidable'}")
-    for row in facts["patterns"]:
-        typer.echo(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
-    for row in facts["types"]:
-        if row["id"] in facts["leading"]:
-            for side in ("for", "against"):
-                for finding in row[side]:
-                    typer.echo(f"  {row['id']}, {side}: {finding['text']} [{finding['id']}]")
+    _say_types(facts)
     for row in facts["options"]:
         typer.echo(f"  {row['stance']:<9} {row['label']} (grade {row['grade']}) [{row['id']}]")
     typer.echo(f"Assessment: {out / 'assessment.json'}")
     typer.echo(facts["research_use"])
+
+
+def _say_types(facts: dict[str, Any]) -> None:
+    leading = facts["leading"]
+    typer.echo(f"Leading type: {', '.join(leading) or 'not decidable'}")
+    for row in facts["patterns"]:
+        typer.echo(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
+    for row in facts["types"]:
+        if not leading:
+            typer.echo(
+                f"  {row['id']}, missing to decide: {', '.join(row['missing']) or 'nothing'}"
+            )
+        for side in ("for", "against") if row["id"] in leading else ():
+            for finding in row[side]:
+                typer.echo(f"  {row['id']}, {side}: {finding['text']} [{finding['id']}]")

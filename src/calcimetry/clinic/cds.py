@@ -34,7 +34,7 @@ LARGEST = 32 * 1024 * 1024  # bytes of a request
 SOURCE = {"label": "calcimetry (research use only)"}
 PREFETCH = {
     "patient": "Patient/{{context.patientId}}",
-    "observations": "Observation?patient={{context.patientId}}&category=laboratory&_sort=-date",
+    "observations": "Observation?patient={{context.patientId}}&category=laboratory",
     "conditions": "Condition?patient={{context.patientId}}",
     "procedures": "Procedure?patient={{context.patientId}}",
     "medications": "MedicationStatement?patient={{context.patientId}}",

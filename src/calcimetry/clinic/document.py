@@ -91,9 +91,14 @@ def _type(weighed: Weighed) -> dict[str, Any]:
         "balance": {"decisive": decisive, "strong": strong, "weak": weak},
         "for": [_finding(f) for f in weighed.for_],
         "against": [_finding(f) for f in weighed.against],
-        "missing": list(weighed.missing),
+        "missing": [_need(name) for name in weighed.missing],
         "contradicted": weighed.contradicted,
     }
+
+
+def _need(name: str) -> str:
+    """What is missing, in a word: an analyte's id, "kidney function", a list of the history."""
+    return "kidney function" if name == "kidney" else name.partition(".")[2]
 
 
 def _finding(found: Found) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def _finding(found: Found) -> dict[str, Any]:
 
 
 def _pattern(pattern: Pattern) -> dict[str, Any]:
-    missing = list(pattern.missing)
+    missing = [_need(name) for name in pattern.missing]
     return {**_labelled(pattern.entry), "status": pattern.status, "missing": missing}
 
 
@@ -214,8 +219,11 @@ def chapter(found: Assessment) -> dict[str, Any]:
     flags = [_cited_note(f.statement, base) for f in found.flags if f.severity != "info"]
     findings = [note for w in found.types if w.id in found.leading for note in _for(w, base)]
     notes = [_cited_note(note, base) for note in found.notes]
+    missing = dict.fromkeys(_need(need) for w in found.types[:2] for need in w.missing)
+    lacking = f" Missing to decide: {', '.join(missing)}." if missing else ""
+    research = base.note("note.research_use").text
     return {
-        "summary": f"Leading type: {leading}. {base.note('note.research_use').text}",
+        "summary": f"Leading type: {leading}.{lacking} {research}",
         "table": _table(found.options, base) if found.options else None,
         "notes": [*urgent, *flags, *findings, *notes],
         "symptoms": {

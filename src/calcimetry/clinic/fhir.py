@@ -16,7 +16,7 @@ from calcimetry.clinic.base import Knowledge
 from calcimetry.errors import InputError, UsageError
 
 LOINC = "http://loinc.org"
-ICD10 = ("http://hl7.org/fhir/sid/icd-10", "http://hl7.org/fhir/sid/icd-10-cm")
+ICD10 = ("icd-10", "2.16.840.1.113883.6.3", "2.16.840.1.113883.6.90")  # within the system's name
 VOID = ("entered-in-error", "cancelled")
 CURRENT_DRUG = ("active", "on-hold", "intended", "unknown", None)
 READ = ("Patient", "Observation", "Condition", "Procedure", "MedicationStatement")
@@ -189,7 +189,8 @@ def _holds(raw: Mapping[str, Any]) -> bool:
 
 
 def _condition(raw: Mapping[str, Any]) -> str:
-    codes = [c for c in _codings(raw.get("code")) if c.get("system") in ICD10]
+    codings = _codings(raw.get("code"))
+    codes = [c for c in codings if any(name in str(c.get("system")) for name in ICD10)]
     return str(codes[0].get("code")) if codes else _words(raw.get("code"))
 
 

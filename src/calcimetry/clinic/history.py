@@ -25,7 +25,9 @@ SCALARS = ("age", "sex", "pregnant", "dialysis", "largest_mm", "count")
 SERIES = ("scales", "mawdsley", "radiograph_score")
 GENERAL = ("condition", "medication", "procedure", "symptom")
 GROUPS = {"antibodies": ("antibody",), "genes": ("gene",), "places": ("place",)}
-SEXES = {"f": "female", "female": "female", "w": "female", "m": "male", "male": "male"}
+SEXES = {"f": "female", "female": "female", "w": "female", "woman": "female", "girl": "female"}
+SEXES |= {"m": "male", "male": "male", "man": "male", "boy": "male"}
+DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014", "-"))
 DENIED = re.compile(
     r"^(no|not|non|without|denies|denied|negative|never|excluded|absent|family history)\b"
     r"|\bnegative$"
@@ -127,7 +129,7 @@ def _unknown_in(history: History, name: str) -> bool:
 
 def _matches(word: str, name: str, base: Knowledge) -> tuple[set[str], set[str]]:
     """Terms and places that a word of a list names."""
-    text = re.sub(r"\s+", " ", word.strip().lower())
+    text = re.sub(r"\s+", " ", word.strip().lower().translate(DASHES))
     if not text or DENIED.search(text):
         return set(), set()
     groups = GROUPS.get(name, GENERAL)
@@ -169,7 +171,9 @@ def _person(given: Mapping[str, Any], terms: frozenset[str]) -> tuple[Person, li
     wrong = []
     if given.get("dialysis") is False and "dialysis" in terms:
         wrong.append("dialysis is entered and denied")
-    pregnant = bool(_truth(given, "pregnant"))
+    pregnant = bool(_truth(given, "pregnant")) or "pregnancy" in terms
+    if given.get("pregnant") is False and pregnant:
+        wrong.append("pregnancy is entered and denied")
     if pregnant and named == "male":
         wrong.append("pregnant and male")
     on_dialysis = bool(dialysis) or "dialysis" in terms

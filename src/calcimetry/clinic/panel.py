@@ -2,7 +2,7 @@
 
 Calcium counts in this order: ionised; albumin-corrected where correction can be trusted;
 total where total and corrected agree. Where they disagree and correction is not to be
-trusted, calcium is not known (EVIDENCE 1.4: correction fails in kidney disease).
+trusted, calcium is not known (note formula.corrected_calcium.doubt has the sources).
 """
 
 from __future__ import annotations
@@ -327,7 +327,8 @@ def _remarks(found: Sequence[Result], values: Mapping[str, Result]) -> list[tupl
         for code, states in (
             ("LAB_IMPOSSIBLE", ("impossible",)),
             ("LAB_UNIT_UNKNOWN", ("unit_unknown",)),
-            ("LAB_UNKNOWN", ("unknown", "unreadable")),
+            ("LAB_UNKNOWN", ("unknown",)),
+            ("LAB_UNREADABLE", ("unreadable",)),
             ("LABS_IN_FUTURE", ("future",)),
         )
     ]

@@ -139,7 +139,7 @@ def _result(row: Mapping[str, Any], base: Knowledge) -> Result:
     number, bound = _number(given)
     value = number * factor if number is not None and factor is not None else None
     low, high = (_limit(row.get(side), factor) for side in ("low", "high"))
-    return Result(
+    made = Result(
         analyte=analyte,
         label=about["label"] if about else (name or loinc or "?"),
         loinc=loinc or None,
@@ -153,6 +153,9 @@ def _result(row: Mapping[str, Any], base: Knowledge) -> Result:
         state=_state(about, given, number, factor, value),
         bound=bound,
     )
+    # A date that cannot be read may be an old one: the result is not used.
+    lost = bool(_text(row.get("date"))) and made.date is None and made.usable
+    return replace(made, state="unreadable") if lost else made
 
 
 def _state(
@@ -188,12 +191,14 @@ def _analyte(loinc: str, name: str, base: Knowledge) -> str | None:
     for key, about in base.analytes.items():
         if loinc and loinc in about.get("loinc", {}):
             return key
-    wanted = re.sub(r"[\s_]+", " ", name.lower()).strip()
-    if loinc or not wanted:
+    if loinc or not name:
         return None
-    for key, about in base.analytes.items():
-        if wanted in about["names"] or wanted in (key, key.replace("_", " ")):
-            return key
+    wanted = re.sub(r"[\s_]+", " ", name.lower()).strip()
+    plain = re.sub(r"\b(serum|plasma|blood|level|concentration)\b|[(),;:]", " ", wanted)
+    for candidate in (wanted, " ".join(plain.split())):
+        for key, about in base.analytes.items():
+            if candidate in about["names"] or candidate in (key, key.replace("_", " ")):
+                return key
     return None
 
 
