@@ -12,6 +12,7 @@ from calcimetry.anatomy.labelmap import (
     schemes,
     structures_at,
 )
+from calcimetry.anatomy.landmarks import landmarks
 from calcimetry.anatomy.warm import warm
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "find_bone",
     "inside",
     "labels_of",
+    "landmarks",
     "names_at",
     "part_of",
     "read_labelmap",

@@ -2,6 +2,7 @@
 
 from calcimetry.exchange.document import RESEARCH_USE, SCHEMA_VERSION, document
 from calcimetry.exchange.labels import label_volume, nifti_bytes
+from calcimetry.exchange.landmarks import landmark_bytes, saved_landmarks
 from calcimetry.exchange.saved import replace_files, saved_document, saved_pictures
 from calcimetry.exchange.tables import DEPOSIT_COLUMNS, OBJECT_COLUMNS, csv_text, parquet_bytes
 
@@ -13,9 +14,11 @@ __all__ = [
     "csv_text",
     "document",
     "label_volume",
+    "landmark_bytes",
     "nifti_bytes",
     "parquet_bytes",
     "replace_files",
     "saved_document",
+    "saved_landmarks",
     "saved_pictures",
 ]

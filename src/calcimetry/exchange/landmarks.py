@@ -1,0 +1,56 @@
+"""landmarks.npz: points by which a later visit is laid over this one (docs/outputs.md)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.records import Landmarks
+
+STEP_MM = 0.05
+
+
+def landmark_bytes(marks: Landmarks | None) -> bytes:
+    """Landmarks as a compressed NumPy archive; steps of 0.05 mm from an origin."""
+    bone, skin = (np.zeros((0, 3)),) * 2 if marks is None else (marks.bone, marks.skin)
+    every = np.concatenate([bone, skin]).astype(np.float64)
+    origin = (every.min(axis=0) + every.max(axis=0)) / 2 if len(every) else np.zeros(3)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in (
+            ("bone", _steps(bone, origin)),
+            ("skin", _steps(skin, origin)),
+            ("origin_mm", origin),
+            ("step_mm", np.array(STEP_MM)),
+        ):
+            # A fixed date, so that equal landmarks give equal bytes.
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, values, allow_pickle=False)
+            archive.writestr(entry, buffer.getvalue())
+    return out.getvalue()
+
+
+def saved_landmarks(folder: Path) -> Landmarks | None:
+    """The landmarks in `folder`/landmarks.npz; None where there are none or they are damaged."""
+    try:
+        with np.load(folder / "landmarks.npz", allow_pickle=False) as archive:
+            origin, step = archive["origin_mm"], float(archive["step_mm"])
+            bone, skin = (
+                (archive[name] * step + origin).astype(np.float32) for name in ("bone", "skin")
+            )
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+    return Landmarks(bone, skin)
+
+
+def _steps(
+    points: NDArray[np.float32] | NDArray[np.float64], origin: NDArray[np.float64]
+) -> NDArray[np.int16]:
+    # 32767 steps reach 1.6 m from the middle: more than any scan.
+    return np.rint((points - origin) / STEP_MM).astype(np.int16)
