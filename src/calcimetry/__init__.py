@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume
+    from calcimetry.followup import follow, write_followup
     from calcimetry.output import write
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
@@ -35,11 +36,13 @@ _HOMES = {
     "Plan": "plan",
     "Scan": "records",
     "document": "exchange",
+    "follow": "followup",
     "from_array": "scan",
     "label_volume": "exchange",
     "measure": "examine",
     "read": "scan",
     "write": "output",
+    "write_followup": "followup",
 }
 
 __all__ = [
@@ -52,11 +55,13 @@ __all__ = [
     "assess",
     "assessment_document",
     "document",
+    "follow",
     "from_array",
     "label_volume",
     "measure",
     "read",
     "write",
+    "write_followup",
 ]
 
 

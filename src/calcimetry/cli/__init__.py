@@ -11,7 +11,7 @@ import sys
 import typer
 
 from calcimetry import __version__
-from calcimetry.cli import assess, cds, cite, claims, info, measure, phantom, report
+from calcimetry.cli import assess, cds, cite, claims, follow, info, measure, phantom, report
 from calcimetry.errors import CalcimetryError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 for verb in (
     measure.measure,
+    follow.follow,
     report.report,
     phantom.phantom,
     info.info,

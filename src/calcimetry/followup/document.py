@@ -1,0 +1,174 @@
+"""A follow-up as one plain document (followup.json), and its table (lineage.csv)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from calcimetry.exchange import RESEARCH_USE
+from calcimetry.followup.follow import Between, FollowUp
+from calcimetry.followup.judge import scored
+from calcimetry.followup.lineage import Row
+from calcimetry.records import Flag
+from calcimetry.versions import versions
+
+SCHEMA_VERSION = "1.0"
+LINEAGE_COLUMNS: Mapping[str, str] = {
+    "lineage": "integer",
+    "visit_from": "integer",
+    "visit_to": "integer",
+    "deposits_from": "text",
+    "deposits_to": "text",
+    "fate": "text",
+    "mass_from_mg": "real",
+    "mass_to_mg": "real",
+    "mass_change_pct": "real",
+    "mass_change_pct_low": "real",
+    "mass_change_pct_high": "real",
+    "density_change": "text",
+    "called": "truth",
+    "alignment_mm": "real",
+    "flags": "text",
+}
+"""Columns of lineage.csv and what each holds. Add, do not rename."""
+
+
+def document(found: FollowUp) -> dict[str, Any]:
+    """A follow-up as JSON-ready mappings; unknown numbers are None."""
+    rule = asdict(found.repeatability)
+    return {
+        "schema": "calcimetry-followup",
+        "schema_version": SCHEMA_VERSION,
+        "research_use": RESEARCH_USE,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": versions(),
+        "repeatability": {**rule, "points": [list(point) for point in rule["points"]]},
+        "flags": _flags(found.flags),
+        "visits": [_visit(visit) for visit in found.visits],
+        "pairs": [_pair(pair) for pair in found.pairs],
+        "lineages": [_row(row) for row in found.rows],
+        "scores": _scores(found),
+    }
+
+
+def _visit(visit: Any) -> dict[str, Any]:
+    scan, total = visit.facts["scan"], visit.facts["totals"]["overall"]
+    facts = {name: scan.get(name) for name in ("manufacturer", "model", "kvp", "kernel")}
+    return {
+        "visit": visit.number,
+        "date": visit.date,
+        **facts,
+        "spacing_zyx_mm": scan["spacing_zyx_mm"],
+        "series_uid": scan.get("series_uid"),
+        "sha256_of_files": visit.facts["input"]["sha256_of_files"],
+        "calibration_source": visit.facts["calibration"]["source"],
+        "count": total["count"],
+        "mass_mg": total["mass_mg"],
+        "volume_mm3": total["volume_mm3"],
+    }
+
+
+def _pair(pair: Between) -> dict[str, Any]:
+    step = pair.step
+    counts: dict[str, int] = {}
+    for row in pair.rows:
+        counts[row.fate] = counts.get(row.fate, 0) + 1
+    alignment = step.alignment
+    return {
+        "visit_from": step.visits[0].number,
+        "visit_to": step.visits[1].number,
+        "days": step.days,
+        "flags": _flags(step.how.flags),
+        "widened": step.how.widened,
+        "same_calibration": step.how.same_calibration,
+        "scale": list(step.how.scale),
+        "alignment": {
+            "pieces": len(alignment.motions),
+            "agreement": round(alignment.score, 3),
+            "by_skin": alignment.by_skin,
+            "failed": alignment.failed,
+        },
+        "fates": dict(sorted(counts.items())),
+        "total": _change(pair.total),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "lineage": row.lineage,
+        "visit_from": row.visits[0],
+        "visit_to": row.visits[1],
+        "deposits_from": list(row.first),
+        "deposits_to": list(row.second),
+        "fate": row.fate,
+        "mass_from_mg": _rounded(row.amounts[0].mass_mg if row.first else None),
+        "mass_to_mg": _rounded(row.amounts[1].mass_mg if row.second else None),
+        "alignment_mm": _rounded(row.alignment_mm, 2),
+        "flags": list(row.flags),
+        "change": _change(row.change),
+    }
+
+
+def _change(change: Any) -> dict[str, Any]:
+    out = {}
+    for name, value in asdict(change).items():
+        out[name] = (
+            {key: _rounded(part) for key, part in value.items()}
+            if isinstance(value, dict)
+            else _rounded(value)
+        )
+    return out
+
+
+def _rounded(value: Any, decimals: int = 4) -> Any:
+    if not isinstance(value, float):
+        return value
+    return round(value, decimals) if abs(value) < 1e12 else None
+
+
+def _flags(flags: Iterable[Flag]) -> list[dict[str, str]]:
+    return [{"code": f.code, "severity": str(f.severity), "text": f.text} for f in flags]
+
+
+def _scores(found: FollowUp) -> list[dict[str, Any]]:
+    """Readers' scores from visit to visit, by the percent rule."""
+    out = []
+    for name, by_visit in sorted(found.events.scores.items()):
+        known = sorted(by_visit.items())
+        pairs = list(pairwise(known))
+        values = [(a[1], b[1]) for a, b in pairs]
+        calls = scored(values, found.repeatability.scores)
+        for (a, b), call in zip(pairs, calls, strict=True):
+            out.append(
+                {
+                    "name": name,
+                    "visit_from": a[0],
+                    "visit_to": b[0],
+                    "from": a[1],
+                    "to": b[1],
+                    "result": call,
+                    "rule_pct": 100 * found.repeatability.scores,
+                }
+            )
+    return out
+
+
+def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The document's lineages as rows of lineage.csv."""
+    return [
+        {
+            **{name: row.get(name) for name in LINEAGE_COLUMNS if name in row},
+            "deposits_from": ";".join(map(str, row["deposits_from"])),
+            "deposits_to": ";".join(map(str, row["deposits_to"])),
+            "mass_change_pct": row["change"]["mass_pct"]["value"],
+            "mass_change_pct_low": row["change"]["mass_pct"]["low"],
+            "mass_change_pct_high": row["change"]["mass_pct"]["high"],
+            "density_change": row["change"]["density"],
+            "called": row["change"]["called"],
+            "flags": ";".join(row["flags"]),
+        }
+        for row in facts["lineages"]
+    ]

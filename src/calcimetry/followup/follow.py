@@ -1,0 +1,169 @@
+"""Visits to FollowUp: order them, compare, align, match, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from calcimetry.errors import UsageError
+from calcimetry.followup.align import align
+from calcimetry.followup.compare import compared
+from calcimetry.followup.events import Events
+from calcimetry.followup.judge import Change, change
+from calcimetry.followup.lineage import Row, Step, amounts_of, joined, numbered, rows_of
+from calcimetry.followup.repeat import Repeatability, repeatability
+from calcimetry.followup.visit import Visit, visit_of
+from calcimetry.records import Examination, Flag
+
+ORDER_AS_GIVEN = Flag(
+    "ORDER_AS_GIVEN", "The visits' dates are not known or not different: their order was kept."
+)
+_LATER = ("LEFT_OUT",)
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Two visits: their step, and the change of all that both fields cover."""
+
+    step: Step
+    total: Change
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FollowUp:
+    """What became of each deposit over the visits.
+
+    visits : in order of time, numbered from 1
+    rows : a row per lineage and pair of visits
+    pairs : each pair of neighbouring visits
+    """
+
+    visits: tuple[Visit, ...]
+    rows: tuple[Row, ...]
+    pairs: tuple[Between, ...]
+    repeatability: Repeatability
+    events: Events
+    flags: tuple[Flag, ...]
+
+
+def follow(
+    examinations: Sequence[Examination | str | Path],
+    *,
+    repeat: str | Path | None = None,
+    events: Events | None = None,
+) -> FollowUp:
+    """Follow deposits through two or more visits of one person.
+
+    Parameters
+    ----------
+    examinations : from `calcimetry.measure`, or folders that it wrote, in any order where
+        their dates differ
+    repeat : a repeatability profile ("people", "phantom") or a TOML file of the study's own
+    events : what was operated on or extruded, and readers' scores
+
+    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY), InputError for folders that are no
+    examinations, WithheldError for visits that cannot be compared.
+    """
+    if len(examinations) < 2:
+        raise UsageError(
+            "TOO_FEW_VISITS",
+            found=f"{len(examinations)} visit",
+            expected="two visits or more",
+            where="the examinations to follow",
+            remedy="give the folders that `calcimetry measure` wrote, one per visit",
+        )
+    visits, flags = _ordered([visit_of(source) for source in examinations])
+    rule, known = repeatability(repeat), events or Events()
+    steps = {(a.number, b.number): _step(a, b, rule, known) for a, b in pairwise(visits)}
+    rows = [row for step in steps.values() for row in rows_of(step)]
+    rows = _bridged(rows, visits, steps, (rule, known))
+    listed = _left_out(joined(numbered(rows), steps))
+    pairs = [_between(step, listed) for key, step in steps.items() if key[1] == key[0] + 1]
+    return FollowUp(tuple(visits), tuple(listed), tuple(pairs), rule, known, flags)
+
+
+def _ordered(visits: Sequence[Visit]) -> tuple[list[Visit], tuple[Flag, ...]]:
+    dates = [visit.date for visit in visits]
+    known = [text for text in dates if text is not None]
+    if len(set(known)) == len(visits):
+        ordered = sorted(visits, key=lambda visit: visit.date or "")
+        return [replace(v, number=k) for k, v in enumerate(ordered, 1)], ()
+    return [replace(v, number=k) for k, v in enumerate(visits, 1)], (ORDER_AS_GIVEN,)
+
+
+def _step(first: Visit, second: Visit, rule: Repeatability, events: Events) -> Step:
+    how = compared(first, second, rule)
+    return Step((first, second), how, align(first, second), rule, events)
+
+
+def _bridged(
+    rows: list[Row],
+    visits: Sequence[Visit],
+    steps: dict[tuple[int, int], Step],
+    common: tuple[Repeatability, Events],
+) -> list[Row]:
+    """Deposits that a visit between did not cover are sought on the next that does."""
+    out = list(rows)
+    for later in range(2, len(visits)):
+        for earlier in range(later - 1):
+            pair = earlier + 1, later + 1
+            lost = _open(out, pair[0], side=0)
+            found = _open(out, pair[1], side=1)
+            if not lost or not found:
+                continue
+            steps[pair] = _step(visits[earlier], visits[later], *common)
+            out += [row for row in rows_of(steps[pair], (lost, found)) if row.first and row.second]
+    return out
+
+
+def _open(rows: Sequence[Row], visit: int, *, side: int) -> list[int]:
+    """Deposits of a visit that the neighbouring visit did not cover."""
+    neighbour = visit + 1 if side == 0 else visit - 1
+    pair = (visit, neighbour) if side == 0 else (neighbour, visit)
+    return sorted(
+        n
+        for row in rows
+        if row.visits == pair and row.fate == "not_covered"
+        for n in (row.first, row.second)[side]
+    )
+
+
+def _left_out(rows: Sequence[Row]) -> list[Row]:
+    """A lineage that the user left out stays out at later visits."""
+    since: dict[int, int] = {}
+    for row in rows:
+        if "LEFT_OUT" in row.flags:
+            since[row.lineage] = min(since.get(row.lineage, row.visits[1]), row.visits[1])
+    return [
+        replace(
+            row,
+            flags=tuple(dict.fromkeys([*row.flags, *_LATER])),
+            change=replace(row.change, called=False, doubling_days=None),
+        )
+        if row.lineage in since and row.visits[1] >= since[row.lineage]
+        else row
+        for row in rows
+    ]
+
+
+def _between(step: Step, rows: Sequence[Row]) -> Between:
+    numbers = step.visits[0].number, step.visits[1].number
+    own = tuple(row for row in rows if row.visits == numbers)
+    counted = [row for row in own if row.counts and _sure(step, row)]
+    first, second = ([n for row in counted for n in (row.first, row.second)[k]] for k in (0, 1))
+    return Between(step, total_change(step, first, second), own)
+
+
+def total_change(step: Step, first: Sequence[int], second: Sequence[int]) -> Change:
+    """The change of a sum of deposits; errors of one visit's deposits are independent."""
+    a, b = amounts_of(step, first, second)
+    return change(a, b, step.how, step.repeatability, step.days)
+
+
+def _sure(step: Step, row: Row) -> bool:
+    """Whether a lineage is calcinosis on either visit, not something else throughout."""
+    sides = zip(step.visits, (row.first, row.second), strict=True)
+    return any(visit.deposits[n]["kind"] == "deposit" for visit, ns in sides for n in ns)

@@ -1,0 +1,238 @@
+"""How much a lineage changed, with its interval, and whether that is more than error.
+
+Ratios are judged on a logarithmic scale, so that exchanging the visits only turns the sign.
+Errors of noise, background and segmentation are independent from visit to visit; what is
+assumed of the soft tissue between crystals is the same on both and cancels; so does the
+calibration's error on one scanner, but for its drift. A change is called when it passes both
+the repeatability coefficient for that mass and its own 95 % interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from calcimetry.followup.compare import Comparability
+from calcimetry.followup.repeat import Repeatability
+from calcimetry.records import Estimate
+
+Z95 = 1.959964
+_INDEPENDENT = ("noise", "background", "segmentation")
+_LEAST_DAYS = 30  # between visits, for a rate per year to mean anything
+YEAR = 365.25
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What some deposits of one visit hold together.
+
+    mass_mg, volume_mm3 : sums; None where any is withheld, 0 for no deposit
+    mass_sd_mg : of the errors that the other visit does not share
+    volume_sd_mm3 : of the volume
+    calibration_sd : 1 SD, as a fraction
+    """
+
+    mass_mg: float | None
+    volume_mm3: float | None
+    mass_sd_mg: float = 0.0
+    volume_sd_mm3: float = 0.0
+    calibration_sd: float = 0.0
+
+    @property
+    def density(self) -> float | None:
+        if not self.mass_mg or not self.volume_mm3:
+            return None
+        return 1000.0 * self.mass_mg / self.volume_mm3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From one visit to another.
+
+    mass_pct, volume_pct, density_pct : with 95 % intervals; None without a first visit's value
+    mass_mg : difference with interval
+    called : more than error explains; limit_pct : what a growth must exceed to be called
+    density : "hardened", "softened", "same", or None where unknown
+    doubling_days : time to twice the mass (negative: to half), for called changes
+    pct_per_year, mg_per_year : None for visits less than 30 days apart or without dates
+    """
+
+    mass_pct: Estimate
+    mass_mg: Estimate
+    volume_pct: Estimate
+    density_pct: Estimate
+    called: bool
+    limit_pct: float | None
+    density: str | None
+    doubling_days: float | None = None
+    pct_per_year: float | None = None
+    mg_per_year: float | None = None
+
+
+def amount(rows: Iterable[Mapping[str, Any]], calibration_sd: float, scale: float) -> Amount:
+    """The sum over deposits' rows, masses multiplied by `scale`."""
+    listed = list(rows)
+    masses = [row.get("mass_mg") for row in listed]
+    volumes = [row.get("volume_mm3") for row in listed]
+    mass = None if None in masses else scale * sum(m for m in masses if m is not None)
+    volume = None if None in volumes else float(sum(v for v in volumes if v is not None))
+    variance = sum((scale * _alone_sd(row)) ** 2 for row in listed)
+    spread = sum(_volume_sd(row) ** 2 for row in listed)
+    return Amount(mass, volume, float(np.sqrt(variance)), float(np.sqrt(spread)), calibration_sd)
+
+
+def _alone_sd(row: Mapping[str, Any]) -> float:
+    """1 SD of the errors that a deposit shares with nothing, mg."""
+    mass, errors = row.get("mass_mg"), row.get("relative_error") or {}
+    if mass:
+        return float(mass * np.sqrt(sum(float(errors.get(c, 0.0)) ** 2 for c in _INDEPENDENT)))
+    return float(row.get("mass_mg_high") or 0.0) / Z95
+
+
+def _volume_sd(row: Mapping[str, Any]) -> float:
+    value, high = row.get("volume_mm3"), row.get("volume_mm3_high")
+    return float(value * np.log(high / value) / Z95) if value and high else 0.0
+
+
+def change(
+    first: Amount,
+    second: Amount,
+    how: Comparability,
+    repeatability: Repeatability,
+    days: float | None,
+) -> Change:
+    """The change between two amounts of the same thing."""
+    shared = _calibration_sd(first, second, how, repeatability)
+    mass_sd = _log_sd(first.mass_mg, first.mass_sd_mg, second.mass_mg, second.mass_sd_mg, shared)
+    called, limit = _called(first, second, mass_sd, repeatability, how.widened)
+    log_ratio = _log(first.mass_mg, second.mass_mg)
+    return Change(
+        mass_pct=_percent(log_ratio, mass_sd),
+        mass_mg=_difference(first, second, shared),
+        volume_pct=_percent(*_volume(first, second)),
+        density_pct=_percent(*_density(first, second, shared)),
+        called=called,
+        limit_pct=limit,
+        density=_hardness(first, second, shared, repeatability, how.widened),
+        **_rates(first, second, called, days),
+    )
+
+
+def _calibration_sd(
+    first: Amount, second: Amount, how: Comparability, repeatability: Repeatability
+) -> float:
+    """1 SD of the ratio of the two calibrations."""
+    if how.same_calibration:
+        return repeatability.drift_sd
+    return float(np.hypot(first.calibration_sd, second.calibration_sd))
+
+
+def _log(first: float | None, second: float | None) -> float | None:
+    return float(np.log(second / first)) if first and second else None
+
+
+def _log_sd(
+    first: float | None, first_sd: float, second: float | None, second_sd: float, shared: float
+) -> float | None:
+    if not first or not second:
+        return None
+    return float(np.sqrt((first_sd / first) ** 2 + (second_sd / second) ** 2 + shared**2))
+
+
+def _percent(log_ratio: float | None, sd: float | None) -> Estimate:
+    if log_ratio is None or sd is None:
+        return Estimate()
+    low, high = log_ratio - Z95 * sd, log_ratio + Z95 * sd
+    return Estimate(*(100.0 * float(np.expm1(min(v, 20.0))) for v in (log_ratio, low, high)))
+
+
+def _difference(first: Amount, second: Amount, shared: float) -> Estimate:
+    if first.mass_mg is None or second.mass_mg is None:
+        return Estimate()
+    value = second.mass_mg - first.mass_mg
+    common = shared * min(first.mass_mg, second.mass_mg)
+    alone = max(first.calibration_sd, second.calibration_sd) * abs(value)
+    sd = float(np.sqrt(first.mass_sd_mg**2 + second.mass_sd_mg**2 + common**2 + alone**2))
+    return Estimate(value, value - Z95 * sd, value + Z95 * sd)
+
+
+def _volume(first: Amount, second: Amount) -> tuple[float | None, float | None]:
+    sds = first.volume_sd_mm3, second.volume_sd_mm3
+    sd = _log_sd(first.volume_mm3, sds[0], second.volume_mm3, sds[1], 0.0)
+    return _log(first.volume_mm3, second.volume_mm3), sd
+
+
+def _density(first: Amount, second: Amount, shared: float) -> tuple[float | None, float | None]:
+    mass = _log_sd(first.mass_mg, first.mass_sd_mg, second.mass_mg, second.mass_sd_mg, shared)
+    _, volume = _volume(first, second)
+    if mass is None or volume is None:
+        return None, None
+    return _log(first.density, second.density), float(np.hypot(mass, volume))
+
+
+def _hardness(
+    first: Amount, second: Amount, shared: float, repeatability: Repeatability, widened: float
+) -> str | None:
+    ratio, sd = _density(first, second, shared)
+    if (
+        ratio is None
+        or sd is None
+        or min(first.mass_mg or 0.0, second.mass_mg or 0.0) < (repeatability.points[0][0])
+    ):
+        return None  # of what is that small, no density is resolved
+    if abs(ratio) <= max(repeatability.density + widened, Z95 * sd):
+        return "same"
+    return "hardened" if ratio > 0 else "softened"
+
+
+def _called(
+    first: Amount,
+    second: Amount,
+    sd: float | None,
+    repeatability: Repeatability,
+    widened: float,
+) -> tuple[bool, float | None]:
+    """Whether the change is called, and the growth that would be, %."""
+    a, b = first.mass_mg, second.mass_mg
+    if a is None or b is None or max(a, b) < repeatability.never_below_mg:
+        return False, None
+    ratio = _log(a, b)
+    if ratio is None or sd is None:
+        # Nothing on one visit: what is there must be more than error makes at that mass.
+        mass, error = max(a, b), first.mass_sd_mg if a else second.mass_sd_mg
+        bound = max(repeatability.coefficient(mass) * mass, Z95 * error)
+        return mass > bound * (1 + widened), None
+    mean = max((a + b) / 2, 1e-6)
+    limit = max(repeatability.coefficient(mean) + widened, Z95 * sd)
+    return abs(ratio) > limit, 100.0 * float(np.expm1(min(limit, 20.0)))
+
+
+def _rates(first: Amount, second: Amount, called: bool, days: float | None) -> dict[str, Any]:
+    a, b = first.mass_mg, second.mass_mg
+    if days is None or days < _LEAST_DAYS or a is None or b is None:
+        return {}
+    ratio = _log(a, b)
+    per_year = None if ratio is None else 100.0 * float(np.expm1(min(ratio * YEAR / days, 20.0)))
+    doubling = days * float(np.log(2)) / ratio if called and ratio else None
+    return {
+        "doubling_days": doubling,
+        "pct_per_year": per_year,
+        "mg_per_year": (b - a) * YEAR / days,
+    }
+
+
+def scored(values: Sequence[tuple[float, float]], coefficient: float) -> list[str]:
+    """Pairs of a reader's scores by a percent rule: progressive, stable or improved."""
+    out = []
+    for before, after in values:
+        if before <= 0:
+            out.append("progressive" if after > 0 else "stable")
+            continue
+        part = (after - before) / before
+        out.append(
+            "progressive" if part > coefficient else "improved" if part < -coefficient else "stable"
+        )
+    return out

@@ -1,0 +1,268 @@
+"""Fates: what became of each deposit between two visits, and lineages through all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from calcimetry.followup.align import Alignment
+from calcimetry.followup.compare import Comparability
+from calcimetry.followup.events import Events
+from calcimetry.followup.judge import Amount, Change, amount, change
+from calcimetry.followup.match import Group, matched
+from calcimetry.followup.motion import BONE
+from calcimetry.followup.repeat import Repeatability
+from calcimetry.followup.visit import Visit
+
+FATES = (
+    "stable", "grown", "shrunk", "new", "gone", "split", "merged", "not_covered", "doubtful",
+)  # fmt: skip
+LEFT_FIELD = ("not_covered",)
+_COVERED = 0.95  # share of a deposit's place inside the other field for it to count as seen
+_POOR_MM = 4.0  # alignment error beyond which nothing is called new or gone
+_BONE_MM, _BONE_SHARE = 2.0, 0.3  # how near, and how much of a place, bone takes over
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One lineage between two visits; numbers of visits and deposits from 1."""
+
+    lineage: int
+    visits: tuple[int, int]
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    fate: str
+    change: Change
+    amounts: tuple[Amount, Amount]
+    alignment_mm: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it belongs in totals: seen on both visits, and not left out by the user."""
+        return self.fate not in LEFT_FIELD and not {"LEFT_OUT", "PARTLY_COVERED"} & set(self.flags)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Two visits, how they compare, how one lies over the other."""
+
+    visits: tuple[Visit, Visit]
+    how: Comparability
+    alignment: Alignment
+    repeatability: Repeatability
+    events: Events
+
+    @property
+    def days(self) -> float | None:
+        dates = [visit.date for visit in self.visits]
+        if dates[0] is None or dates[1] is None:
+            return None
+        try:
+            a, b = (date.fromisoformat(text[:10]) for text in dates if text)
+        except ValueError:
+            return None
+        return float((b - a).days)
+
+
+def rows_of(step: Step, numbers: tuple[Sequence[int], Sequence[int]] | None = None) -> list[Row]:
+    """Rows of two visits; their lineages are numbered by `numbered` later."""
+    groups = matched(*step.visits, step.alignment, numbers)
+    return [_row(step, group) for group in groups]
+
+
+def _row(step: Step, group: Group) -> Row:
+    amounts = amounts_of(step, group.first, group.second)
+    made = change(*amounts, step.how, step.repeatability, step.days)
+    flags = [*_flags(step, group)]
+    fate, more = _fate(step, group, made, flags)
+    visits = step.visits[0].number, step.visits[1].number
+    row = Row(
+        0, visits, group.first, group.second, fate, made, amounts, group.alignment_mm,
+        tuple(dict.fromkeys([*flags, *more])),
+    )  # fmt: skip
+    return row if _may_be_called(row) else replace(row, change=_uncalled(made))
+
+
+def amounts_of(step: Step, first: Iterable[int], second: Iterable[int]) -> tuple[Amount, Amount]:
+    """What the deposits hold on either visit."""
+    first_, second_ = (
+        amount(
+            [visit.deposits[n] for n in numbers],
+            float(visit.facts["calibration"]["relative_sd"]),
+            scale,
+        )
+        for visit, numbers, scale in zip(step.visits, (first, second), step.how.scale, strict=True)
+    )
+    return first_, second_
+
+
+def _may_be_called(row: Row) -> bool:
+    barred = {"LEFT_OUT", "PARTLY_COVERED", "CUT_BY_FIELD", "AT_CEILING", "UNCERTAIN_KIND"}
+    return row.fate not in ("not_covered", "doubtful") and not barred & set(row.flags)
+
+
+def _uncalled(made: Change) -> Change:
+    return replace(made, called=False, doubling_days=None)
+
+
+def _flags(step: Step, group: Group) -> Iterable[str]:
+    """What must be known of a group, apart from its fate."""
+    rows = [
+        visit.deposits[n]
+        for visit, numbers in zip(step.visits, (group.first, group.second), strict=True)
+        for n in numbers
+    ]
+    codes = {flag["code"] for row in rows for flag in row["flags"]}
+    yield from sorted(codes & {"CUT_BY_FIELD", "AT_CEILING", "BELOW_DETECTION"})
+    if len({row["kind"] for row in rows}) > 1:
+        yield "KIND_DIFFERS"
+    elif rows[0]["kind"] == "uncertain":
+        yield "UNCERTAIN_KIND"
+    if any((v.number, n) in step.events.left_out for v, n in _members(step, group)):
+        yield "LEFT_OUT"
+    if group.alignment_mm > _POOR_MM:
+        yield "ALIGNMENT_POOR"
+
+
+def _members(step: Step, group: Group) -> Iterable[tuple[Visit, int]]:
+    for visit, numbers in zip(step.visits, (group.first, group.second), strict=True):
+        for number in numbers:
+            yield visit, number
+
+
+def _fate(step: Step, group: Group, made: Change, flags: Sequence[str]) -> tuple[str, list[str]]:
+    if step.alignment.failed:
+        return "doubtful", ["ALIGNMENT_FAILED"]
+    covered = [_covered(step, group, side) for side in (0, 1)]
+    if not group.first or not group.second:
+        return _alone(step, group, covered[0] if group.first else covered[1], flags)
+    if min(covered) < _COVERED or "CUT_BY_FIELD" in flags:
+        return "doubtful", ["PARTLY_COVERED"]
+    if group.tie:
+        return "doubtful", ["TIE"]
+    if len(group.first) == 1 and len(group.second) > 1:
+        return "split", []
+    if len(group.second) == 1 and len(group.first) > 1:
+        return "merged", []
+    more = ["REGROUPED"] if len(group.first) > 1 else []
+    if not made.called:
+        return "stable", more
+    return ("grown" if (made.mass_mg.value or 0.0) > 0 else "shrunk"), more
+
+
+def _alone(step: Step, group: Group, covered: float, flags: Sequence[str]) -> tuple[str, list[str]]:
+    """The fate of a deposit that the other visit does not show."""
+    if covered < _COVERED:
+        return "not_covered", []
+    fate = "gone" if group.first else "new"
+    if "ALIGNMENT_POOR" in flags:
+        return "doubtful", []
+    if _taken_over(step, group):
+        return "doubtful", ["JUDGED_OTHERWISE"]
+    return fate, []
+
+
+def _covered(step: Step, group: Group, side: int) -> float:
+    """The share of a group's deposits that lies in the other visit's field."""
+    shares = [1.0]
+    margin = min(group.alignment_mm, 5.0)
+    for number in (group.first, group.second)[side]:
+        place = _place(step, side, number)
+        shares.append(float(step.visits[1 - side].in_field(place, margin).mean()))
+    return min(shares)
+
+
+def _place(step: Step, side: int, number: int) -> np.ndarray:
+    """Where the other visit has, or would have, a deposit."""
+    shape = step.visits[side].shapes[number]
+    piece = step.alignment.near(shape.mean(axis=0), first=side == 0)[0]
+    motion = step.alignment.motions[piece]
+    return (motion if side == 0 else motion.inverse())(shape)
+
+
+def _taken_over(step: Step, group: Group) -> bool:
+    """Whether the other visit has something dense there that was judged to be no deposit."""
+    side = 0 if group.first else 1
+    other = step.visits[1 - side]
+    for number in (group.first, group.second)[side]:
+        place = _place(step, side, number)
+        volume = float(step.visits[side].deposits[number]["volume_mm3"] or 0.0)
+        reach = 2.0 + group.alignment_mm + (volume * 3 / (4 * np.pi)) ** (1 / 3)
+        centre = place.mean(axis=0)
+        for item in other.facts["objects"]:
+            at = np.array([item["x_mm"], item["y_mm"], item["z_mm"]])
+            alike = 0.2 < item["volume_mm3"] / max(volume, 1e-6) < 5.0
+            if alike and np.linalg.norm(at - centre) < reach:
+                return True
+        if (
+            _bone_there(other, place)
+            > _bone_there(step.visits[side], step.visits[side].shapes[number]) + _BONE_SHARE
+        ):
+            return True
+    return False
+
+
+def _bone_there(visit: Visit, points: np.ndarray) -> float:
+    """The share of points that bone's surface passes by."""
+    if not len(visit.bone.points):
+        return 0.0
+    distance, _ = visit.bone.nearest(points, np.full(len(points), BONE), _BONE_MM)
+    return float(np.isfinite(distance).mean())
+
+
+def numbered(rows: Sequence[Row]) -> list[Row]:
+    """Rows with lineages numbered 1.. through all visits, one row per lineage and pair."""
+    parent: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def root(node: tuple[int, int]) -> tuple[int, int]:
+        while parent.setdefault(node, node) != node:
+            node = parent[node]
+        return node
+
+    for row in rows:
+        nodes = sorted(_nodes(row))
+        for node in nodes:
+            a, b = sorted((root(nodes[0]), root(node)))
+            parent[b] = a
+    order = {r: k for k, r in enumerate(sorted({root(n) for n in list(parent)}), 1)}
+    named = [replace(row, lineage=order[root(_nodes(row)[0])]) for row in rows]
+    return sorted(named, key=lambda row: (row.visits[::-1], row.lineage, row.first, row.second))
+
+
+def _nodes(row: Row) -> list[tuple[int, int]]:
+    visits = row.visits
+    return [(visits[0], n) for n in row.first] + [(visits[1], n) for n in row.second]
+
+
+def joined(rows: Sequence[Row], steps: Mapping[tuple[int, int], Step]) -> list[Row]:
+    """One row per lineage and pair: deposits that belong together at another visit are summed."""
+    groups: dict[tuple[tuple[int, int], int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.visits, row.lineage), []).append(row)
+    return [
+        same[0] if len(same) == 1 else _summed(same, steps[same[0].visits])
+        for same in groups.values()
+    ]
+
+
+def _summed(rows: Sequence[Row], step: Step) -> Row:
+    first = tuple(sorted(n for row in rows for n in row.first))
+    second = tuple(sorted(n for row in rows for n in row.second))
+    amounts = amounts_of(step, first, second)
+    made = change(*amounts, step.how, step.repeatability, step.days)
+    fates = {row.fate for row in rows}
+    if len(fates) == 1:
+        fate = rows[0].fate
+    elif fates & {"doubtful", "not_covered"}:
+        fate = "doubtful"
+    else:
+        grew = (made.mass_mg.value or 0.0) > 0
+        fate = "stable" if not made.called else "grown" if grew else "shrunk"
+    flags = tuple(dict.fromkeys([f for row in rows for f in row.flags] + ["JOINED_LATER"]))
+    worst = max(row.alignment_mm for row in rows)
+    row = Row(rows[0].lineage, rows[0].visits, first, second, fate, made, amounts, worst, flags)
+    return row if _may_be_called(row) else replace(row, change=_uncalled(made))

@@ -1,0 +1,152 @@
+"""Rigid motions, and clouds of points that are laid over each other by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+Points = NDArray[np.float64]
+"""(n, 3), LPS mm."""
+
+BONE, SKIN = 0, 1  # groups of a cloud: each is matched with its own kind only
+_APART_MM = 1e4  # what keeps the groups apart in the search tree
+_NEIGHBOURS = 10  # points that a normal is taken from
+_ALONG = 0.05  # weight of distance along the surface against distance from it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """``p -> rotation @ p + shift``, LPS mm."""
+
+    rotation: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    @classmethod
+    def none(cls) -> Motion:
+        return cls(np.eye(3), np.zeros(3))
+
+    @classmethod
+    def moved(cls, shift: Points) -> Motion:
+        return cls(np.eye(3), np.asarray(shift, np.float64))
+
+    @classmethod
+    def about(cls, pivot: Points, rotvec: Points) -> Motion:
+        """A turn about a point; `rotvec` in radians."""
+        turn = Rotation.from_rotvec(rotvec).as_matrix()
+        return cls(turn, pivot - turn @ pivot)
+
+    def __call__(self, points: NDArray[Any]) -> Points:
+        return np.asarray(points @ self.rotation.T + self.shift, np.float64)
+
+    def after(self, first: Motion) -> Motion:
+        """`first`, then this."""
+        return Motion(self.rotation @ first.rotation, self.rotation @ first.shift + self.shift)
+
+    def inverse(self) -> Motion:
+        return Motion(self.rotation.T, -self.rotation.T @ self.shift)
+
+    @property
+    def angle_deg(self) -> float:
+        return float(np.rad2deg(Rotation.from_matrix(self.rotation).magnitude()))
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Points with their group and weight.
+
+    points : (n, 3); group : int (n,), BONE or SKIN; weight : float (n,)
+    """
+
+    points: Points
+    group: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def pick(self, which: NDArray[Any]) -> Cloud:
+        return Cloud(self.points[which], self.group[which], self.weight[which])
+
+    def thinned(self, most: int) -> Cloud:
+        """Every n-th point, so that about `most` are left."""
+        return self.pick(np.arange(0, len(self), max(1, len(self) // max(most, 1))))
+
+    @cached_property
+    def tree(self) -> Any:
+        return cKDTree(_apart(self.points, self.group))
+
+    @cached_property
+    def normals(self) -> Points:
+        """Unit normals, from the nearest points; their sign means nothing."""
+        count = min(_NEIGHBOURS, len(self))
+        _, near = self.tree.query(_apart(self.points, self.group), k=np.arange(1, count + 1))
+        there = self.points[near]
+        there = there - there.mean(axis=1, keepdims=True)
+        _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", there, there))
+        return np.asarray(axes[:, :, 0])
+
+    def nearest(
+        self, points: Points, group: NDArray[np.int64], reach: float = np.inf
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Distance to and index of the nearest point of the same group; inf beyond `reach`."""
+        distance, index = self.tree.query(_apart(points, group), distance_upper_bound=reach)
+        distance = np.where(distance > _APART_MM / 2, np.inf, distance)
+        return distance, np.asarray(index)
+
+
+def _apart(points: Points, group: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.column_stack([points, group * _APART_MM])
+
+
+def refined(
+    source: Cloud, target: Cloud, start: Motion, scales: tuple[float, ...], rounds: int = 6
+) -> Motion:
+    """A motion bettered by iterated closest points, from surface to surface.
+
+    Each pair is weighted by ``1 / (1 + (d / scale)^2)^2`` (Geman and McClure), so that what is
+    in one visit only, or moved otherwise, has no say once the scale has shrunk. Linearised
+    point-to-plane steps (Chen and Medioni 1992, doi 10.1016/0262-8856(92)90066-C).
+    """
+    motion = start
+    for scale in scales:
+        for _ in range(rounds):
+            step = _step(source, target, motion, scale)
+            if step is None:
+                return motion
+            motion = step.after(motion)
+    return motion
+
+
+def _step(source: Cloud, target: Cloud, motion: Motion, scale: float) -> Motion | None:
+    here = motion(source.points)
+    distance, index = target.nearest(here, source.group, 3 * scale)
+    near = np.isfinite(distance)
+    if near.sum() < 12:
+        return None
+    here, there = here[near], target.points[index[near]]
+    normal = target.normals[index[near]]
+    weight = source.weight[near] / (1 + (distance[near] / scale) ** 2) ** 2
+    pivot = np.average(here, axis=0, weights=weight)
+    matrix, vector = _equations(here - pivot, there - here, normal, weight)
+    turn, shift = np.split(np.linalg.solve(matrix, vector), 2)
+    return Motion.moved(shift).after(Motion.about(pivot, turn))
+
+
+def _equations(
+    arm: Points, gap: Points, normal: Points, weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Normal equations (6, 6) and (6,) of a small turn and shift."""
+    rows = np.concatenate([np.cross(arm, normal), normal], axis=1)
+    matrix = (rows * weight[:, None]).T @ rows
+    vector = (rows * weight[:, None]).T @ np.einsum("ni,ni->n", normal, gap)
+    for axis in np.eye(3):
+        rows = np.concatenate([np.cross(arm, axis), np.broadcast_to(axis, arm.shape)], axis=1)
+        matrix += _ALONG * (rows * weight[:, None]).T @ rows
+        vector += _ALONG * (rows * weight[:, None]).T @ gap @ axis
+    return matrix + 1e-9 * np.trace(matrix) * np.eye(6), vector

@@ -1,0 +1,134 @@
+"""A visit: what follow-up needs of an examination, from memory or from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.errors import InputError
+from calcimetry.exchange import document, saved_document, saved_landmarks, saved_pictures
+from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
+from calcimetry.records import Examination, Landmarks
+from calcimetry.runs import voxels_of
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_MOST = 500  # points that stand for one deposit
+_SKIN_WEIGHT = 0.05  # skin moves over bone, and its points are coarse
+_FEW_BONE = 60  # points; with fewer, the skin has to do
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """One examination of a follow-up.
+
+    number : 1.. in order of time
+    facts : its document
+    shapes : by deposit number, points (n, 3) LPS mm spread over it
+    cloud : what it is aligned by; bone : the bones of it
+    pictures : its saved PNGs by name
+    """
+
+    number: int
+    facts: Mapping[str, Any]
+    shapes: Mapping[int, Points]
+    cloud: Cloud
+    bone: Cloud
+    pictures: Mapping[str, bytes]
+
+    @property
+    def date(self) -> str | None:
+        value = self.facts["scan"].get("date")
+        return str(value) if value else None
+
+    @property
+    def deposits(self) -> Mapping[int, Mapping[str, Any]]:
+        return {int(row["deposit"]): row for row in self.facts["deposits"]}
+
+    @property
+    def by_bone(self) -> bool:
+        """Whether there is bone enough to align by."""
+        return len(self.bone) >= _FEW_BONE
+
+    def in_field(self, points: Points, margin_mm: float = 0.0) -> NDArray[np.bool_]:
+        """Whether points lie in the scanned box, at least so far from its faces."""
+        scan = self.facts["scan"]
+        affine = np.array(scan["affine_ijk_to_lps_mm"])
+        index = (points - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+        margin = margin_mm / np.linalg.norm(affine[:3, :3], axis=0)
+        last = np.array(scan["shape_zyx"][::-1]) - 0.5
+        inside: NDArray[np.bool_] = ((index >= margin - 0.5) & (index <= last - margin)).all(axis=1)
+        return inside
+
+
+def visit_of(source: Examination | str | Path) -> Visit:
+    """A visit from an examination or from the folder that `calcimetry measure` wrote.
+
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, NO_LABELS, NO_LANDMARKS.
+    """
+    if isinstance(source, Examination):
+        shapes = {d.number: _spread(source.scan.to_lps(voxels_of(d.runs))) for d in source.deposits}
+        marks = source.landmarks or Landmarks(*(np.zeros((0, 3), np.float32),) * 2)
+        return Visit(0, document(source), shapes, _cloud(marks, shapes), _bone(marks), {})
+    folder = Path(source)
+    facts = saved_document(folder)
+    marks_saved = saved_landmarks(folder)
+    if marks_saved is None:
+        raise _missing(folder / "landmarks.npz", "NO_LANDMARKS")
+    shapes = _shapes(folder / "labels.nii.gz")
+    cloud, bone = _cloud(marks_saved, shapes), _bone(marks_saved)
+    return Visit(0, facts, shapes, cloud, bone, saved_pictures(folder))
+
+
+def _shapes(path: Path) -> dict[int, Points]:
+    try:
+        image = nib.load(path)
+        labels = np.asarray(image.dataobj)
+    except (OSError, ValueError, EOFError, nib.filebasedimages.ImageFileError) as error:
+        raise _missing(path, "NO_LABELS") from error
+    flat = np.flatnonzero(labels)
+    numbers = labels.ravel()[flat]
+    ijk = np.stack(np.unravel_index(flat, labels.shape), axis=1)
+    affine = _LPS_TO_RAS @ image.affine
+    points = ijk @ affine[:3, :3].T + affine[:3, 3]
+    return {int(n): _spread(points[numbers == n]) for n in np.unique(numbers)}
+
+
+def _missing(path: Path, code: str) -> InputError:
+    return InputError(
+        code,
+        found=f"no {path.name} that can be read",
+        expected="a folder as `calcimetry measure` writes it",
+        where=str(path),
+        remedy="measure the scan again with this version",
+    )
+
+
+def _spread(points: Points) -> Points:
+    """At most so many of a deposit's points, evenly taken in their order."""
+    return np.asarray(points[:: -(-len(points) // _MOST)] if len(points) else points, np.float64)
+
+
+def _cloud(marks: Landmarks, shapes: Mapping[int, Points]) -> Cloud:
+    """Bone, skin, and the deposits themselves, which hold a shaft from sliding along itself."""
+    bone: list[NDArray[Any]] = [
+        marks.bone,
+        *(points[:: -(-len(points) // 60)] for points in shapes.values()),
+    ]
+    groups: tuple[NDArray[Any], NDArray[Any]] = (np.concatenate(bone), marks.skin)
+    weight = (1.0, _SKIN_WEIGHT)
+    return Cloud(
+        np.concatenate(groups).astype(np.float64),
+        np.concatenate([np.full(len(g), k) for g, k in zip(groups, (BONE, SKIN), strict=True)]),
+        np.concatenate([np.full(len(g), w) for g, w in zip(groups, weight, strict=True)]),
+    )
+
+
+def _bone(marks: Landmarks) -> Cloud:
+    points = marks.bone.astype(np.float64)
+    return Cloud(points, np.full(len(points), BONE), np.ones(len(points)))

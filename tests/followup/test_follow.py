@@ -1,0 +1,133 @@
+"""Follow-up from end to end: phantom visits, folders, the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import calcimetry as cm
+from calcimetry.errors import InputError, OutputError, UsageError
+from calcimetry.followup import follow, write_followup
+from calcimetry.followup.document import LINEAGE_COLUMNS, document, table_rows
+
+COLUMNS = (
+    "lineage,visit_from,visit_to,deposits_from,deposits_to,fate,mass_from_mg,mass_to_mg,"
+    "mass_change_pct,mass_change_pct_low,mass_change_pct_high,density_change,called,"
+    "alignment_mm,flags"
+)
+
+
+@pytest.fixture(scope="module")
+def found(twice):
+    return follow(twice)
+
+
+def by_mass(found):
+    return sorted(found.rows, key=lambda row: -(row.amounts[0].mass_mg or 0.0))
+
+
+def test_a_grown_a_stable_and_a_gone_deposit(found):
+    assert [row.fate for row in by_mass(found)] == ["grown", "stable", "gone"]
+    grown, stable, gone = (row.change for row in by_mass(found))
+    assert grown.mass_pct.low < 60 < grown.mass_pct.high
+    assert grown.called
+    assert gone.called
+    assert not stable.called
+    assert grown.doubling_days == pytest.approx(365 * 0.693 / 0.470, rel=0.15)
+
+
+def test_the_order_of_the_inputs_does_not_matter(found, twice):
+    again = follow(twice[::-1])
+    assert table_rows(document(again)) == table_rows(document(found))
+
+
+def test_an_identical_visit_twice_has_no_change(twice):
+    first = twice[0]
+    same = replace(first, scan=replace(first.scan))
+    found = follow([first, same])
+    assert {row.fate for row in found.rows} == {"stable"}
+    assert all(row.change.mass_pct.value == 0 for row in found.rows)
+    assert not found.pairs[0].total.called
+    assert [flag.code for flag in found.flags] == ["ORDER_AS_GIVEN"]
+
+
+def test_the_document_fits_its_schema(found):
+    schema = json.loads(files("calcimetry.followup").joinpath("followup.schema.json").read_text())
+    jsonschema.validate(document(found), schema)
+
+
+@pytest.fixture(scope="module")
+def folders(twice, tmp_path_factory) -> list[Path]:
+    base = tmp_path_factory.mktemp("visits")
+    for name, exam in zip(("a", "b"), twice, strict=True):
+        cm.write(exam, base / name)
+    return [base / "a", base / "b"]
+
+
+def test_folders_give_what_examinations_give(folders, found):
+    saved = {(r.first, r.second, r.fate) for r in follow(folders).rows}
+    assert saved == {(r.first, r.second, r.fate) for r in found.rows}
+
+
+def test_what_is_written(folders, tmp_path):
+    facts = write_followup(follow(folders), tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "lineage.csv", "followup.json", "report.html", "timeline.svg", "lineages.svg", "crops.svg",
+    }  # fmt: skip
+    text = (tmp_path / "out" / "lineage.csv").read_text()
+    assert text.splitlines()[0] == COLUMNS == ",".join(LINEAGE_COLUMNS)
+    assert json.loads((tmp_path / "out" / "followup.json").read_text()) == facts
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "What changed" in page
+    assert page.count("<svg") > 2
+    for url in re.findall(r'href="([^"]{1,80})', (tmp_path / "out" / "crops.svg").read_text()):
+        assert url.startswith("data:image/png;base64,")
+    with pytest.raises(OutputError, match="OUT_NOT_EMPTY"):
+        write_followup(follow(folders), tmp_path / "out")
+
+
+def test_the_command_line(folders, tmp_path, capsys):
+    from calcimetry import cli
+
+    events = tmp_path / "events.toml"
+    events.write_text(
+        '[[left_out]]\nvisit = 1\ndeposit = 3\nreason = "operated"\n'
+        '[[score]]\nvisit = 1\nname = "SCTC"\nvalue = 20\n'
+        '[[score]]\nvisit = 2\nname = "SCTC"\nvalue = 26\n'
+    )
+    words = ["follow", *map(str, folders), "-o", str(tmp_path / "o"), "--events", str(events)]
+    with pytest.raises(SystemExit) as leaving:
+        cli.app([*words, "--json"])
+    assert leaving.value.code == 0
+    facts = json.loads(capsys.readouterr().out)
+    with (tmp_path / "o" / "lineage.csv").open(newline="") as text:
+        out = {row["flags"]: row for row in csv.DictReader(text)}
+    assert out["LEFT_OUT"]["called"] == "false"
+    assert facts["scores"][0]["result"] == "progressive"
+
+
+def test_wrong_calls(folders, tmp_path):
+    with pytest.raises(UsageError, match="TOO_FEW_VISITS"):
+        follow(folders[:1])
+    with pytest.raises(InputError, match="NOT_AN_EXAMINATION"):
+        follow([folders[0], tmp_path])
+    with pytest.raises(UsageError, match="BAD_REPEATABILITY"):
+        follow(folders, repeat="no-such-file.toml")
+
+
+def test_a_folder_without_landmarks_is_refused(folders, tmp_path):
+    import shutil
+
+    broken = tmp_path / "old"
+    shutil.copytree(folders[1], broken)
+    (broken / "landmarks.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="NO_LANDMARKS"):
+        follow([folders[0], broken])
