@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from datetime import date
 from urllib.parse import urlparse
 
 import jsonschema
@@ -18,6 +19,7 @@ pytest.importorskip("uvicorn")
 from calcimetry.clinic.cds import SUMMARY, app, problem, services
 from clinic.test_fhir import PATIENT, bundle, condition, drug, observation
 
+TODAY = date.today().isoformat()
 DISCOVERY = {
     "type": "object",
     "required": ["services"],
@@ -107,7 +109,8 @@ def view(**more):
         "prefetch": {
             "patient": PATIENT,
             "observations": bundle(
-                observation("2777-1", 7.1, "mg/dL"), observation("17861-6", 9.4, "mg/dL")
+                observation("2777-1", 7.1, "mg/dL", effectiveDateTime=TODAY),
+                observation("17861-6", 9.4, "mg/dL", effectiveDateTime=TODAY),
             ),
             "conditions": bundle(condition("N18.6"), condition(text="Skin necrosis")),
             "medications": bundle(drug("Warfarin 5 MG Oral Tablet")),

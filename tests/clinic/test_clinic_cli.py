@@ -76,6 +76,24 @@ def test_nothing_is_written_when_the_input_is_bad(files):
     assert not (files / "out").exists()
 
 
+def test_the_report_gets_a_chapter(files):
+    from report.conftest import corners, make_deposit, make_exam, make_scan
+
+    scan = make_scan()
+    places = corners(2, scan.hu.shape)
+    exam = make_exam(scan, [make_deposit(scan, k + 1, at) for k, at in enumerate(places)])
+    facts = cm.write(exam, files / "exam")
+    inputs = ("--exam", files / "exam", "--labs", files / "labs.csv", "--as-of", "2026-11-23")
+    made = call("assess", *inputs, "-o", files / "o")
+    assert made.exit_code == 0, made.output
+    page = (files / "o" / "report.html").read_text("utf-8")
+    assert "Leading type: Metastatic" in page
+    assert "Phosphate is high; metastatic calcinosis" in page
+    document = json.loads((files / "o" / "assessment.json").read_text("utf-8"))
+    assert document["extent"]["count"] == facts["totals"]["overall"]["count"] == 2
+    assert cm.assess(exam).facts == cm.assess(facts).facts == cm.assess(files / "exam").facts
+
+
 def test_claims():
     made = call("claims", "--json")
     rows = json.loads(made.stdout)

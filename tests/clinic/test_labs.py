@@ -123,6 +123,20 @@ def test_the_laboratorys_range_comes_first():
     assert given(told([own]))["level"] == "normal"
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "level"),
+    [
+        (2.55, "mmol/L", "normal"),  # the usual upper limit as it is printed in SI units
+        (10.2, "mg/dL", "normal"),
+        (10.4, "mg/dL", "high"),
+        (2.12, "mmol/L", "normal"),
+        (2.08, "mmol/L", "low"),
+    ],
+)
+def test_usual_limits_hold_in_both_of_their_printed_forms(value, unit, level):
+    assert given(told([lab("calcium", value, unit)]))["level"] == level
+
+
 def test_the_newest_counts_and_the_older_is_kept():
     rows = [lab("phosphate", 7.0, "mg/dL", date="2026-01-01"), lab("phosphate", 3.5, "mg/dL")]
     document = told(rows)
@@ -202,6 +216,29 @@ def test_a_date_that_cannot_be_read_may_be_an_old_one(day):
     document = told([lab("phosphate", 7, "mg/dL", date=day)])
     assert given(document)["state"] == "unreadable"
     assert document["leading"] == []
+
+
+PARATHYROID = (
+    lab("calcium", 11.6, "mg/dL"),
+    lab("pth", 140, "pg/mL"),
+    lab("phosphate", 2.6, "mg/dL"),
+    lab("creatinine", 0.8, "mg/dL"),
+)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "status", "missing"),
+    [
+        (None, "fits", []),
+        ("phosphate", "possible", ["phosphate"]),
+        ("creatinine", "possible", ["kidney function"]),
+        ("pth", "possible", ["pth"]),
+    ],
+)
+def test_a_pattern_with_a_result_missing_is_possible_and_no_more(left_out, status, missing):
+    rows = [row for row in PARATHYROID if row["name"] != left_out]
+    found = {p["name"]: p for p in told(rows)["patterns"]}["primary_hyperparathyroidism"]
+    assert (found["status"], found["missing"]) == (status, missing)
 
 
 def test_staleness_is_the_users_to_set():

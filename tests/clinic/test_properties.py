@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,10 +131,16 @@ def test_no_value_or_unit_breaks_it(value, unit, name):
     )
 
 
+SCHEMA = json.loads(
+    (resources.files("calcimetry.clinic") / "assessment.schema.json").read_text("utf-8")
+)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_every_sentence_resolves(case):
     """Walks the whole document: no sentence without an id, a mark, a grade and references."""
     document = run(rows(case), case["history"])
+    jsonschema.validate(document, SCHEMA)
     statements = {s.id: s for s in BASE.statements()}
     items = {item["id"] for item in document["references"]}
     cited: set[str] = set()

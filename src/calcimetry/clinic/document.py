@@ -219,7 +219,8 @@ def chapter(found: Assessment) -> dict[str, Any]:
     flags = [_cited_note(f.statement, base) for f in found.flags if f.severity != "info"]
     findings = [note for w in found.types if w.id in found.leading for note in _for(w, base)]
     notes = [_cited_note(note, base) for note in found.notes]
-    missing = dict.fromkeys(_need(need) for w in found.types[:2] for need in w.missing)
+    open_types = [w for w in found.types if w.id in found.leading or not found.leading]
+    missing = dict.fromkeys(_need(need) for w in open_types for need in w.missing)
     lacking = f" Missing to decide: {', '.join(missing)}." if missing else ""
     research = base.note("note.research_use").text
     return {
@@ -243,12 +244,13 @@ def _table(options: Sequence[Option], base: Knowledge) -> dict[str, Any]:
     rows = []
     for option in options:
         said = [*option.forbids, *option.cautions, *option.evidence]
-        sources = dict.fromkeys(name for s in said for name in _sources(s, base))
-        text = " ".join(s.shown for s in said)
-        rows.append([option.label, option.stance, option.grade, text, "; ".join(sources)])
+        sources = dict.fromkeys(n for s in (*said, *option.harms) for n in _sources(s, base))
+        text, harms = (" ".join(s.shown for s in group) for group in (said, option.harms))
+        cells = [option.label, option.stance, option.grade, text, harms, "; ".join(sources)]
+        rows.append(cells)
     return {
         "caption": "Options, by the evidence for this situation; none is advice",
-        "columns": ["Option", "Stance", "Grade", "What was seen", "Sources"],
+        "columns": ["Option", "Stance", "Grade", "What was seen", "Harms", "Sources"],
         "rows": rows,
     }
 
