@@ -211,6 +211,13 @@ def test_names_of_results(name):
     assert given(told([lab(name, 3.5, "mg/dL")]))["analyte"] == "phosphate"
 
 
+def test_a_loinc_code_counts_before_a_name():
+    unknown = lab("phosphate", 3.5, "mg/dL", loinc="718-7")
+    assert given(told([unknown]))["analyte"] is None
+    local = lab("phosphate", 3.5, "mg/dL", loinc="LAB-0042")
+    assert given(told([local]))["analyte"] == "phosphate"
+
+
 @pytest.mark.parametrize("day", ["05/03/2015", "March 2015", "2026-13-40"])
 def test_a_date_that_cannot_be_read_may_be_an_old_one(day):
     document = told([lab("phosphate", 7, "mg/dL", date=day)])

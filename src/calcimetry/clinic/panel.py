@@ -169,7 +169,8 @@ def _corrections(
     if calcium is None or albumin is None:
         return []
     trusted = _correction_trusted(values, person, kidney)
-    notes = ["formula.corrected_calcium"] + ([] if trusted else ["formula.corrected_calcium.doubt"])
+    doubts = ["formula.corrected_calcium.rule", "formula.corrected_calcium.doubt"]
+    notes = ["formula.corrected_calcium"] + ([] if trusted else doubts)
     value = formulas.corrected_calcium(calcium, albumin)
     label = "Calcium, albumin-corrected"
     found = [Derived("calcium_corrected", label, value, "mg/dL", trusted, tuple(notes))]
@@ -228,10 +229,10 @@ def _phosphate_handling(values: Mapping[str, Result]) -> list[Derived]:
     if not 0.0 <= share <= 1.0:
         return []  # the samples cannot belong together
     ratio = formulas.tmp_gfr(share, phosphate)
-    reading = "formula.trp.reading"
+    reading = ("formula.trp.reading", "formula.trp.reading2")
     return [
-        Derived("trp", "TRP", share, "1", True, ("formula.trp", reading)),
-        Derived("tmp_gfr", "TmP/GFR", ratio, "mg/dL", True, ("formula.tmp_gfr", reading)),
+        Derived("trp", "TRP", share, "1", True, ("formula.trp", *reading)),
+        Derived("tmp_gfr", "TmP/GFR", ratio, "mg/dL", True, ("formula.tmp_gfr", *reading)),
     ]
 
 

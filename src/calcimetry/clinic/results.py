@@ -187,11 +187,11 @@ def _aged(result: Result, as_of: date, max_age_days: int) -> Result:
 
 
 def _analyte(loinc: str, name: str, base: Knowledge) -> str | None:
-    """By LOINC code; by name only where no code is given: a code is the surer word."""
+    """By LOINC code, the surer word; by name only where no LOINC code is given."""
     for key, about in base.analytes.items():
         if loinc and loinc in about.get("loinc", {}):
             return key
-    if loinc or not name:
+    if re.fullmatch(r"\d{1,7}-\d", loinc) or not name:
         return None
     wanted = re.sub(r"[\s_]+", " ", name.lower()).strip()
     plain = re.sub(r"\b(serum|plasma|blood|level|concentration)\b|[(),;:]", " ", wanted)
