@@ -22,7 +22,7 @@ def main() -> None:
     raw = asked.work / "raw.onnx"
     export(finder, raw)
     scale = calibrate(asked.data, raw)
-    export(finder, asked.out, scale.temperature)
+    export(finder, asked.out, scale.temperature, scale.shift)
     write(asked.out, recipe, cases(asked.data), scale, steps)
 
 
@@ -32,7 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=here.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and caches")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
-    parser.add_argument("--steps", type=int, default=10000)
+    parser.add_argument("--steps", type=int, default=16000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", type=int, default=1200)
     parser.add_argument("--workers", type=int, default=1)

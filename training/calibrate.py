@@ -1,4 +1,7 @@
-"""Probabilities that mean what they say: one temperature, from patients kept for that."""
+"""Probabilities that mean what they say: a scale and a shift of logits, from patients kept for it.
+
+Training weighs deposits and all else alike; in scans deposits are rare, hence the shift (Platt).
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,16 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`bins`: for each tenth of probability its voxels, mean probability and true share."""
+    """`bins`: for each tenth of probability, its voxels, mean probability and true share."""
 
     temperature: float
+    shift: float
     bins: tuple[tuple[int, float, float], ...]
     cases: tuple[str, ...]
 
 
 def calibrate(data: Path, weights: Path, seed: int = 5, jobs: int = 2) -> Calibration:
-    """Fit the temperature of uncalibrated weights on the validation patients.
+    """Fit uncalibrated weights' temperature and shift on the validation patients.
 
     Voxels of deposits that training's shapes, but another painter, put into limbs that
     training never saw, against all else dense there.
@@ -51,10 +55,9 @@ def calibrate(data: Path, weights: Path, seed: int = 5, jobs: int = 2) -> Calibr
             logits.append(np.log(chance / (1 - chance))[kept])
             truths.append(deposit[kept])
     logit, deposit = np.concatenate(logits).astype(float), np.concatenate(truths)
-    temperature = _fit(logit, deposit)
-    return Calibration(
-        temperature, _bins(logit / temperature, deposit), tuple(case.name for case in chosen)
-    )
+    temperature, shift = _fit(logit, deposit)
+    bins = _bins(logit / temperature + shift, deposit)
+    return Calibration(temperature, shift, bins, tuple(case.name for case in chosen))
 
 
 def _painted(scan: Scan, seed: int) -> tuple[Scan, Truth]:
@@ -74,14 +77,14 @@ def _truth_at(truth: Truth, runs: Runs) -> tuple[NDArray[np.bool_], NDArray[np.b
     return (at > 0.5) | (at < 0.02), at > 0.5
 
 
-def _fit(logit: NDArray[np.float64], deposit: NDArray[np.bool_]) -> float:
+def _fit(logit: NDArray[np.float64], deposit: NDArray[np.bool_]) -> tuple[float, float]:
     sign = np.where(deposit, 1.0, -1.0)
 
-    def cost(log_temperature: float) -> float:
-        return float(np.logaddexp(0, -sign * logit / np.exp(log_temperature)).mean())
+    def cost(about: NDArray[np.float64]) -> float:
+        return float(np.logaddexp(0, -sign * (logit * np.exp(about[0]) + about[1])).mean())
 
-    found = optimize.minimize_scalar(cost, bounds=(-1.5, 1.5), method="bounded")
-    return float(np.exp(found.x))
+    found = optimize.minimize(cost, np.zeros(2), method="Nelder-Mead")
+    return float(np.exp(-found.x[0])), float(found.x[1])
 
 
 def _bins(

@@ -44,7 +44,10 @@ def write(
         "architecture": {"channels": CHANNELS, "windows": WINDOWS},
         "recipe": asdict(recipe) | {"steps_done": steps},
         "generator": {"families": menu(), "limb_scales": SCALES, "phantoms": BODIES},
-        "data": [{"case": case.name, "part": case.part, "source": case.terms} for case in used],
+        "data": [
+            {"case": case.name, "part": case.part, "source": case.terms, "unsure": case.unsure}
+            for case in used
+        ],
         "calibration": asdict(scale),
         "results": "docs/finder-benchmark.md",
         "limits": LIMITS,
@@ -70,7 +73,7 @@ def _prose(card: dict[str, Any]) -> str:
 
 SHA-256 `{card["sha256"]}`. License {card["license"]}. Made by `python -m training`.
 
-**Task.** {card["task"].capitalize()}. Input: {card["input"]}.
+**Task.** {card["task"][0].upper() + card["task"][1:]}. Input: {card["input"]}.
 
 **Labels** come from insertion: deposits of known shape, density and place are painted into CTs
 of people without calcinosis, so that each voxel's truth is known. No expert outlined anything.
@@ -80,10 +83,11 @@ of people without calcinosis, so that each voxel's truth is known. No expert out
 {chr(10).join(parts)}
 - phantoms of hand, elbow, knee and shoulder without deposits, by `calcimetry.phantom`.
 
-Small natural foci in {sum(d["part"] == "train" for d in card["data"])} training scans whose nature
-is not sure are left out of the loss.
+Small natural foci whose nature is not sure, in {sum(d["unsure"] for d in card["data"])} of the
+training scans, are left out of the loss.
 
-**Calibration.** Temperature {card["calibration"]["temperature"]:.2f}, fitted on dense voxels of
+**Calibration.** Temperature {card["calibration"]["temperature"]:.2f} and shift of the logit
+{card["calibration"]["shift"]:.2f}, fitted on dense voxels of
 {", ".join(card["calibration"]["cases"])} with inserted deposits. Reliability there:
 
 | probability | voxels | mean | truly deposit |

@@ -17,6 +17,7 @@ from torch import nn
 
 from training.net import WINDOWS, Block, Finder, Residual
 
+BIG = 1000
 Weights = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -33,16 +34,20 @@ class Graph:
         return name
 
     def hold(self, values: NDArray[np.float32] | list[int] | float) -> str:
+        """A constant; big ones are kept as float16, which halves the file and moves
+        probabilities by less than 0.01. onnxruntime widens them once, when it loads."""
         name = f"c{len(self.constants)}"
-        integral = isinstance(values, list)
-        array = np.asarray(values, np.int64 if integral else np.float32)
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
+        array = np.asarray(values, np.int64 if isinstance(values, list) else np.float32)
+        big = array.size > BIG
+        self.constants.append(
+            numpy_helper.from_array(array.astype(np.float16) if big else array, name)
+        )
+        return self.add("Cast", [name], to=TensorProto.FLOAT) if big else name
 
 
-def export(finder: Finder, path: Path, temperature: float = 1.0) -> None:
+def export(finder: Finder, path: Path, temperature: float = 1.0, shift: float = 0.0) -> None:
     """Write the network: input ``hu`` (z, y, x) float32, sides multiples of 8; output
-    ``logit`` of the same shape, divided by `temperature`."""
+    ``logit`` of the same shape, divided by `temperature`, plus `shift`."""
     finder = finder.float().cpu().eval()
     g = Graph()
     x = _fold(g, _windows(g, "hu"))
@@ -51,7 +56,7 @@ def export(finder: Finder, path: Path, temperature: float = 1.0) -> None:
     three = _stage(g, finder.three, two)
     two = _block(g, finder.out_two, _joined(g, two, finder.up_two, three))
     one = _block(g, finder.out_one, _joined(g, one, finder.up_one, two))
-    _unfold(g, _point(g, finder.head, one, 1 / temperature))
+    _unfold(g, _point(g, finder.head, one, 1 / temperature, shift))
     sides = ["z", "y", "x"]
     graph = helper.make_graph(
         g.nodes,
@@ -135,10 +140,10 @@ def _joined(g: Graph, skip: str, up: nn.Conv3d, deep: str) -> str:
     return g.add("Add", [skip, x])
 
 
-def _point(g: Graph, convolution: nn.Conv3d, x: str, gain: float = 1.0) -> str:
+def _point(g: Graph, convolution: nn.Conv3d, x: str, gain: float = 1.0, shift: float = 0.0) -> str:
     weight = convolution.weight.detach().numpy()[:, :, 0] * np.float32(gain)
     assert convolution.bias is not None
-    bias = convolution.bias.detach().numpy() * np.float32(gain)
+    bias = convolution.bias.detach().numpy() * np.float32(gain) + np.float32(shift)
     return g.add("Conv", [x, g.hold(weight), g.hold(bias)], kernel_shape=[1, 1])
 
 

@@ -25,7 +25,7 @@ Round = tuple[NDArray[np.int16], NDArray[np.uint8]]
 class Recipe:
     """How long and how hard to train; `cool` is the share of steps with falling rate."""
 
-    steps: int = 10000
+    steps: int = 16000
     batch: int = 4
     rate: float = 2e-3
     cool: float = 0.45
@@ -35,6 +35,10 @@ class Recipe:
     bfloat16: bool = True
     workers: int = 1
 
+
+SHARE_OF_DEPOSITS = 2.0
+"""Weight of deposits against all else: what touches bone is learnt last, and calibration
+takes the bias out again."""
 
 _WORLD: World | None = None
 
@@ -84,10 +88,10 @@ def loss_of(
     negative = wrong.sum() / max(count, 1)
     told = {"positive": positive.item(), "negative": negative.item()}
     if hard == 0 or count == 0:
-        return positive + negative, told
+        return SHARE_OF_DEPOSITS * positive + negative, told
     hardest = wrong.flatten().topk(min(count, max(50, count // 25))).values.mean()
     told["hardest"] = hardest.item()
-    return positive + hard * hardest + (1 - hard) * negative, told
+    return SHARE_OF_DEPOSITS * positive + hard * hardest + (1 - hard) * negative, told
 
 
 def _around(mask: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from training.paint import (
 from training.shapes import Shape
 
 Label = NDArray[np.uint8]
-_PLACE_SHARE = {"fat": 0.22, "muscle": 0.2, "bone": 0.38, "near": 0.12, "skin": 0.08}
+_PLACE_SHARE = {"fat": 0.15, "muscle": 0.15, "bone": 0.5, "near": 0.13, "skin": 0.07}
 _DENSITY = {
     "stone": (500.0, 1700.0),
     "fluid_level": (110.0, 600.0),

@@ -19,14 +19,16 @@ BODIES = (
     *(("elbow", 1101 + k, (1.0 + k, 0.9, 0.9)) for k in range(2)),
     *(("knee", 1201 + k, (1.5 + k, 0.9, 0.9)) for k in range(2)),
     *(("shoulder", 1301 + k, (2.0 + k, 1.0, 1.0)) for k in range(2)),
+    *(("trunk", 1401 + k, (1.5 + k, 1.2, 1.2)) for k in range(2)),
 )
 """Phantoms without deposits: the real CTs hold one hand. Region, seed, spacing in mm."""
 
 SCALES = (1.0, 0.7, 0.5)
-"""Limbs are also shown as if they were smaller: fingers, children."""
+TRUNK_SCALES = (1.0, 0.8)
+"""Limbs are also shown as if they were smaller: fingers, children. And trunks, a little."""
 
 _SHARE = {"STS_019": 3.0, "STS_005": 2.0, "lidc0314": 9.0, "crlm1004": 6.0}
-_SCALE_SHARE = {1.0: 1.0, 0.7: 0.25, 0.5: 0.35}
+_SCALE_SHARE = {1.0: 1.0, 0.8: 0.4, 0.7: 0.25, 0.5: 0.35}
 
 
 def world(data: Path, kept: Path, shapes: int, seed: int) -> World:
@@ -45,7 +47,7 @@ def world(data: Path, kept: Path, shapes: int, seed: int) -> World:
 
 def _grounds(case: Case) -> list[tuple[Ground, float]]:
     hu, spacing = read(case.path)
-    scales = SCALES if case.name.startswith("STS") else (1.0,)
+    scales = SCALES if case.name.startswith("STS") else TRUNK_SCALES
     made = []
     for scale in scales:
         size = (spacing[0] * scale, spacing[1] * scale, spacing[2] * scale)

@@ -1,0 +1,91 @@
+"""The network as it ships: same answer for any number of threads, and it knows a deposit."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from calcimetry.deposits import network
+from calcimetry.runs import find_runs, from_mask, voxels_of
+from calcimetry.scan import from_array
+
+SPACING = (2.0, 0.9, 0.9)
+
+
+@pytest.fixture(scope="module")
+def net():
+    found = network.load()
+    assert found is not None, "the weights are part of the package"
+    return found
+
+
+@pytest.fixture(scope="module")
+def limb():
+    """A tube of bone in muscle in air, a ball touching it and a ball far from it."""
+    z, y, x = np.indices((50, 110, 120)) * np.array(SPACING)[:, None, None, None]
+    hu = np.full(z.shape, -1000.0)
+    hu[np.hypot(y - 50, x - 54) < 46] = 50
+    away = np.hypot(y - 45, x - 45)
+    hu[away < 12] = 1200
+    hu[away < 7] = -40
+    touching = (z - 40) ** 2 + (y - 45) ** 2 + (x - 61.5) ** 2 < 4.5**2
+    free = (z - 60) ** 2 + (y - 72) ** 2 + (x - 70) ** 2 < 4.5**2
+    hu[(touching & (away >= 12)) | free] = 600
+    hu += np.random.default_rng(3).normal(0, 10, hu.shape)
+    scan = from_array(np.round(hu).astype(np.int16), spacing=SPACING, kvp=120)
+    return scan, touching & (away >= 13), free, (away < 11.5) & (away > 7.5)
+
+
+def _volume(scan, runs, values):
+    out = np.zeros(scan.hu.shape, np.float32)
+    out[tuple(voxels_of(runs).T)] = values
+    return out
+
+
+def test_deposits_are_told_from_the_bone_they_touch(net, limb):
+    scan, touching, free, bone = limb
+    runs = find_runs(scan.hu, 130)
+    found = _volume(scan, runs, network.probability(net, scan, runs))
+    assert np.median(found[free]) > 0.8
+    assert np.median(found[touching]) > 0.5
+    assert np.quantile(found[bone], 0.95) < 0.2
+
+
+def test_the_number_of_threads_does_not_change_a_bit(net, limb):
+    scan, *_ = limb
+    runs = find_runs(scan.hu, 130)
+    one, three = (network.probability(net, scan, runs, jobs=jobs) for jobs in (1, 3))
+    assert np.array_equal(one, three)
+    assert one.dtype == np.float32
+    assert one.shape == (runs.voxels,)
+    assert ((one >= 0) & (one <= 1)).all()
+
+
+def test_no_dense_voxels_no_answers(net, limb):
+    scan, *_ = limb
+    none = from_mask(np.zeros(scan.hu.shape, bool))
+    assert network.probability(net, scan, none).shape == (0,)
+
+
+@pytest.mark.parametrize("spacing", [(0.6, 0.3, 0.3), (5.0, 1.4, 1.4), (1.5, 1.5, 1.5)])
+def test_any_spacing_and_edges_of_the_volume(net, spacing):
+    hu = np.full((9, 33, 21), 40, np.int16)
+    hu[0, 0, 0] = hu[-1, -1, -1] = hu[4, 10:14, 10:14] = 500
+    scan = from_array(hu, spacing=spacing, kvp=120)
+    runs = find_runs(scan.hu, 130)
+    found = network.probability(net, scan, runs, jobs=2)
+    assert found.shape == (runs.voxels,)
+    assert np.isfinite(found).all()
+
+
+def test_weights_that_are_missing_give_none(tmp_path):
+    assert network.load_file(str(tmp_path / "none.onnx")) is None
+
+
+def test_without_onnxruntime_there_is_no_network(monkeypatch, tmp_path):
+    copy = tmp_path / "finder.onnx"
+    copy.write_bytes(b"not read")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert network.load_file(str(copy)) is None
