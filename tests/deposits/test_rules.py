@@ -13,7 +13,7 @@ ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-10
 NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
 POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
 MARKED = {"deposit_probability": 0.8, "marked": True}
-SURELY = {"deposit_probability": 0.95, "marked": True}
+SURELY = {"deposit_probability": 0.97, "marked": True}
 
 NODULE = Evidence(
     voxels=60,
@@ -42,9 +42,10 @@ NODULE = Evidence(
         ({"deposit_probability": 0.4}, Kind.DEPOSIT),
         ({"deposit_probability": 0.0, "bone_distance_mm": 2.0}, Kind.BONE),
         ({**MARKED, "freed": True, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
+        ({**MARKED, "freed": True, "at_edge": True}, Kind.UNCERTAIN),
         ({**MARKED, "skeletal": True}, Kind.BONE),
         ({**MARKED, "at_edge": True}, Kind.UNCERTAIN),
-        ({**SURELY, "at_edge": True}, Kind.DEPOSIT),
+        ({**SURELY, "at_edge": True}, Kind.UNCERTAIN),
         ({**SURELY, "skin_depth_mm": 60.0}, Kind.UNCERTAIN),
         ({**SURELY, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
         ({"inside": 0.1}, Kind.EXTERNAL),

@@ -22,7 +22,7 @@ POOL_THICK_MM = 8.0  # thinner bright things are walls, septa and sheets
 ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 TUBE_RATIO = 4.0
-SURE = 0.9  # the network's probability above which it outranks what geometry says
+SURE = 0.95  # the network's probability above which it outranks what geometry says
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 SOFT_HU = 50.0
@@ -94,6 +94,13 @@ def _in_organ(evidence: Evidence) -> Verdict | None:
 
 def _lies_in(structure: Structure) -> str:
     return f"lies in the label map's {structure.name.replace('_', ' ')}"
+
+
+def _cut_by_edge(evidence: Evidence) -> Verdict | None:
+    """Bones that the field cuts look like deposits to the network, however sure it is."""
+    if not (evidence.marked and evidence.at_edge):
+        return None
+    return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
 
 
 def _freed(evidence: Evidence) -> Verdict | None:
@@ -170,7 +177,7 @@ def _alone(evidence: Evidence) -> Verdict | None:
     around = evidence.surroundings
     if not evidence.marked and (around.dense >= ALONE_DENSE or around.air >= ALONE_AIR):
         return None
-    if evidence.at_edge and not _sure(evidence):
+    if evidence.at_edge:
         return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
     if evidence.marked:
         return Verdict(Kind.DEPOSIT, "the network takes it for a deposit", _chance(evidence))
@@ -187,7 +194,7 @@ def _beside_bone(evidence: Evidence) -> Verdict | None:
     return Verdict(Kind.BONE, "beside bone, and the network takes it for bone", 0.6)
 
 
-AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _freed, _bone, _noise)
+AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _freed, _bone, _noise)
 """Rules that need the object and its nearest surroundings only."""
 
 IN_PLACE: tuple[Rule, ...] = (
