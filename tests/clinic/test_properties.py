@@ -181,3 +181,38 @@ def test_no_stance_without_evidence_of_its_grade(case):
 def test_urgent_things_stand_before_all_else():
     keys = list(run([], {"age": 50}))
     assert keys.index("urgent") < keys.index("leading") < keys.index("options")
+
+
+WORDS = sorted({name for term in BASE.terms.values() for name in term["names"]})
+HISTORIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "age": st.sampled_from([3, 17.9, 18, 60]),
+        "sex": st.sampled_from(["F", "M"]),
+        "pregnant": st.booleans(),
+        "dialysis": st.booleans(),
+        "conditions": st.lists(st.sampled_from(WORDS), max_size=3),
+        "medications": st.lists(st.sampled_from(WORDS), max_size=3),
+        "symptoms": st.lists(st.sampled_from(WORDS), max_size=3),
+        "places": st.lists(st.sampled_from(WORDS), max_size=2),
+    },
+)
+
+
+@quick
+@given(case=cases, history=HISTORIES)
+def test_safety_holds_for_everyone(case, history):
+    document = run(rows(case), history)
+    jsonschema.validate(document, SCHEMA)
+    stances = {option["id"]: option["stance"] for option in document["options"]}
+    assert stances["warfarin"] in ("against", "forbidden")
+    if any(urgent["code"] == "CALCIPHYLAXIS" for urgent in document["urgent"]):
+        assert stances["warfarin"] == "forbidden"
+        assert stances.get("surgery", "forbidden") == "forbidden"
+    about = {option["id"]: option for option in BASE.options}
+    drugs = {name for name in stances if about[name]["kind"] == "drug"}
+    if history.get("pregnant"):
+        assert all(stances[name] == "forbidden" for name in drugs)
+    if history.get("age", 99) < 18:
+        unstudied = {name for name in drugs if not about[name]["children"]}
+        assert all(stances[name] == "forbidden" for name in unstudied)
