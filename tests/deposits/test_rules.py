@@ -43,6 +43,8 @@ NODULE = Evidence(
         ({"deposit_probability": 0.0, "bone_distance_mm": 2.0}, Kind.BONE),
         ({**MARKED, "freed": True, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
         ({**MARKED, "freed": True, "at_edge": True}, Kind.UNCERTAIN),
+        ({**MARKED, "freed": True, "in_trunk": True}, Kind.UNCERTAIN),
+        ({**SURELY, "freed": True, "in_trunk": True}, Kind.DEPOSIT),
         ({**MARKED, "skeletal": True}, Kind.BONE),
         ({**MARKED, "at_edge": True}, Kind.UNCERTAIN),
         ({**SURELY, "at_edge": True}, Kind.UNCERTAIN),

@@ -55,6 +55,7 @@ class Evidence:
         the distances only where a rule asks for them
     inside : fraction of it that lies in the body
     skeletal : the skeleton's finder took it for bone
+    in_trunk : it lies in slices as thick as a trunk
     structure : of the user's label map, that most of it lies in
     deposit_probability : the network's mean over it; None without a network
     marked : the network takes it for a deposit
@@ -71,6 +72,7 @@ class Evidence:
     skeletal: bool
     surroundings: Surroundings
     contrast_given: bool | None
+    in_trunk: bool = False
     structure: Structure | None = None
     deposit_probability: float | None = None
     marked: bool = False

@@ -16,6 +16,7 @@ from calcimetry.anatomy import (
     find_bone,
     inside,
     skin_gap,
+    water_equivalent_diameter,
 )
 from calcimetry.deposits import network
 from calcimetry.deposits.cut import Pieces, cut, uncut
@@ -35,6 +36,8 @@ from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import Finding, Flag, Objects, Scan
 from calcimetry.runs import stacked, tabulate
+
+TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
 
 RULES_ALONE = Flag(
     "FINDER_RULES_ONLY",
@@ -73,11 +76,14 @@ def find(
     surely = np.zeros(len(voxels), np.bool_)
     surely[skeletal] = True
 
+    trunk = _trunk_slices(scan, body)
+
     def finding(index: int) -> Finding:
         points = sample(pieces.runs[index])
         evidence = replace(
             _at_sight(scan, pieces, index, bool(surely[index]), plan),
             inside=float(np.mean(inside(body, points))),
+            in_trunk=bool(trunk[points[:, 0]].mean() > 0.5),
             structure=structure_of(scan, labels, points),
         )
 
@@ -111,6 +117,12 @@ def _pieces(scan: Scan, dense: Objects, plan: Plan, jobs: int) -> tuple[Pieces, 
             remedy="install onnxruntime, or take find.finder = auto",
         )
     return uncut(dense), (RULES_ALONE,)
+
+
+def _trunk_slices(scan: Scan, body: Body) -> NDArray[np.bool_]:
+    """bool (z,): slices whose water-equivalent diameter is that of a trunk."""
+    diameter = water_equivalent_diameter(scan, body)
+    return np.asarray(np.nan_to_num(diameter) > TRUNK_MM)
 
 
 def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> tuple[Skeleton, NDArray[np.intp]]:

@@ -23,6 +23,7 @@ ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something 
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
+SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 SOFT_HU = 50.0
@@ -107,6 +108,9 @@ def _freed(evidence: Evidence) -> Verdict | None:
     """Cut from bone: the network's word alone, since geometry sees one object with the bone."""
     if not evidence.freed:
         return None
+    if evidence.in_trunk and _chance(evidence) < SURE_IN_TRUNK:
+        reason = "on bone or cartilage of the trunk, where the network is often wrong"
+        return Verdict(Kind.UNCERTAIN, reason, 0.5)
     return Verdict(Kind.DEPOSIT, "the network tells it from the bone it touches", _chance(evidence))
 
 
