@@ -6,7 +6,7 @@ import pytest
 
 from calcimetry.anatomy import Structure
 from calcimetry.deposits.evidence import Evidence, Surroundings
-from calcimetry.deposits.rules import judge
+from calcimetry.deposits.rules import in_company, judge
 from calcimetry.records import Kind
 
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
@@ -58,6 +58,7 @@ NODULE = Evidence(
         ({"peak_hu": 290, "mean_hu": 190.0, "surroundings": NOISY}, Kind.DEPOSIT),
         ({"skeletal": True}, Kind.BONE),
         ({**POOL, "thickness_mm": 3.0}, Kind.DEPOSIT),
+        ({"deposit_probability": 0.4, "in_trunk": True}, Kind.UNCERTAIN),
         ({"at_edge": True}, Kind.UNCERTAIN),
         ({"axes_mm": (30.0, 4.0, 3.0)}, Kind.UNCERTAIN),
         ({"skin_depth_mm": 60.0}, Kind.UNCERTAIN),
@@ -89,3 +90,11 @@ def test_what_speaks_decides(change, kind):
 def test_what_no_rule_claims_is_uncertain_not_dropped():
     lost = replace(NODULE, surroundings=replace(ALONE_IN_FAT, dense=0.4, fat=0.5))
     assert judge(lost).kind is Kind.UNCERTAIN
+
+
+def test_satellites_of_a_deposit_are_no_phleboliths():
+    alone = judge(replace(NODULE, skin_depth_mm=60.0))
+    assert in_company(alone, 80.0) == alone
+    assert in_company(alone, 10.0).kind is Kind.DEPOSIT
+    other = judge(replace(NODULE, axes_mm=(30.0, 4.0, 3.0)))
+    assert in_company(other, 10.0) == other

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from calcimetry.anatomy import (
     Body,
@@ -31,10 +33,10 @@ from calcimetry.deposits.evidence import (
     surroundings,
     thickness,
 )
-from calcimetry.deposits.rules import SURE, judge
+from calcimetry.deposits.rules import CUT_FREE, SMALL_MM3, SURE, Verdict, in_company, judge
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import Finding, Flag, Objects, Scan
+from calcimetry.records import Finding, Flag, Kind, Objects, Runs, Scan
 from calcimetry.runs import stacked, tabulate
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
@@ -78,7 +80,7 @@ def find(
 
     trunk = _trunk_slices(scan, body)
 
-    def finding(index: int) -> Finding:
+    def verdict(index: int) -> Verdict:
         points = sample(pieces.runs[index])
         evidence = replace(
             _at_sight(scan, pieces, index, bool(surely[index]), plan),
@@ -95,11 +97,29 @@ def find(
                 skin_depth_mm=skin_gap(body, scan, points),
             )
 
-        verdict = judge(evidence, closer)
-        return Finding(pieces.runs[index], verdict.kind, verdict.reason, verdict.confidence)
+        return judge(evidence, closer)
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return Found(tuple(pool.map(finding, listed)), skeleton, flags)
+        verdicts = list(pool.map(verdict, listed))
+    findings = _findings(scan, [pieces.runs[index] for index in listed], verdicts)
+    return Found(findings, skeleton, flags)
+
+
+def _findings(scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
+    """Verdicts as findings, each looked at again beside the deposits that are not small."""
+    size = [part.voxels * scan.voxel_mm3 for part in runs]
+    hosts = [
+        scan.to_lps(sample(part))
+        for part, verdict, mm3 in zip(runs, verdicts, size, strict=True)
+        if verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE and mm3 > SMALL_MM3
+    ]
+    tree = cKDTree(np.concatenate(hosts)) if hosts else None
+    made = []
+    for part, verdict in zip(runs, verdicts, strict=True):
+        gap = np.inf if tree is None else float(tree.query(scan.to_lps(sample(part)))[0].min())
+        final = in_company(verdict, gap)
+        made.append(Finding(part, final.kind, final.reason, final.confidence))
+    return tuple(made)
 
 
 def _pieces(scan: Scan, dense: Objects, plan: Plan, jobs: int) -> tuple[Pieces, tuple[Flag, ...]]:

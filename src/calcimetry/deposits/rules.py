@@ -26,6 +26,9 @@ SURE = 0.95  # the network's probability above which it outranks what geometry s
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
+SMALL_AND_DEEP = "small and deep, as phleboliths and arterial calcium are"
+CUT_FREE = "the network tells it from the bone it touches"
+COMPANY_MM = 25.0
 SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
@@ -111,7 +114,7 @@ def _freed(evidence: Evidence) -> Verdict | None:
     if evidence.in_trunk and _chance(evidence) < SURE_IN_TRUNK:
         reason = "on bone or cartilage of the trunk, where the network is often wrong"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
-    return Verdict(Kind.DEPOSIT, "the network tells it from the bone it touches", _chance(evidence))
+    return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence))
 
 
 def _sure(evidence: Evidence) -> bool:
@@ -173,7 +176,7 @@ def _small_and_deep(evidence: Evidence) -> Verdict | None:
     deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > DEEP_MM
     if not deep or evidence.volume_mm3 > SMALL_MM3:
         return None
-    return Verdict(Kind.UNCERTAIN, "small and deep, as phleboliths and arterial calcium are", 0.5)
+    return Verdict(Kind.UNCERTAIN, SMALL_AND_DEEP, 0.5)
 
 
 def _alone(evidence: Evidence) -> Verdict | None:
@@ -185,7 +188,8 @@ def _alone(evidence: Evidence) -> Verdict | None:
         return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
     if evidence.marked:
         return Verdict(Kind.DEPOSIT, "the network takes it for a deposit", _chance(evidence))
-    if evidence.deposit_probability is None or _chance(evidence) >= DOUBT:
+    doubt = SURE_IN_TRUNK if evidence.in_trunk else DOUBT
+    if evidence.deposit_probability is None or _chance(evidence) >= doubt:
         return Verdict(Kind.DEPOSIT, "stands alone in soft tissue", 0.7)
     reason = "stands alone in soft tissue, though the network does not take it for a deposit"
     return Verdict(Kind.UNCERTAIN, reason, 0.5)
@@ -196,6 +200,17 @@ def _beside_bone(evidence: Evidence) -> Verdict | None:
     if not near or evidence.deposit_probability is None or _chance(evidence) >= DOUBT:
         return None
     return Verdict(Kind.BONE, "beside bone, and the network takes it for bone", 0.6)
+
+
+def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
+    """The verdict once its neighbours are known.
+
+    gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths do not keep company with
+        such; the satellites of a big deposit do.
+    """
+    if verdict.reason != SMALL_AND_DEEP or gap_mm > COMPANY_MM:
+        return verdict
+    return Verdict(Kind.DEPOSIT, "small and deep, but beside a bigger deposit", 0.6)
 
 
 AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _freed, _bone, _noise)
