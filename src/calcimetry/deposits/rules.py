@@ -205,8 +205,8 @@ def _beside_bone(evidence: Evidence) -> Verdict | None:
 def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
     """The verdict once its neighbours are known.
 
-    gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths do not keep company with
-        such; the satellites of a big deposit do.
+    gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths do not
+        keep company with such; the satellites of a big deposit do.
     """
     if verdict.reason != SMALL_AND_DEEP or gap_mm > COMPANY_MM:
         return verdict
