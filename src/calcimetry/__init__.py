@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume
-    from calcimetry.followup import follow, write_followup
+    from calcimetry.followup.follow import follow
+    from calcimetry.followup.output import write_followup
     from calcimetry.output import write
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
