@@ -11,6 +11,10 @@ import pytest
 
 from scan_makers import Make
 
+# Machines that run tests are shared: how long an example takes says nothing about the code.
+settings.register_profile("calcimetry", deadline=None)
+settings.load_profile("calcimetry")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -29,6 +29,7 @@ SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 SMALL_AND_DEEP = "small and deep, as phleboliths and arterial calcium are"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
+CUT_BONE_MM3 = 250.0
 SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
@@ -104,6 +105,8 @@ def _cut_by_edge(evidence: Evidence) -> Verdict | None:
     """Bones that the field cuts look like deposits to the network, however sure it is."""
     if not (evidence.marked and evidence.at_edge):
         return None
+    if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.freed:
+        return None  # too small to be what is left of a bone
     return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
 
 
@@ -184,7 +187,7 @@ def _alone(evidence: Evidence) -> Verdict | None:
     around = evidence.surroundings
     if not evidence.marked and (around.dense >= ALONE_DENSE or around.air >= ALONE_AIR):
         return None
-    if evidence.at_edge:
+    if evidence.at_edge and not evidence.marked:
         return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
     if evidence.marked:
         return Verdict(Kind.DEPOSIT, "the network takes it for a deposit", _chance(evidence))
