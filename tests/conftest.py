@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from scan_makers import Make
 
