@@ -44,6 +44,10 @@ NODULE = Evidence(
         ({**MARKED, "freed": True, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
         ({**MARKED, "freed": True, "at_edge": True}, Kind.UNCERTAIN),
         ({**MARKED, "freed": True, "in_trunk": True}, Kind.UNCERTAIN),
+        (
+            {"marked": True, "deposit_probability": 0.6, "freed": True, "volume_mm3": 9000.0},
+            Kind.UNCERTAIN,
+        ),
         ({**SURELY, "freed": True, "in_trunk": True}, Kind.DEPOSIT),
         ({**MARKED, "skeletal": True}, Kind.BONE),
         ({**MARKED, "at_edge": True}, Kind.DEPOSIT),

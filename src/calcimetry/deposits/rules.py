@@ -30,6 +30,7 @@ SMALL_AND_DEEP = "small and deep, as phleboliths and arterial calcium are"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
 CUT_BONE_MM3 = 250.0
+BIG_CUT_MM3, SURE_OF_BIG = 2000.0, 0.8  # deposits so big are mostly whole objects of their own
 SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
@@ -114,6 +115,10 @@ def _freed(evidence: Evidence) -> Verdict | None:
     """Cut from bone: the network's word alone, since geometry sees one object with the bone."""
     if not evidence.freed:
         return None
+    if evidence.volume_mm3 > BIG_CUT_MM3 and _chance(evidence) < SURE_OF_BIG:
+        return Verdict(
+            Kind.UNCERTAIN, "a big part of a bone, of which the network is not sure", 0.4
+        )
     if evidence.in_trunk and _chance(evidence) < SURE_IN_TRUNK:
         reason = "on bone or cartilage of the trunk, where the network is often wrong"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
