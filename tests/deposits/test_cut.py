@@ -12,7 +12,7 @@ from calcimetry.plan import Plan
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import dense_objects, to_mask, voxels_of
 
-PLAN = Plan().find
+PLAN = Plan().changed("find", {"deposit_probability": 0.5, "peak_probability": 0.85}).find
 
 
 def scan_of(hu: np.ndarray) -> Scan:
