@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from benchmarks.finder import tables
@@ -118,7 +119,7 @@ def _insertions(asked: argparse.Namespace):  # type: ignore[no-untyped-def]
 
     for case, scan in _scans(asked):
         for generator in GENERATORS:
-            judge(case, generator, *inserted(scan, generator, 1, asked.deposits))
+            judge(case, generator, *inserted(scan, generator, crc32(case.encode()), asked.deposits))
     for region, seed, spacing in PHANTOMS:
         made = make(region, seed=seed, spacing=spacing)
         judge(f"{region} {spacing[0]} mm", "trained", made.scan, made.truth)

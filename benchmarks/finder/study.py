@@ -28,7 +28,12 @@ FALSE_MM = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one painted deposit; `share_*` None when none of it is dense."""
+    """What became of one painted deposit.
+
+    share_deposit, share_listed : of its dense voxels, called deposit, or that or uncertain;
+        None when none of it is dense
+    cut : the field's edge cuts it
+    """
 
     case: str
     generator: str
@@ -41,6 +46,7 @@ class Outcome:
     share_listed: float | None
     confidence: float
     at: tuple[int, int, int]
+    cut: bool
 
     @property
     def hit(self) -> bool:
@@ -110,6 +116,7 @@ def outcomes(
             *share,
             _confidence(item, held, sure),
             _middle(item),
+            _cut(scan, item),
         )
 
 
@@ -147,6 +154,11 @@ def _shares(
     if not held.any():
         return None, None
     return float((sure[item.box][held] > 0).mean()), float(listed[item.box][held].mean())
+
+
+def _cut(scan: Scan, item: Painted) -> bool:
+    held = np.argwhere(item.imaged > 0.1) + [side.start for side in item.box]
+    return bool(len(held) and ((held == 0) | (held == np.array(scan.hu.shape) - 1)).any())
 
 
 def _confidence(item: Painted, held: NDArray[np.bool_], sure: NDArray[np.float32]) -> float:

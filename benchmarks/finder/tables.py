@@ -18,7 +18,7 @@ def wilson(hits: int, count: int) -> str:
     z, p = 1.96, hits / count
     middle = (p + z * z / (2 * count)) / (1 + z * z / count)
     half = z * np.sqrt(p * (1 - p) / count + z * z / (4 * count**2)) / (1 + z * z / count)
-    low, high = 100 * (middle - half), 100 * (middle + half)
+    low, high = abs(100 * (middle - half)), 100 * (middle + half)
     return f"{hits}/{count} = {100 * p:.0f} % ({low:.0f}-{high:.0f})"
 
 
@@ -28,11 +28,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def counted(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Deposits of LEAST_MM or more that have dense voxels."""
+    """Deposits of LEAST_MM or more that have dense voxels and lie within the field."""
     return [
         o
         for o in outcomes
-        if not o.null and o.share_deposit is not None and o.diameter_mm >= LEAST_MM
+        if not (o.null or o.cut) and o.share_deposit is not None and o.diameter_mm >= LEAST_MM
     ]
 
 
