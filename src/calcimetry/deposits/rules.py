@@ -30,6 +30,7 @@ SMALL_AND_DEEP = "small and deep, as phleboliths and arterial calcium are"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
 CUT_BONE_MM3 = 250.0
+TRUNK_WALL_MM = 40.0
 BIG_CUT_MM3, SURE_OF_BIG = 2000.0, 0.8  # deposits so big are mostly whole objects of their own
 SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
@@ -119,9 +120,11 @@ def _freed(evidence: Evidence) -> Verdict | None:
         return Verdict(
             Kind.UNCERTAIN, "a big part of a bone, of which the network is not sure", 0.4
         )
-    if evidence.in_trunk and _chance(evidence) < SURE_IN_TRUNK:
-        reason = "on bone or cartilage of the trunk, where the network is often wrong"
+    if _chance(evidence) < 0.5:
+        reason = "beside bone, and more likely bone than deposit by the network"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    if evidence.in_trunk:
+        return None  # where it lies decides: see _trunk
     return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence))
 
 
@@ -179,6 +182,19 @@ def _tube(evidence: Evidence) -> Verdict | None:
     return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
 
 
+def _trunk(evidence: Evidence) -> Verdict | None:
+    """In the trunk much else calcifies, and the network learnt from few trunks."""
+    if not (evidence.in_trunk and evidence.marked):
+        return None
+    if evidence.skin_depth_mm is not None and evidence.skin_depth_mm > TRUNK_WALL_MM:
+        reason = "deep in the trunk, where vessels, organs and bowel hold calcium too"
+        return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    if _chance(evidence) < SURE_IN_TRUNK:
+        reason = "in the trunk's wall, where ribs and cartilage look like deposits to the network"
+        return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence)) if evidence.freed else None
+
+
 def _small_and_deep(evidence: Evidence) -> Verdict | None:
     """Small and far from the skin: phleboliths and arterial calcium look no different."""
     deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > DEEP_MM
@@ -227,6 +243,7 @@ AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _freed, _
 IN_PLACE: tuple[Rule, ...] = (
     _in_organ,
     _pool,
+    _trunk,
     _beside_bone,
     _tube,
     _small_and_deep,
