@@ -23,7 +23,11 @@ Round = tuple[NDArray[np.int16], NDArray[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How long and how hard to train; `cool` is the share of steps with falling rate."""
+    """How long and how hard to train.
+
+    cool : share of steps with falling rate
+    start : SHA-256 of the exported weights that training began from; empty: from nothing
+    """
 
     steps: int = 16000
     batch: int = 4
@@ -34,11 +38,14 @@ class Recipe:
     seed: int = 0
     bfloat16: bool = True
     workers: int = 1
+    start: str = ""
 
 
 SHARE_OF_DEPOSITS = 2.0
 """Weight of deposits against all else: what touches bone is learnt last, and calibration
 takes the bias out again."""
+
+HARD_SHARE = 0.3
 
 _WORLD: World | None = None
 
@@ -75,7 +82,7 @@ def rounds(world: World, recipe: Recipe, first: int) -> Iterator[Round]:
 
 
 def loss_of(
-    logit: Tensor, hu: Tensor, label: Tensor, hard: float = 0.3
+    logit: Tensor, hu: Tensor, label: Tensor, hard: float = HARD_SHARE
 ) -> tuple[Tensor, dict[str, float]]:
     """Small deposits weigh as much as big ones; the hardest 4 % of the rest weigh `hard`."""
     logit, hu, label = (t[..., 4:-4, 4:-4, 4:-4] for t in (logit, hu, label))
@@ -125,13 +132,18 @@ def rate_at(step: int, recipe: Recipe) -> float:
 def hard_share(step: int, steps: int) -> float:
     """Nothing at first: before much is learnt the hardest are noise, and with a weight on
     them the network settles for answering one half everywhere."""
-    return 0.3 * min(1.0, max(0.0, (step / steps - 0.4) / 0.3))
+    return HARD_SHARE * min(1.0, max(0.0, (step / steps - 0.4) / 0.3))
 
 
-def train(world: World, recipe: Recipe, folder: Path, log: Path) -> tuple[Finder, int]:
-    """Train, or go on from ``folder/state.pt``; gives back the averaged weights and steps."""
+def train(
+    world: World, recipe: Recipe, folder: Path, log: Path, begin: Finder | None = None
+) -> tuple[Finder, int]:
+    """Train, or go on from ``folder/state.pt``; gives back the averaged weights and steps.
+
+    begin : the network to start with, where nothing of this run is there yet
+    """
     torch.manual_seed(recipe.seed)
-    net = Finder()
+    net = Finder() if begin is None else begin
     mean = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
     )
@@ -151,6 +163,7 @@ def train(world: World, recipe: Recipe, folder: Path, log: Path) -> tuple[Finder
         rng = np.random.default_rng((recipe.seed, 77, step))
         began, sums = time.monotonic(), []
         for _ in range(per_round):
+            hard = HARD_SHARE if recipe.start else hard_share(step, recipe.steps)
             for group in steer.param_groups:
                 group["lr"] = rate_at(step, recipe)
             pick = rng.choice(len(hu), recipe.batch, replace=False)
@@ -159,7 +172,7 @@ def train(world: World, recipe: Recipe, folder: Path, log: Path) -> tuple[Finder
             x, y = turned(x, y, rng)
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
                 logit = net(x)
-            total, parts = loss_of(logit.float(), x, y, hard_share(step, recipe.steps))
+            total, parts = loss_of(logit.float(), x, y, hard)
             steer.zero_grad()
             total.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)

@@ -35,7 +35,9 @@ _DENSITY = {
     "stippled": (150.0, 900.0),
 }
 _DENSITY_ELSE = (150.0, 1100.0)
+SMALL_MM, FAINT_MG_CM3 = 12.0, 400.0
 _AIR_HU = -350
+_OUTSIDE_HU = -1024
 TRUNK_MM = 280.0
 """A scan that is wider holds a trunk."""
 
@@ -82,7 +84,17 @@ def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label
     label[cut(ground.unsure, corner, False) & (label == 0)] = IGNORE
     if rng.random() < 0.03:
         _metal(hu, label, rng)
-    return _scanned(hu, rng), label
+    seen = _scanned(hu, rng)
+    if rng.random() < 0.12:
+        _end_of_field(seen, rng)
+    return seen, label
+
+
+def _end_of_field(hu: NDArray[np.int16], rng: np.random.Generator) -> None:
+    """Nothing beyond a plane: bones and deposits that the field cuts are still what they are."""
+    at = int(rng.integers(4, PATCH // 2))
+    beyond = slice(0, at) if rng.random() < 0.5 else slice(PATCH - at, PATCH)
+    np.moveaxis(hu, rng.choice(3, p=[0.6, 0.2, 0.2]), 0)[beyond] = _OUTSIDE_HU
 
 
 def cut(volume: NDArray, corner: NDArray[np.int64], outside: float) -> NDArray:  # type: ignore[type-arg]
@@ -129,11 +141,26 @@ def _deposits(
         centre = _near(ground, middle, rng)
         if centre is None:
             continue
-        shape = bank[rng.integers(len(bank))]
-        low, high = _DENSITY.get(shape.family, _DENSITY_ELSE)
-        density = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        shape = _shape(bank, rng)
+        density = _density(shape, rng)
         turn = np.eye(3) if shape.family == "fluid_level" else _turn(rng)
         deposit(paint, shape, (centre - corner) * GRID_MM, turn, density, closed)
+
+
+def _shape(bank: Sequence[Shape], rng: np.random.Generator) -> Shape:
+    """Any shape, but small ones more often: they are missed most."""
+    shape = bank[rng.integers(len(bank))]
+    while shape.diameter_mm > SMALL_MM and rng.random() < 0.5:
+        shape = bank[rng.integers(len(bank))]
+    return shape
+
+
+def _density(shape: Shape, rng: np.random.Generator) -> float:
+    """mg/cm3 of any deposit of a shape's sort, but faint ones more often."""
+    low, high = _DENSITY.get(shape.family, _DENSITY_ELSE)
+    if rng.random() < 0.3:
+        high = max(min(high, FAINT_MG_CM3), low)
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _near(
@@ -210,7 +237,7 @@ def _scanned(hu: Patch, rng: np.random.Generator) -> NDArray[np.int16]:
         if rng.random() < 0.6:
             noise = ndi.gaussian_filter(noise, rng.uniform(0.3, 0.8))
         hu = hu + noise * (np.exp(rng.uniform(np.log(3), np.log(40))) / noise.std())
-    return np.clip(np.round(hu), -1024, 3071).astype(np.int16)
+    return np.clip(np.round(hu), _OUTSIDE_HU, 3071).astype(np.int16)
 
 
 def _thick(hu: Patch, rng: np.random.Generator) -> Patch:

@@ -2,6 +2,7 @@
 
 from calcimetry.anatomy.body import Body, find_body, inside, part_of, skin_depth, skin_gap
 from calcimetry.anatomy.bone import Skeleton, bone_distance, find_bone
+from calcimetry.anatomy.cavity import enclosure
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
 from calcimetry.anatomy.find import Anatomy, labels_of
 from calcimetry.anatomy.labelmap import (
@@ -23,6 +24,7 @@ __all__ = [
     "Structure",
     "bone_distance",
     "cut_share",
+    "enclosure",
     "find_body",
     "find_bone",
     "inside",

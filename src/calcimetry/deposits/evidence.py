@@ -57,6 +57,8 @@ class Evidence:
     skeletal : the skeleton's finder took it for bone
     in_trunk : it lies in slices as thick as a trunk
     structure : of the user's label map, that most of it lies in
+    enclosure : share of directions in its slice in which bone lies before the skin; with
+        the distances
     deposit_probability : the network's mean over it; None without a network
     marked : the network takes it for a deposit
     freed : it was cut from something bigger, such as a bone
@@ -80,6 +82,7 @@ class Evidence:
     thickness_mm: float = 0.0
     bone_distance_mm: float | None = None
     skin_depth_mm: float | None = None
+    enclosure: float | None = None
 
 
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from calcimetry.anatomy import (
     LabelMap,
     Skeleton,
     bone_distance,
+    enclosure,
     find_bone,
     inside,
     skin_gap,
@@ -95,6 +96,7 @@ def find(
                 thickness_mm=thickness(scan, pieces.runs[index]),
                 bone_distance_mm=least(bone_distance(skeleton, points)),
                 skin_depth_mm=skin_gap(body, scan, points),
+                enclosure=float(enclosure(skeleton, body, points.mean(axis=0))[0]),
             )
 
         return judge(evidence, closer)

@@ -26,9 +26,12 @@ SURE = 0.95  # the network's probability above which it outranks what geometry s
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
-SMALL_AND_DEEP = "small and deep, as phleboliths and arterial calcium are"
+ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
+SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
+ON_COURSE = "one of several small ones along a line, as calcium in an artery's wall is"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
+COURSE_DEPTH_MM = 15.0  # deposits under the skin lie along lines, too: tendons, crests of bone
 CUT_BONE_MM3 = 250.0
 TRUNK_WALL_MM = 40.0
 BIG_CUT_MM3, SURE_OF_BIG = 2000.0, 0.8  # deposits so big are mostly whole objects of their own
@@ -196,11 +199,15 @@ def _trunk(evidence: Evidence) -> Verdict | None:
 
 
 def _small_and_deep(evidence: Evidence) -> Verdict | None:
-    """Small and far from the skin: phleboliths and arterial calcium look no different."""
+    """Small and within pelvis or trunk: phleboliths and arterial calcium look no different."""
     deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > DEEP_MM
-    if not deep or evidence.volume_mm3 > SMALL_MM3:
+    if not deep or evidence.volume_mm3 > SMALL_MM3 or not _in_cavity(evidence):
         return None
     return Verdict(Kind.UNCERTAIN, SMALL_AND_DEEP, 0.5)
+
+
+def _in_cavity(evidence: Evidence) -> bool:
+    return evidence.in_trunk or evidence.enclosure is None or evidence.enclosure >= ENCLOSED
 
 
 def _alone(evidence: Evidence) -> Verdict | None:
@@ -235,6 +242,23 @@ def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
     if verdict.reason != SMALL_AND_DEEP or gap_mm > COMPANY_MM:
         return verdict
     return Verdict(Kind.DEPOSIT, "small and deep, but beside a bigger deposit", 0.6)
+
+
+def may_be_on_course(verdict: Verdict, evidence: Evidence) -> bool:
+    """Whether it is worth asking if an object is one of an artery's: see `on_course`."""
+    return (
+        verdict.kind in (Kind.DEPOSIT, Kind.UNCERTAIN)
+        and not evidence.in_trunk
+        and not evidence.at_edge
+        and evidence.volume_mm3 <= SMALL_MM3
+        and evidence.skin_depth_mm is not None
+        and evidence.skin_depth_mm >= COURSE_DEPTH_MM
+    )
+
+
+def on_course(verdict: Verdict, along: bool) -> Verdict:
+    """The verdict once it is known whether small deep objects lie along a line with it."""
+    return Verdict(Kind.VESSEL, ON_COURSE, 0.6) if along else verdict
 
 
 AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _freed, _bone, _noise)
