@@ -25,6 +25,11 @@ from training.shapes import Shape
 
 Label = NDArray[np.uint8]
 _PLACE_SHARE = {"fat": 0.15, "muscle": 0.15, "bone": 0.5, "near": 0.13, "skin": 0.07}
+_MODES = ["deposits", "null", "natural"]
+_LIMB_MODES = (0.62, 0.06, 0.32)
+_TRUNK_MODES = (0.38, 0.04, 0.58)
+"""Trunks are few, and their spines and ribs are what is taken for deposits most often."""
+
 _DENSITY = {
     "stone": (500.0, 1700.0),
     "fluid_level": (110.0, 600.0),
@@ -66,7 +71,7 @@ def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label
     elif mode == "null":
         mineral = rng.uniform(0, 0.06)
         _deposits(paint, ground, world.bank, corner, closed, rng)
-    trunk = ground.hu.shape[2] * GRID_MM > TRUNK_MM
+    trunk = _is_trunk(ground)
     for _ in range(rng.poisson(0.7 if trunk else 0.12)):
         # In a trunk vessels are wide, and run through lungs, too.
         through = cut(ground.bone, corner, False) if trunk and rng.random() < 0.5 else closed
@@ -90,6 +95,10 @@ def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label
     return seen, label
 
 
+def _is_trunk(ground: Ground) -> bool:
+    return ground.hu.shape[2] * GRID_MM > TRUNK_MM
+
+
 def _end_of_field(hu: NDArray[np.int16], rng: np.random.Generator) -> None:
     """Nothing beyond a plane: bones and deposits that the field cuts are still what they are."""
     at = int(rng.integers(4, PATCH // 2))
@@ -109,7 +118,7 @@ def cut(volume: NDArray, corner: NDArray[np.int64], outside: float) -> NDArray: 
 
 
 def _aim(ground: Ground, rng: np.random.Generator) -> tuple[NDArray[np.float64], str]:
-    mode = rng.choice(["deposits", "null", "natural"], p=[0.62, 0.06, 0.32])
+    mode = rng.choice(_MODES, p=_TRUNK_MODES if _is_trunk(ground) else _LIMB_MODES)
     if mode == "natural" and len(ground.dense):
         return ground.dense[rng.integers(len(ground.dense))] + rng.uniform(-12, 12, 3), mode
     place = _place(ground, rng)

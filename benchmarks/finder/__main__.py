@@ -9,7 +9,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from benchmarks.finder import tables
+from benchmarks.finder import confusion, tables
 from benchmarks.finder.natural import CALCIFICATIONS, CLEAN, kinds, seen, true_objects
 from benchmarks.finder.pictures import montage, tile
 from benchmarks.finder.study import (
@@ -22,6 +22,7 @@ from benchmarks.finder.study import (
 )
 from training.sources import TEST_LIMBS
 
+from calcimetry.anatomy import labels_of
 from calcimetry.deposits import network
 from calcimetry.phantom.body import make
 from calcimetry.records import Scan
@@ -35,6 +36,9 @@ PHANTOMS = (
     ("knee", 905, (2.0, 0.8, 0.8)),
     ("shoulder", 906, (2.0, 1.0, 1.0)),
 )
+LABELLED = "chest_ct"
+"""The scan of `get-trunks` that has a label map, which the finder is not shown."""
+
 MARK = "<!-- measured -->"
 Report = list[tuple[str, str]]
 
@@ -84,7 +88,7 @@ def _scans(asked: argparse.Namespace) -> Iterator[tuple[str, Scan]]:
 
 
 def _natural(asked: argparse.Namespace, report: Report):  # type: ignore[no-untyped-def]
-    rows, truth, tiles = [], [], []
+    rows, truth, tiles, kept = [], [], [], ""
     for case, scan in _scans(asked):
         began = time.perf_counter()
         findings = judged(scan, jobs=asked.jobs)
@@ -98,8 +102,13 @@ def _natural(asked: argparse.Namespace, report: Report):  # type: ignore[no-unty
             tile(scan, f.at, f"{case[-7:]} {f.volume_mm3:.0f} {f.confidence:.2f}") for f in false
         ]
         print(case, f"{seconds:.1f} s, {len(false)} false", flush=True)
+        if case == LABELLED:
+            labels = labels_of(scan, asked.trunks / "chest_labels.nii.gz")
+            kept = confusion.table(confusion.confusion(scan, labels, findings))
     report.append(("Natural scans", tables.natural(rows)))
     report.append(("True calcifications", tables.truths(truth)))
+    if kept:
+        report.append(("Kinds on the contrast chest, against its label map", kept))
     return rows, tiles
 
 

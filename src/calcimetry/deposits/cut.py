@@ -84,16 +84,29 @@ def _cores(
     marked: NDArray[np.bool_],
     plan: FindPlan,
 ) -> tuple[list[Runs], NDArray[np.float64]]:
-    """Connected marked voxels that are sure and big enough, and their mean probability."""
+    """Connected marked voxels that are sure and big enough, and how probable their core is."""
     found = objects(scan.hu, kept(dense.runs, marked))
     number = np.repeat(found.label, found.runs.stop - found.runs.start) - 1
     chance = probability[marked]
     peak = np.zeros(len(found))
     np.maximum.at(peak, number, chance)
-    mean = np.bincount(number, chance, minlength=len(found)) / np.maximum(found.voxels, 1)
+    core = _upper_half_mean(number, chance, len(found))
     big = found.voxels * scan.voxel_mm3 >= plan.smallest_mm3
     keep = big & (found.voxels >= plan.smallest_voxels) & (peak >= plan.peak_probability)
-    return [runs for runs, good in zip(parts(found), keep, strict=True) if good], mean[keep]
+    return [runs for runs, good in zip(parts(found), keep, strict=True) if good], core[keep]
+
+
+def _upper_half_mean(
+    number: NDArray[np.int64], values: NDArray[np.float32], count: int
+) -> NDArray[np.float64]:
+    """The mean of each group's upper half: at its rim, and towards bone, a deposit is doubtful
+    however sure its core is."""
+    order = np.lexsort((-values, number))
+    size = np.bincount(number, minlength=count)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(size) - size, size)
+    upper = order[rank < -(-size // 2)[number[order]]]
+    total = np.bincount(number[upper], values[upper], minlength=count)
+    return total / np.maximum(-(-size // 2), 1)
 
 
 def _owner(dense: Objects, cores: list[Runs]) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
+SURE_AT_EDGE = 0.9
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
@@ -107,8 +108,8 @@ def _lies_in(structure: Structure) -> str:
 
 
 def _cut_by_edge(evidence: Evidence) -> Verdict | None:
-    """Bones that the field cuts look like deposits to the network, however sure it is."""
-    if not (evidence.marked and evidence.at_edge):
+    """Bones that the field cuts look like deposits: the network must be surer of these."""
+    if not (evidence.marked and evidence.at_edge) or _chance(evidence) >= SURE_AT_EDGE:
         return None
     if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.freed:
         return None  # too small to be what is left of a bone
