@@ -6,10 +6,11 @@ import pytest
 
 from calcimetry.anatomy import Structure
 from calcimetry.deposits.evidence import Evidence, Surroundings
-from calcimetry.deposits.rules import in_company, judge
+from calcimetry.deposits.rules import in_company, judge, may_be_on_course, on_course
 from calcimetry.records import Kind
 
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
+ON_SKIN = replace(ALONE_IN_FAT, fat=0.3, air=0.6)
 NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
 POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
 MARKED = {"deposit_probability": 0.8, "marked": True}
@@ -55,8 +56,14 @@ NODULE = Evidence(
         ({"marked": True, "deposit_probability": 0.4, "freed": True}, Kind.UNCERTAIN),
         ({**MARKED, "skeletal": True}, Kind.BONE),
         ({**MARKED, "at_edge": True}, Kind.DEPOSIT),
-        ({**SURELY, "at_edge": True, "volume_mm3": 400.0}, Kind.UNCERTAIN),
+        ({**MARKED, "at_edge": True, "volume_mm3": 400.0}, Kind.UNCERTAIN),
+        ({**SURELY, "at_edge": True, "volume_mm3": 400.0}, Kind.DEPOSIT),
         ({**SURELY, "skin_depth_mm": 60.0}, Kind.UNCERTAIN),
+        ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9}, Kind.UNCERTAIN),
+        ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.2}, Kind.DEPOSIT),
+        ({**SURELY, "in_trunk": True, "enclosure": 0.9}, Kind.UNCERTAIN),
+        ({**SURELY, "in_trunk": True, "enclosure": 0.3, "skin_depth_mm": 45.0}, Kind.DEPOSIT),
+        ({**SURELY, "in_trunk": True, "surroundings": ON_SKIN}, Kind.EXTERNAL),
         ({**SURELY, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
         ({"inside": 0.1}, Kind.EXTERNAL),
         ({**SURELY, "inside": 0.1}, Kind.EXTERNAL),
@@ -100,9 +107,28 @@ def test_what_no_rule_claims_is_uncertain_not_dropped():
     assert judge(lost).kind is Kind.UNCERTAIN
 
 
+def test_small_deep_things_along_a_line_are_a_vessel_s():
+    deep = replace(NODULE, skin_depth_mm=30.0, enclosure=0.1)
+    verdict = judge(deep)
+    assert may_be_on_course(verdict, deep)
+    assert on_course(verdict, True).kind is Kind.VESSEL
+    assert on_course(verdict, False) == verdict
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"skin_depth_mm": 5.0}, {"in_trunk": True}, {"at_edge": True}, {"volume_mm3": 900.0}],
+)
+def test_what_is_shallow_big_or_in_the_trunk_is_on_no_course(change):
+    other = replace(replace(NODULE, skin_depth_mm=30.0, enclosure=0.1), **change)
+    assert not may_be_on_course(judge(other), other)
+
+
 def test_satellites_of_a_deposit_are_no_phleboliths():
     alone = judge(replace(NODULE, skin_depth_mm=60.0))
     assert in_company(alone, 80.0) == alone
     assert in_company(alone, 10.0).kind is Kind.DEPOSIT
+    doubted = judge(replace(NODULE, deposit_probability=0.05))
+    assert in_company(doubted, 10.0).kind is Kind.DEPOSIT
     other = judge(replace(NODULE, axes_mm=(30.0, 4.0, 3.0)))
     assert in_company(other, 10.0) == other

@@ -21,14 +21,19 @@ POOL_MM3 = 400.0
 POOL_THICK_MM = 8.0  # thinner bright things are walls, septa and sheets
 ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
+MOSTLY_AIR = 0.5
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
 SURE_AT_EDGE = 0.9
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
+RINGED, HALF_RINGED = 0.75, 0.5
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
 SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
+ALONE_BUT_DOUBTED = (
+    "stands alone in soft tissue, though the network does not take it for a deposit"
+)
 ON_COURSE = "one of several small ones along a line, as calcium in an artery's wall is"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
@@ -190,13 +195,23 @@ def _trunk(evidence: Evidence) -> Verdict | None:
     """In the trunk much else calcifies, and the network learnt from few trunks."""
     if not (evidence.in_trunk and evidence.marked):
         return None
-    if evidence.skin_depth_mm is not None and evidence.skin_depth_mm > TRUNK_WALL_MM:
-        reason = "deep in the trunk, where vessels, organs and bowel hold calcium too"
+    if evidence.surroundings.air >= MOSTLY_AIR:
+        return Verdict(Kind.EXTERNAL, "on the skin or in a tube: mostly air around it", 0.6)
+    if _within_trunk(evidence):
+        reason = "within the trunk, where vessels, organs and bowel hold calcium too"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
     if _chance(evidence) < SURE_IN_TRUNK:
         reason = "in the trunk's wall, where ribs and cartilage look like deposits to the network"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
     return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence)) if evidence.freed else None
+
+
+def _within_trunk(evidence: Evidence) -> bool:
+    """Not in its wall: ribs or pelvis all around, or far from the skin with bone on many sides."""
+    deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > TRUNK_WALL_MM
+    if evidence.enclosure is None:
+        return deep
+    return evidence.enclosure >= RINGED or (deep and evidence.enclosure >= HALF_RINGED)
 
 
 def _small_and_deep(evidence: Evidence) -> Verdict | None:
@@ -223,8 +238,7 @@ def _alone(evidence: Evidence) -> Verdict | None:
     doubt = SURE_IN_TRUNK if evidence.in_trunk else DOUBT
     if evidence.deposit_probability is None or _chance(evidence) >= doubt:
         return Verdict(Kind.DEPOSIT, "stands alone in soft tissue", 0.7)
-    reason = "stands alone in soft tissue, though the network does not take it for a deposit"
-    return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    return Verdict(Kind.UNCERTAIN, ALONE_BUT_DOUBTED, 0.5)
 
 
 def _beside_bone(evidence: Evidence) -> Verdict | None:
@@ -237,12 +251,12 @@ def _beside_bone(evidence: Evidence) -> Verdict | None:
 def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
     """The verdict once its neighbours are known.
 
-    gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths do not
-        keep company with such; the satellites of a big deposit do.
+    gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths and specks
+        of other origin do not keep company with such; the satellites of a big deposit do.
     """
-    if verdict.reason != SMALL_AND_DEEP or gap_mm > COMPANY_MM:
+    if verdict.reason not in (SMALL_AND_DEEP, ALONE_BUT_DOUBTED) or gap_mm > COMPANY_MM:
         return verdict
-    return Verdict(Kind.DEPOSIT, "small and deep, but beside a bigger deposit", 0.6)
+    return Verdict(Kind.DEPOSIT, "doubtful by itself, but beside a bigger deposit", 0.6)
 
 
 def may_be_on_course(verdict: Verdict, evidence: Evidence) -> bool:
