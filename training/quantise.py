@@ -1,7 +1,5 @@
 """An exported network with its convolutions in 8-bit integers: three times faster on a CPU.
 
-    python -m training.quantise FLOAT.onnx --world WORK/world.pkl --out finder.onnx
-
 Activations are unsigned bytes with one scale per tensor, set by the least and greatest values
 seen on training patches; weights are signed and have a scale for each output channel. Weights
 use 7 of their 8 bits, so that processors whose byte products add up in 16 bits (AVX2 without
@@ -11,8 +9,6 @@ windows at the door and the last 1x1 convolution stay in floating point.
 
 from __future__ import annotations
 
-import argparse
-import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,18 +265,3 @@ def _users(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
 def drawn(world: World, seed: int = 0, count: int = PATCHES) -> list[NDArray[np.float32]]:
     """Training patches to set ranges by; other than those that trained the network."""
     return [patch(world, (seed, 10**6, k))[0].astype(np.float32) for k in range(count)]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser("python -m training.quantise", description=__doc__)
-    parser.add_argument("source", type=Path, help="the exported float network")
-    parser.add_argument("--world", type=Path, required=True, help="world.pkl of the training")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    world: World = pickle.loads(asked.world.read_bytes())
-    quantise(asked.source, asked.out, drawn(world, asked.seed))
-
-
-if __name__ == "__main__":
-    main()
