@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.evidence import Evidence, Surroundings
+from calcimetry.deposits.around import Surroundings
+from calcimetry.deposits.evidence import Evidence
 from calcimetry.deposits.rules import in_company, judge
 from calcimetry.records import Kind
 

@@ -55,10 +55,19 @@ def judge(evidence: Evidence, closer: Callable[[Evidence], Evidence] | None = No
 
     closer : fills in what only the rules of IN_PLACE need, for the few that get to them
     """
-    verdict = _first(AT_SIGHT, evidence)
-    if verdict is None:
-        verdict = _first(IN_PLACE, evidence if closer is None else closer(evidence))
-    return verdict or Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+    verdict = at_sight(evidence)
+    return verdict or in_place(evidence if closer is None else closer(evidence))
+
+
+def at_sight(evidence: Evidence) -> Verdict | None:
+    """The first verdict of AT_SIGHT; None where the object must be looked at in its place."""
+    return _first(AT_SIGHT, evidence)
+
+
+def in_place(evidence: Evidence) -> Verdict:
+    """The first verdict of IN_PLACE; without any, uncertain."""
+    nothing = Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+    return _first(IN_PLACE, evidence) or nothing
 
 
 def _first(rules: tuple[Rule, ...], evidence: Evidence) -> Verdict | None:
