@@ -79,7 +79,7 @@ def measure(
     clock.begin("measuring")
     quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
-    listed = _deposits(scan, pairs, Anatomy(body, found.skeleton, names), plan, site)
+    listed = _deposits(scan, pairs, Anatomy(body, found.skeleton, names), plan, site, jobs)
     return Examination(
         scan=scan,
         plan=plan,
@@ -130,12 +130,17 @@ class _Clock:
 
 
 def _deposits(
-    scan: Scan, pairs: Iterable[Measured], anatomy: Anatomy, plan: Plan, site: str | None
+    scan: Scan,
+    pairs: Iterable[Measured],
+    anatomy: Anatomy,
+    plan: Plan,
+    site: str | None,
+    jobs: int,
 ) -> list[Deposit]:
     """Deposits and uncertain ones, numbered: those sure first, then by mass."""
     chosen = sorted((pair for pair in pairs if pair[0].kind in LISTED), key=_rank)
     runs = [finding.runs for finding, _ in chosen]
-    places = finder.places(scan, runs, anatomy, plan.find.threshold_hu, site)
+    places = finder.places(scan, runs, anatomy, plan.find.threshold_hu, site, jobs=jobs)
     shapes = tabulate(scan.hu, *stacked(runs, scan.hu.shape))
     made = []
     for number, ((finding, quantity), place) in enumerate(zip(chosen, places, strict=True), 1):

@@ -1,10 +1,12 @@
 """Skeleton and distance to it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.anatomy import bone_distance, find_body, find_bone
+from calcimetry.anatomy import bone_distance, bone_gaps, find_body, find_bone
 from calcimetry.runs import dense_objects, find_runs, to_mask
 from calcimetry.scan import read
 
@@ -57,6 +59,15 @@ def test_distance_is_that_of_a_distance_map(stage, spacing):
     assert error.max() < 0.5
     assert np.median(error) < 1e-6
     assert (found[bone[z, y, x]] == 0).all()
+
+
+def test_the_gap_of_an_object_is_its_least_distance(stage):
+    skeleton = skeleton_of(stage((100, 100, 100)).limb(50, 50, 40, bone=10).scan())
+    points = np.random.default_rng(4).integers(0, (50, 100, 100), (300, 3))
+    bounds = np.array([0, 1, 40, 41, 300])
+    far = bone_distance(skeleton, points)
+    least = [far[a:b].min() for a, b in pairwise(bounds)]
+    assert bone_gaps(skeleton, points, bounds, jobs=2).tolist() == least
 
 
 def test_marrow_is_in_the_bone(stage):

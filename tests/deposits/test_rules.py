@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.evidence import Evidence, Surroundings
+from calcimetry.deposits.around import Surroundings
+from calcimetry.deposits.evidence import Evidence
 from calcimetry.deposits.rules import in_company, judge, may_be_on_course, on_course
 from calcimetry.records import Kind
 
@@ -14,6 +15,7 @@ ON_SKIN = replace(ALONE_IN_FAT, fat=0.3, air=0.6)
 NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
 POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
 MARKED = {"deposit_probability": 0.8, "marked": True}
+FREED = {**MARKED, "freed": True, "bone_distance_mm": 0.0}
 SURELY = {"deposit_probability": 0.97, "marked": True}
 
 NODULE = Evidence(
@@ -42,7 +44,10 @@ NODULE = Evidence(
         ({"deposit_probability": 0.05}, Kind.UNCERTAIN),
         ({"deposit_probability": 0.4}, Kind.DEPOSIT),
         ({"deposit_probability": 0.0, "bone_distance_mm": 2.0}, Kind.BONE),
-        ({**MARKED, "freed": True, "bone_distance_mm": 0.0}, Kind.DEPOSIT),
+        ({**FREED, "enclosure": 0.4}, Kind.DEPOSIT),
+        ({**FREED, "deposit_probability": 0.6, "enclosure": 0.9}, Kind.UNCERTAIN),
+        ({**FREED, **SURELY, "enclosure": 0.9}, Kind.DEPOSIT),
+        ({**FREED, "enclosure": 0.4, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
         ({**MARKED, "freed": True, "at_edge": True}, Kind.UNCERTAIN),
         ({**MARKED, "freed": True, "in_trunk": True}, Kind.UNCERTAIN),
         (

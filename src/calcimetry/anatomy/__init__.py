@@ -1,7 +1,15 @@
 """Body, skeleton and named structures: what a deposit lies in, under and beside."""
 
-from calcimetry.anatomy.body import Body, find_body, inside, part_of, skin_depth, skin_gap
-from calcimetry.anatomy.bone import Skeleton, bone_distance, find_bone
+from calcimetry.anatomy.body import (
+    Body,
+    find_body,
+    inside,
+    part_of,
+    skin_depth,
+    skin_gap,
+    skin_gaps,
+)
+from calcimetry.anatomy.bone import Skeleton, bone_distance, bone_gaps, find_bone
 from calcimetry.anatomy.cavity import enclosure
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
 from calcimetry.anatomy.find import Anatomy, labels_of
@@ -23,6 +31,7 @@ __all__ = [
     "Skeleton",
     "Structure",
     "bone_distance",
+    "bone_gaps",
     "cut_share",
     "enclosure",
     "find_body",
@@ -36,6 +45,7 @@ __all__ = [
     "schemes",
     "skin_depth",
     "skin_gap",
+    "skin_gaps",
     "structures_at",
     "warm",
     "water_equivalent_diameter",

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from calcimetry.anatomy.coarse import (
     Grid,
@@ -25,16 +24,14 @@ from calcimetry.anatomy.coarse import (
     labelled,
 )
 from calcimetry.anatomy.field import unseen_pixels
+from calcimetry.anatomy.nearest import Blocks, Skin, blocks_of, gaps_to_skin
 from calcimetry.anatomy.tissue import SMALLEST_CM3, bodily, make_up
 from calcimetry.records import Scan
-from calcimetry.runs._jit import kernel
 
 TISSUE_HU = -400  # of a 3 mm cell: fat is near -100, lung near -850, foam and cloth below -700
-SKIN_HU = -500  # half way from air to tissue: where a blurred edge lies
 AIR_HU = -940  # of a cell at the border: above it, it may be lung that the field cuts
 CREVICE_MM = 12.0  # how far air between fingers is followed; a nose no further
 GATE_MM = 9.0  # half of the narrowest way by which air enters a space: an airway is narrower
-NEAREST_CELLS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +44,8 @@ class Body:
     around : bool, the same and the cells next to it
     unseen : bool, cells that hold padding outside a round field
     part : uint8, the parts of the body that lie apart (limbs), 1.. by falling size, 0 outside
-    skin : cKDTree over the middles, LPS mm, of cells on both sides of where body meets seen
-        outside air; None where there are none
+    skin : cells on both sides of where body meets seen outside air, to be searched; None where
+        there are none
     skin_cells : int64 (n, 3), those cells
     """
 
@@ -58,7 +55,7 @@ class Body:
     around: Mask
     unseen: Mask
     part: NDArray[np.uint8]
-    skin: Any
+    skin: Blocks | None
     skin_cells: NDArray[np.int64]
 
     @property
@@ -82,8 +79,8 @@ def find_body(scan: Scan, *, jobs: int = 1) -> Body:
     inside = part > 0
     # On both sides: a cell less than half full of skin is outside.
     skin_cells = np.argwhere((inside & dilated(outside)) | (outside & dilated(inside)))
-    tree = cKDTree(scan.to_lps(grid.centres(skin_cells))) if len(skin_cells) else None
-    return Body(grid, hu, inside, dilated(inside), unseen, part, tree, skin_cells)
+    skin = blocks_of(skin_cells, grid, scan.affine)
+    return Body(grid, hu, inside, dilated(inside), unseen, part, skin, skin_cells)
 
 
 def inside(body: Body, zyx: NDArray[Any]) -> Mask:
@@ -107,40 +104,28 @@ def skin_depth(body: Body, scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float64]
     outside the body get their distance too. NaN where no skin is in the field of view.
     """
     points = np.asarray(zyx, np.float64).reshape(-1, 3)
-    depth = np.full(len(points), np.nan)
-    if body.skin is None or not len(points):
-        return depth
-    lps = scan.to_lps(points)
-    count = min(NEAREST_CELLS, len(body.skin_cells))
-    coarse, nearest = body.skin.query(lps, k=np.arange(1, count + 1))
-    surface = _surface(body, scan, body.skin_cells[np.unique(nearest)])
-    if not len(surface):
-        return np.asarray(coarse[:, 0], np.float64)
-    return np.asarray(cKDTree(scan.to_lps(surface)).query(lps)[0], np.float64)
+    return skin_gaps(body, scan, points, np.arange(len(points) + 1))
+
+
+def skin_gaps(
+    body: Body, scan: Scan, zyx: NDArray[Any], bounds: NDArray[np.int64], *, jobs: int = 1
+) -> NDArray[np.float64]:
+    """The smallest `skin_depth` of each object: float64 (objects,), mm.
+
+    zyx : voxel positions (n, 3); object k has ``zyx[bounds[k]:bounds[k + 1]]``
+    """
+    if body.skin is None:
+        return np.full(len(bounds) - 1, np.nan)
+    skin = Skin(scan.hu, body.grid.cell, body.around, body.unseen)
+    return gaps_to_skin(body.skin, skin, zyx, bounds, jobs=jobs)
 
 
 def skin_gap(body: Body, scan: Scan, zyx: NDArray[Any]) -> float | None:
-    """The smallest `skin_depth` of positions (n, 3), mm; None without skin in the field.
-
-    Only positions that the coarse grid has among the nearest are looked at closely.
-    """
+    """The smallest `skin_depth` of positions (n, 3), mm; None without skin in the field."""
     points = np.asarray(zyx, np.float64).reshape(-1, 3)
     if body.skin is None or not len(points):
         return None
-    coarse, _ = body.skin.query(scan.to_lps(points))
-    doubt = 2.0 * float(np.linalg.norm(body.grid.size_mm))
-    near = points[coarse <= coarse.min() + doubt]
-    return float(skin_depth(body, scan, near).min())
-
-
-def _surface(body: Body, scan: Scan, cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Where the skin crosses between voxels in and beside `cells`: positions (n, 3)."""
-    hu = scan.hu.view()
-    hu.flags.writeable = False
-    seen: NDArray[np.float64] = _crossings(
-        hu, np.array(body.grid.cell), cells, body.around, body.unseen
-    )
-    return seen
+    return float(skin_gaps(body, scan, points, np.array([0, len(points)]))[0])
 
 
 def _unseen_cells(scan: Scan, grid: Grid) -> Mask:
@@ -193,37 +178,3 @@ def _parts(inside: Mask, grid: Grid) -> NDArray[np.uint8]:
     rank = np.zeros(len(sizes), np.uint8)
     rank[order] = np.arange(1, len(order) + 1)
     return rank[labels]
-
-
-@kernel
-def _crossings(hu: Any, cell: Any, cells: Any, near: Any, unseen: Any) -> Any:
-    shape = hu.shape
-    found = np.empty((3 * len(cells) * (cell[0] + 2) * (cell[1] + 2) * (cell[2] + 2), 3))
-    count = 0
-    step = np.zeros(3, np.int64)
-    for c in range(len(cells)):
-        low = [max(cells[c, k] * cell[k] - 1, 0) for k in range(3)]
-        high = [min((cells[c, k] + 1) * cell[k] + 1, shape[k]) for k in range(3)]
-        for z in range(low[0], high[0]):
-            for y in range(low[1], high[1]):
-                for x in range(low[2], high[2]):
-                    here = hu[z, y, x] >= SKIN_HU
-                    for axis in range(3):
-                        step[:] = 0
-                        step[axis] = 1
-                        z1, y1, x1 = z + step[0], y + step[1], x + step[2]
-                        if z1 >= high[0] or y1 >= high[1] or x1 >= high[2]:
-                            continue
-                        if here == (hu[z1, y1, x1] >= SKIN_HU):
-                            continue
-                        a = z // cell[0], y // cell[1], x // cell[2]
-                        b = z1 // cell[0], y1 // cell[1], x1 // cell[2]
-                        if unseen[a] or unseen[b] or not (near[a] or near[b]):
-                            continue
-                        v, w = np.float64(hu[z, y, x]), np.float64(hu[z1, y1, x1])
-                        part = (SKIN_HU - v) / (w - v)
-                        found[count, 0] = z + part * step[0]
-                        found[count, 1] = y + part * step[1]
-                        found[count, 2] = x + part * step[2]
-                        count += 1
-    return found[:count].copy()

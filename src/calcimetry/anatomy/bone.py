@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from calcimetry.anatomy.body import Body, inside
 from calcimetry.anatomy.coarse import Grid, Mask, eroded, flooded, labelled
+from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import crop, paint, select
 from calcimetry.runs._jit import frozen, kernel
@@ -28,7 +28,6 @@ CORTEX_MM = 2.0  # of finger bones; that of long bones is thicker
 MARROW_GAP_HU = 40.0  # by which the inside is less dense than the shell around it
 MARROW_SHARE = 0.12  # of the filled object that is marrow or spongiosa
 HOLE_CM2 = 20.0  # the widest marrow space in a slice, a condyle's; a skull's is far wider
-NEAREST_CELLS = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,19 +37,17 @@ class Skeleton:
     runs : dense voxels of all bones
     members : bool (objects,), which dense objects they are
     grid : the coarse grid
+    held : bool on it, cells that hold bone
     marrow : bool on it, spaces that bone encloses
-    tree : cKDTree over the middles, LPS mm, of cells that hold bone; None without bone
-    cells : int64 (n, 3), those cells
-    affine : of the scan, (i, j, k) to LPS mm
+    surface : cells that hold bone and are not amid bone, to be searched; None without bone
     """
 
     runs: Runs
     members: Mask
     grid: Grid
+    held: Mask
     marrow: Mask
-    tree: Any
-    cells: NDArray[np.int64]
-    affine: NDArray[np.float64]
+    surface: Blocks | None
 
 
 def find_bone(scan: Scan, objects: Objects, body: Body) -> Skeleton:
@@ -62,30 +59,36 @@ def find_bone(scan: Scan, objects: Objects, body: Body) -> Skeleton:
     runs = select(objects, members)
     held = _cells_held(runs, body.grid)
     cells = np.argwhere(held & ~eroded(held))
-    tree = cKDTree(scan.to_lps(body.grid.centres(cells))) if len(cells) else None
-    return Skeleton(runs, members, body.grid, _marrow(held, body.grid), tree, cells, scan.affine)
+    surface = blocks_of(cells, body.grid, scan.affine)
+    return Skeleton(runs, members, body.grid, held, _marrow(held, body.grid), surface)
 
 
 def bone_distance(skeleton: Skeleton, zyx: NDArray[Any]) -> NDArray[np.float64]:
     """Distance from voxel positions (n, 3) to the nearest bone voxel: float64 (n,), mm.
 
-    0 in bone and in its marrow; beyond 5 mm up to 0.5 mm too long. NaN where there is no bone.
+    0 in bone and in its marrow; else up to 0.5 mm too long. NaN where there is no bone.
     """
     points = np.asarray(zyx, np.float64).reshape(-1, 3)
-    if skeleton.tree is None or not len(points):
-        return np.full(len(points), np.nan)
-    linear, origin = skeleton.affine[:3, :3], skeleton.affine[:3, 3]
-    lps = points[:, ::-1] @ linear.T + origin
-    count = min(NEAREST_CELLS, len(skeleton.cells))
-    _, nearest = skeleton.tree.query(lps, k=np.arange(1, count + 1))
+    return bone_gaps(skeleton, points, np.arange(len(points) + 1))
+
+
+def bone_gaps(
+    skeleton: Skeleton, zyx: NDArray[Any], bounds: NDArray[np.int64], *, jobs: int = 1
+) -> NDArray[np.float64]:
+    """The smallest `bone_distance` of each object: float64 (objects,), mm.
+
+    zyx : voxel positions (n, 3); object k has ``zyx[bounds[k]:bounds[k + 1]]``
+    """
+    if skeleton.surface is None:
+        return np.full(len(bounds) - 1, np.nan)
     runs = skeleton.runs
     columns = tuple(frozen(column, np.int32) for column in (runs.row, runs.start, runs.stop))
-    cell, step = np.array(skeleton.grid.cell), np.ascontiguousarray(linear[:, ::-1])
-    own = skeleton.grid.of(points)  # in thick bone it is no surface cell
-    cells = np.concatenate([skeleton.cells[nearest], own[:, None]], axis=1)
-    found = _nearest(points, cells, cell, np.array(runs.shape), columns, step)
-    z, y, x = own.T
-    return np.where(skeleton.marrow[z, y, x], 0.0, found)
+    lattice = runs.shape, skeleton.grid.cell
+    found = gaps_to_runs(skeleton.surface, columns, lattice, zyx, bounds, jobs=jobs)
+    z, y, x = skeleton.grid.of(zyx).T
+    owner = np.repeat(np.arange(len(found)), np.diff(bounds))
+    found[owner[skeleton.marrow[z, y, x]]] = 0.0
+    return found
 
 
 def _is_bone(scan: Scan, objects: Objects, index: int, body: Body) -> bool:
@@ -168,28 +171,3 @@ def _mark(columns: Any, height: Any, cell: Any, held: Any) -> None:
         z, y = row[run] // height // cell[0], row[run] % height // cell[1]
         for x in range(start[run] // cell[2], (stop[run] - 1) // cell[2] + 1):
             held[z, y, x] = True
-
-
-@kernel
-def _nearest(points: Any, cells: Any, cell: Any, shape: Any, columns: Any, step: Any) -> Any:
-    """Least distance (mm) from each point to a run's voxels in its own candidate cells."""
-    row, start, stop = columns
-    least = np.full(len(points), np.inf)
-    for p in range(len(points)):
-        for c in range(cells.shape[1]):
-            x0, x1 = cells[p, c, 2] * cell[2], (cells[p, c, 2] + 1) * cell[2]
-            for z in range(cells[p, c, 0] * cell[0], min((cells[p, c, 0] + 1) * cell[0], shape[0])):
-                y1 = min((cells[p, c, 1] + 1) * cell[1], shape[1])
-                run = np.searchsorted(row, z * shape[1] + cells[p, c, 1] * cell[1])
-                while run < row.size and row[run] < z * shape[1] + y1:
-                    for x in range(max(start[run], x0), min(stop[run], x1)):
-                        dz = z - points[p, 0]
-                        dy = row[run] - z * shape[1] - points[p, 1]
-                        dx = x - points[p, 2]
-                        square = 0.0
-                        for k in range(3):
-                            part = step[k, 0] * dz + step[k, 1] * dy + step[k, 2] * dx
-                            square += part * part
-                        least[p] = min(least[p], square)
-                    run += 1
-    return np.sqrt(least)

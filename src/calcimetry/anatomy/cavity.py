@@ -51,9 +51,9 @@ def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.f
 
 def _ring(skeleton: Skeleton) -> NDArray[np.bool_]:
     """Cells with bone in their own slice, or RING_MM above or below."""
-    held = np.zeros(skeleton.grid.shape, np.bool_)
-    held[tuple(skeleton.cells.T)] = True
     reach = round(RING_MM / skeleton.grid.size_mm[0])
-    count = np.cumsum(np.pad(held, ((reach + 1, reach), (0, 0), (0, 0))), axis=0, dtype=np.int32)
+    count = np.cumsum(
+        np.pad(skeleton.held, ((reach + 1, reach), (0, 0), (0, 0))), axis=0, dtype=np.int32
+    )
     ring: NDArray[np.bool_] = count[2 * reach + 1 :] > count[: -2 * reach - 1]
     return ring

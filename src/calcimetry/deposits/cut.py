@@ -97,7 +97,7 @@ def _cores(
 
 
 def _upper_half_mean(
-    number: NDArray[np.int64], values: NDArray[np.float32], count: int
+    number: NDArray[np.int32], values: NDArray[np.float32], count: int
 ) -> NDArray[np.float64]:
     """The mean of each group's upper half: at its rim, and towards bone, a deposit is doubtful
     however sure its core is."""

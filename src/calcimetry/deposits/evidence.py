@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,39 +12,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from calcimetry.anatomy import LabelMap, Structure, structures_at
+from calcimetry.deposits.around import Surroundings
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import box_of, crop, paint, voxels_of
-
-SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
-"""Surroundings lie this far off: beyond the object's own blur, within its own tissue."""
+from calcimetry.runs import box_of, paint, sampled
 
 SAMPLED = 400
 """Voxels of an object that distances are taken from: its surface is known well enough."""
 
-LEAST_PAIRS = 20
 BESIDE_MM = 2.5
 _SIX_WAYS = np.concatenate([np.eye(3), -np.eye(3)])
 MOST_VOXELS = 200_000
-FAT_HU = (-200.0, -30.0)
-AIR_HU = -300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Fractions of the shell around an object; of what is not dense in it, median and noise.
-
-    noise_hu : 1 SD of the noise there, from neighbouring voxels
-    """
-
-    fat: float
-    soft: float
-    air: float
-    dense: float
-    median_hu: float | None
-    noise_hu: float | None
-
-
-NOTHING = Surroundings(0.0, 0.0, 0.0, 0.0, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +64,14 @@ class Evidence:
 
 
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Full axis lengths (3,), longest first, mm, of the ellipsoid with the same moments.
+    """Full axis lengths (..., 3), longest first, mm, of ellipsoids with moments (..., 3, 3).
 
     A solid ellipsoid of semi-axis a has variance a^2/5 along it; a voxel adds its own
     width, ``s^2/12``, without which a single voxel would have no size.
     """
     step = np.array(spacing)
     covariance = moment * np.outer(step, step) + np.diag(step**2) / 12.0
-    spread = np.clip(np.linalg.eigvalsh(covariance)[::-1], 0.0, None)
+    spread = np.clip(np.linalg.eigvalsh(covariance)[..., ::-1], 0.0, None)
     lengths: NDArray[np.float64] = 2.0 * np.sqrt(5.0 * spread)
     return lengths
 
@@ -108,49 +86,11 @@ def thickness(scan: Scan, runs: Runs) -> float:
     return 2.0 * float(depth.max())
 
 
-def surroundings(scan: Scan, runs: Runs, threshold: float) -> Surroundings:
-    """What lies in a shell around an object, seen in a crop of the scan."""
-    reach = max(SHELL_TO_MM, 1.5 * max(scan.spacing))
-    box = crop(box_of(runs), scan.hu.shape, reach, scan.spacing)
-    own = paint(box, runs)
-    distance = ndimage.distance_transform_edt(~own, sampling=scan.spacing)
-    hu = scan.hu[box]
-    shell = hu[(distance >= SHELL_FROM_MM) & (distance <= reach)]
-    if not shell.size:
-        return NOTHING
-    dense = shell >= threshold
-    quiet = shell[~dense]
-    return Surroundings(
-        fat=float(np.mean((shell > FAT_HU[0]) & (shell < FAT_HU[1]))),
-        soft=float(np.mean((shell >= FAT_HU[1]) & ~dense)),
-        air=float(np.mean(shell < AIR_HU)),
-        dense=float(dense.mean()),
-        median_hu=float(np.median(quiet)) if quiet.size else None,
-        noise_hu=noise(hu, threshold),
-    )
-
-
-def noise(hu: NDArray[np.int16], threshold: float) -> float | None:
-    """1 SD of the noise in a crop, from differences of neighbours in tissue.
-
-    The median of absolute differences does not see the few that lie across borders of
-    tissues; the axis with the most is taken, since noise is least correlated along it.
-    """
-    spreads = []
-    for axis in range(3):
-        one, other = np.delete(hu, -1, axis), np.delete(hu, 0, axis)
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        tissue = (low > FAT_HU[0]) & (high < threshold)
-        if tissue.sum() >= LEAST_PAIRS:
-            apart = high[tissue].astype(np.float64) - low[tissue]
-            spreads.append(1.4826 * float(np.median(apart)) / np.sqrt(2.0))
-    return max(spreads, default=None)
-
-
-def at_edge(objects: Objects, number: int) -> bool:
-    """Whether an object reaches the border of the volume, so that part of it may be missing."""
-    box = objects.box[number - 1]
-    return bool((box[::2] == 0).any() or (box[1::2] == np.array(objects.runs.shape)).any())
+def at_edge(objects: Objects) -> NDArray[np.bool_]:
+    """Which objects reach the border of the volume, so that part of them may be missing."""
+    low, high = objects.box[:, ::2], objects.box[:, 1::2]
+    edge: NDArray[np.bool_] = (low == 0).any(axis=1) | (high == objects.runs.shape).any(axis=1)
+    return edge
 
 
 def structure_of(scan: Scan, labels: LabelMap | None, points: NDArray[Any]) -> Structure | None:
@@ -169,13 +109,19 @@ def structure_of(scan: Scan, labels: LabelMap | None, points: NDArray[Any]) -> S
     return next((s for s, n in vessels.most_common(1) if n >= len(beside) / 6), None)
 
 
-def sample(runs: Runs) -> NDArray[np.int32]:
-    """At most SAMPLED voxels of an object (z, y, x), evenly taken in raster order."""
-    voxels = voxels_of(runs)
-    return voxels[:: max(1, -(-len(voxels) // SAMPLED))]
+def samples(
+    pieces: Sequence[Runs], shape: tuple[int, int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """At most SAMPLED voxels (z, y, x) of each object, and where each object's begin."""
+    return sampled(pieces, shape, SAMPLED)
 
 
-def least(distances: NDArray[np.float64]) -> float | None:
-    """The smallest distance; None where all are unknown (not a number)."""
-    known = distances[np.isfinite(distances)]
-    return float(known.min()) if known.size else None
+def means(points: NDArray[Any], bounds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean of each group of points (n, 3); groups begin where `bounds` says."""
+    total: NDArray[np.float64] = np.add.reduceat(points.astype(np.float64), bounds[:-1], axis=0)
+    return total / np.diff(bounds)[:, None]
+
+
+def known(distances: NDArray[np.float64]) -> list[float | None]:
+    """Distances with None for those unknown (not a number)."""
+    return [float(d) if np.isfinite(d) else None for d in distances]

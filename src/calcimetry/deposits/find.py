@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,27 +15,39 @@ from calcimetry.anatomy import (
     Body,
     LabelMap,
     Skeleton,
-    bone_distance,
+    bone_gaps,
     enclosure,
     find_bone,
     inside,
-    skin_gap,
+    skin_gaps,
     water_equivalent_diameter,
 )
 from calcimetry.deposits import network
+from calcimetry.deposits.around import NOTHING, surroundings
+from calcimetry.deposits.course import along_course
 from calcimetry.deposits.cut import Pieces, cut, uncut
 from calcimetry.deposits.evidence import (
-    NOTHING,
     Evidence,
     at_edge,
     axes,
-    least,
-    sample,
+    known,
+    means,
+    samples,
     structure_of,
-    surroundings,
     thickness,
 )
-from calcimetry.deposits.rules import CUT_FREE, SMALL_MM3, SURE, Verdict, in_company, judge
+from calcimetry.deposits.rules import (
+    CUT_FREE,
+    DOUBTFUL_ALONE,
+    SMALL_MM3,
+    SURE,
+    Verdict,
+    at_sight,
+    in_company,
+    in_place,
+    may_be_on_course,
+    on_course,
+)
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import Finding, Flag, Kind, Objects, Runs, Scan
@@ -79,47 +92,119 @@ def find(
     surely = np.zeros(len(voxels), np.bool_)
     surely[skeletal] = True
 
-    trunk = _trunk_slices(scan, body)
+    runs = [pieces.runs[index] for index in listed]
+    sights = _at_sight(scan, pieces, listed, surely, plan, jobs)
+    sights = _in_body(scan, runs, sights, body, labels)
+    verdicts = _judged(scan, runs, sights, (body, skeleton), jobs)
+    return Found(_findings(scan, runs, verdicts), skeleton, flags)
 
-    def verdict(index: int) -> Verdict:
-        points = sample(pieces.runs[index])
-        evidence = replace(
-            _at_sight(scan, pieces, index, bool(surely[index]), plan),
-            inside=float(np.mean(inside(body, points))),
-            in_trunk=bool(trunk[points[:, 0]].mean() > 0.5),
-            structure=structure_of(scan, labels, points),
+
+def _judged(
+    scan: Scan,
+    runs: Sequence[Runs],
+    sights: Sequence[Evidence],
+    anatomy: tuple[Body, Skeleton],
+    jobs: int,
+) -> list[Verdict]:
+    """The verdict on each object; only those that sight does not decide are looked at closely."""
+    first = [at_sight(evidence) for evidence in sights]
+    doubtful = [k for k, verdict in enumerate(first) if verdict is None]
+    near = [runs[k] for k in doubtful]
+    close = _closer(scan, near, [sights[k] for k in doubtful], anatomy, jobs)
+    later = dict(zip(doubtful, _coursed(scan, near, close), strict=True))
+    return [verdict or later[k] for k, verdict in enumerate(first)]
+
+
+def _coursed(scan: Scan, runs: Sequence[Runs], close: Sequence[Evidence]) -> list[Verdict]:
+    """Verdicts in their place; small deep objects along a line are a vessel's."""
+    verdicts = [in_place(evidence) for evidence in close]
+    pairs = zip(verdicts, close, strict=True)
+    small = [k for k, pair in enumerate(pairs) if may_be_on_course(*pair)]
+    along = along_course(_middles(scan, [runs[k] for k in small]))
+    for k, found in zip(small, along.tolist(), strict=True):
+        verdicts[k] = on_course(verdicts[k], found)
+    return verdicts
+
+
+def _middles(scan: Scan, runs: Sequence[Runs]) -> NDArray[np.float64]:
+    """The middle of each object, LPS mm (n, 3)."""
+    points, bounds = samples(runs, scan.hu.shape)
+    return scan.to_lps(means(points, bounds))
+
+
+def _in_body(
+    scan: Scan,
+    runs: Sequence[Runs],
+    sights: Sequence[Evidence],
+    body: Body,
+    labels: LabelMap | None,
+) -> list[Evidence]:
+    """Evidence with where in the body its object lies."""
+    points, bounds = samples(runs, scan.hu.shape)
+    count = np.maximum(np.diff(bounds), 1)
+    owner = np.repeat(np.arange(len(runs)), np.diff(bounds))
+    within = np.bincount(owner, inside(body, points), len(runs)) / count
+    thick = _trunk_slices(scan, body)[points[:, 0]]
+    trunk = np.bincount(owner, thick, len(runs)) / count
+    return [
+        replace(
+            evidence,
+            inside=share,
+            in_trunk=part > 0.5,
+            structure=structure_of(scan, labels, points[a:b]),
         )
+        for evidence, share, part, a, b in zip(
+            sights, within.tolist(), trunk.tolist(), bounds[:-1], bounds[1:], strict=True
+        )
+    ]
 
-        def closer(evidence: Evidence) -> Evidence:
-            return replace(
-                evidence,
-                thickness_mm=thickness(scan, pieces.runs[index]),
-                bone_distance_mm=least(bone_distance(skeleton, points)),
-                skin_depth_mm=skin_gap(body, scan, points),
-                enclosure=float(enclosure(skeleton, body, points.mean(axis=0))[0]),
-            )
 
-        return judge(evidence, closer)
-
+def _closer(
+    scan: Scan,
+    runs: Sequence[Runs],
+    sights: Sequence[Evidence],
+    anatomy: tuple[Body, Skeleton],
+    jobs: int,
+) -> list[Evidence]:
+    """Evidence with what only the rules of IN_PLACE ask for."""
+    body, skeleton = anatomy
+    points, bounds = samples(runs, scan.hu.shape)
+    bone = known(bone_gaps(skeleton, points, bounds, jobs=jobs))
+    skin = known(skin_gaps(body, scan, points, bounds, jobs=jobs))
+    ringed = known(enclosure(skeleton, body, means(points, bounds)))
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        verdicts = list(pool.map(verdict, listed))
-    findings = _findings(scan, [pieces.runs[index] for index in listed], verdicts)
-    return Found(findings, skeleton, flags)
+        thick = list(pool.map(partial(thickness, scan), runs))
+    return [
+        replace(
+            evidence,
+            thickness_mm=mm,
+            bone_distance_mm=to_bone,
+            skin_depth_mm=to_skin,
+            enclosure=share,
+        )
+        for evidence, mm, to_bone, to_skin, share in zip(
+            sights, thick, bone, skin, ringed, strict=True
+        )
+    ]
 
 
 def _findings(scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
-    """Verdicts as findings, each looked at again beside the deposits that are not small."""
-    size = [part.voxels * scan.voxel_mm3 for part in runs]
+    """Verdicts as findings, those doubtful by themselves looked at again beside bigger deposits."""
     hosts = [
-        scan.to_lps(sample(part))
-        for part, verdict, mm3 in zip(runs, verdicts, size, strict=True)
-        if verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE and mm3 > SMALL_MM3
+        part
+        for part, verdict in zip(runs, verdicts, strict=True)
+        if verdict.kind is Kind.DEPOSIT
+        and verdict.reason != CUT_FREE
+        and part.voxels * scan.voxel_mm3 > SMALL_MM3
     ]
-    tree = cKDTree(np.concatenate(hosts)) if hosts else None
+    points, _ = samples(hosts, scan.hu.shape)
+    tree = cKDTree(scan.to_lps(points)) if hosts else None
     made = []
     for part, verdict in zip(runs, verdicts, strict=True):
-        gap = np.inf if tree is None else float(tree.query(scan.to_lps(sample(part)))[0].min())
-        final = in_company(verdict, gap)
+        final = verdict
+        if tree is not None and verdict.reason in DOUBTFUL_ALONE:
+            own, _ = samples([part], scan.hu.shape)
+            final = in_company(verdict, float(tree.query(scan.to_lps(own))[0].min()))
         made.append(Finding(part, final.kind, final.reason, final.confidence))
     return tuple(made)
 
@@ -160,24 +245,42 @@ def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> tuple[Skeleton, NDArray
     return skeleton, rest[skeleton.members]
 
 
-def _at_sight(scan: Scan, pieces: Pieces, index: int, skeletal: bool, plan: Plan) -> Evidence:
-    """What is to be seen of one piece and its nearest surroundings."""
-    objects, runs = pieces.objects, pieces.runs[index]
-    chance = float(pieces.probability[index])
-    voxels = int(objects.voxels[index])
-    long, middle, short = axes(objects.moment[index], scan.spacing).tolist()
-    return Evidence(
-        voxels=voxels,
-        volume_mm3=voxels * scan.voxel_mm3,
-        mean_hu=float(objects.total[index]) / voxels,
-        peak_hu=int(objects.peak[index]),
-        axes_mm=(long, middle, short),
-        inside=1.0,
-        at_edge=at_edge(objects, index + 1),
-        skeletal=skeletal,
-        surroundings=NOTHING if skeletal else surroundings(scan, runs, plan.find.threshold_hu),
-        contrast_given=scan.acquisition.contrast,
-        deposit_probability=None if np.isnan(chance) else chance,
-        marked=bool(pieces.marked[index]),
-        freed=bool(pieces.freed[index]),
+def _at_sight(
+    scan: Scan,
+    pieces: Pieces,
+    listed: Sequence[int],
+    skeletal: NDArray[np.bool_],
+    plan: Plan,
+    jobs: int,
+) -> list[Evidence]:
+    """What is to be seen of each listed piece and its nearest surroundings."""
+    objects = pieces.objects
+    looked = [index for index in listed if not skeletal[index]]
+    shells = surroundings(
+        scan, [pieces.runs[index] for index in looked], plan.find.threshold_hu, jobs=jobs
     )
+    around = dict(zip(looked, shells, strict=True))
+    lengths, edge = axes(objects.moment, scan.spacing).tolist(), at_edge(objects)
+    return [
+        Evidence(
+            voxels=int(objects.voxels[index]),
+            volume_mm3=int(objects.voxels[index]) * scan.voxel_mm3,
+            mean_hu=float(objects.total[index]) / int(objects.voxels[index]),
+            peak_hu=int(objects.peak[index]),
+            axes_mm=tuple(lengths[index]),
+            inside=1.0,
+            at_edge=bool(edge[index]),
+            skeletal=bool(skeletal[index]),
+            surroundings=around.get(index, NOTHING),
+            contrast_given=scan.acquisition.contrast,
+            deposit_probability=_chance(pieces, index),
+            marked=bool(pieces.marked[index]),
+            freed=bool(pieces.freed[index]),
+        )
+        for index in listed
+    ]
+
+
+def _chance(pieces: Pieces, index: int) -> float | None:
+    chance = float(pieces.probability[index])
+    return None if np.isnan(chance) else chance

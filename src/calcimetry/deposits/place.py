@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,12 @@ from calcimetry.anatomy import (
     Anatomy,
     LabelMap,
     Structure,
-    bone_distance,
-    skin_gap,
+    bone_gaps,
+    skin_gaps,
     structures_at,
 )
-from calcimetry.deposits.evidence import Surroundings, least, sample, surroundings
+from calcimetry.deposits.around import Surroundings, surroundings
+from calcimetry.deposits.evidence import known, samples
 from calcimetry.records import Place, Runs, Scan
 
 SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
@@ -61,7 +63,13 @@ REACH_MM, STEP_MM = 45.0, 3.0  # how far, and how finely, a label map is searche
 
 
 def places(
-    scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy, threshold: float, site: str | None
+    scan: Scan,
+    deposits: Sequence[Runs],
+    anatomy: Anatomy,
+    threshold: float,
+    site: str | None,
+    *,
+    jobs: int = 1,
 ) -> list[Place]:
     """The place of each deposit.
 
@@ -69,15 +77,32 @@ def places(
     site : the user's words, such as "left hand"; else the scan's own tags
     """
     side, word = side_and_site(site, scan)
-    made = [_place(scan, runs, anatomy, threshold, side, word) for runs in deposits]
+    points, bounds = samples(deposits, scan.hu.shape)
+    depths = known(skin_gaps(anatomy.body, scan, points, bounds, jobs=jobs))
+    gaps = known(bone_gaps(anatomy.skeleton, points, bounds, jobs=jobs))
+    around = surroundings(scan, deposits, threshold, jobs=jobs)
+    beside = TOUCH_MM + max(scan.spacing[1:])
+    made = [
+        Place(
+            tissue=tissue(shell, depth, gap),
+            side=side,
+            site=word,
+            region=region_of(word),
+            skin_depth_mm=depth,
+            bone_distance_mm=gap,
+            touches_bone=None if gap is None else gap <= beside,
+        )
+        for shell, depth, gap in zip(around, depths, gaps, strict=True)
+    ]
     if anatomy.labels is None:
         return made
-    return [_named(p, scan, r, anatomy.labels) for p, r in zip(made, deposits, strict=True)]
+    middles = [points[a:b].mean(axis=0) for a, b in pairwise(bounds)]
+    return [_named(p, scan, m, anatomy.labels) for p, m in zip(made, middles, strict=True)]
 
 
-def _named(place: Place, scan: Scan, runs: Runs, labels: LabelMap) -> Place:
+def _named(place: Place, scan: Scan, middle: NDArray[np.float64], labels: LabelMap) -> Place:
     """The place with bone, side and site by the label map, where the user named none."""
-    bone = nearest_bone(labels, scan.to_lps(sample(runs).mean(axis=0)))
+    bone = nearest_bone(labels, scan.to_lps(middle))
     if bone is None:
         return place
     site = place.site or next((site for key, site in SITES.items() if key in bone.name), None)
@@ -116,29 +141,6 @@ def region_of(site: str | None) -> str | None:
         if words & set(members.split()):
             return region
     return None
-
-
-def _place(
-    scan: Scan,
-    runs: Runs,
-    anatomy: Anatomy,
-    threshold: float,
-    side: str | None,
-    site: str | None,
-) -> Place:
-    points = sample(runs)
-    depth = skin_gap(anatomy.body, scan, points)
-    gap = least(bone_distance(anatomy.skeleton, points))
-    touches = None if gap is None else gap <= TOUCH_MM + max(scan.spacing[1:])
-    return Place(
-        tissue=tissue(surroundings(scan, runs, threshold), depth, gap),
-        side=side,
-        site=site,
-        region=region_of(site),
-        skin_depth_mm=depth,
-        bone_distance_mm=gap,
-        touches_bone=touches,
-    )
 
 
 def tissue(around: Surroundings, depth: float | None, gap: float | None) -> str | None:

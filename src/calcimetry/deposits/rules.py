@@ -26,14 +26,14 @@ TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
 SURE_AT_EDGE = 0.9
+SURE_AMID_BONES = 0.7
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 RINGED, HALF_RINGED = 0.75, 0.5
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
 SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
-ALONE_BUT_DOUBTED = (
-    "stands alone in soft tissue, though the network does not take it for a deposit"
-)
+ALONE_BUT_DOUBTED = "stands alone in soft tissue, though the network does not take it for a deposit"
+DOUBTFUL_ALONE = (SMALL_AND_DEEP, ALONE_BUT_DOUBTED)
 ON_COURSE = "one of several small ones along a line, as calcium in an artery's wall is"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
@@ -64,10 +64,19 @@ def judge(evidence: Evidence, closer: Callable[[Evidence], Evidence] | None = No
 
     closer : fills in what only the rules of IN_PLACE need, for the few that get to them
     """
-    verdict = _first(AT_SIGHT, evidence)
-    if verdict is None:
-        verdict = _first(IN_PLACE, evidence if closer is None else closer(evidence))
-    return verdict or Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+    verdict = at_sight(evidence)
+    return verdict or in_place(evidence if closer is None else closer(evidence))
+
+
+def at_sight(evidence: Evidence) -> Verdict | None:
+    """The first verdict of AT_SIGHT; None where the object must be looked at in its place."""
+    return _first(AT_SIGHT, evidence)
+
+
+def in_place(evidence: Evidence) -> Verdict:
+    """The first verdict of IN_PLACE; without any, uncertain."""
+    nothing = Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
+    return _first(IN_PLACE, evidence) or nothing
 
 
 def _first(rules: tuple[Rule, ...], evidence: Evidence) -> Verdict | None:
@@ -121,8 +130,8 @@ def _cut_by_edge(evidence: Evidence) -> Verdict | None:
     return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
 
 
-def _freed(evidence: Evidence) -> Verdict | None:
-    """Cut from bone: the network's word alone, since geometry sees one object with the bone."""
+def _doubted_cut(evidence: Evidence) -> Verdict | None:
+    """Cut from bone by the network, which is not sure enough of it."""
     if not evidence.freed:
         return None
     if evidence.volume_mm3 > BIG_CUT_MM3 and _chance(evidence) < SURE_OF_BIG:
@@ -132,8 +141,17 @@ def _freed(evidence: Evidence) -> Verdict | None:
     if _chance(evidence) < 0.5:
         reason = "beside bone, and more likely bone than deposit by the network"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
-    if evidence.in_trunk:
-        return None  # where it lies decides: see _trunk
+    return None
+
+
+def _cut_free(evidence: Evidence) -> Verdict | None:
+    """Cut from bone: the network's word alone, since geometry sees one object with the bone."""
+    if not evidence.freed or evidence.in_trunk:
+        return None  # in the trunk, where it lies decides: see _trunk
+    ringed = evidence.enclosure is not None and evidence.enclosure >= RINGED
+    if ringed and _chance(evidence) < SURE_AMID_BONES:
+        reason = "cut from bone amid bones, and the network is not sure"
+        return Verdict(Kind.UNCERTAIN, reason, 0.5)
     return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence))
 
 
@@ -148,7 +166,8 @@ def _chance(evidence: Evidence) -> float:
 def _noise(evidence: Evidence) -> Verdict | None:
     """Peaks of noise above the threshold: many in a noisy scan, none far above it."""
     sd, median = evidence.surroundings.noise_hu, evidence.surroundings.median_hu
-    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS or _sure(evidence):
+    trusted = evidence.freed or _sure(evidence)
+    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS or trusted:
         return None
     if evidence.peak_hu >= max(median, SOFT_HU) + NOISE_SDS * sd:
         return None
@@ -223,6 +242,7 @@ def _small_and_deep(evidence: Evidence) -> Verdict | None:
 
 
 def _in_cavity(evidence: Evidence) -> bool:
+    """Within pelvis or trunk; so is what nobody can tell of."""
     return evidence.in_trunk or evidence.enclosure is None or evidence.enclosure >= ENCLOSED
 
 
@@ -254,7 +274,7 @@ def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
     gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths and specks
         of other origin do not keep company with such; the satellites of a big deposit do.
     """
-    if verdict.reason not in (SMALL_AND_DEEP, ALONE_BUT_DOUBTED) or gap_mm > COMPANY_MM:
+    if verdict.reason not in DOUBTFUL_ALONE or gap_mm > COMPANY_MM:
         return verdict
     return Verdict(Kind.DEPOSIT, "doubtful by itself, but beside a bigger deposit", 0.6)
 
@@ -276,10 +296,11 @@ def on_course(verdict: Verdict, along: bool) -> Verdict:
     return Verdict(Kind.VESSEL, ON_COURSE, 0.6) if along else verdict
 
 
-AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _freed, _bone, _noise)
+AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _doubted_cut, _bone, _noise)
 """Rules that need the object and its nearest surroundings only."""
 
 IN_PLACE: tuple[Rule, ...] = (
+    _cut_free,
     _in_organ,
     _pool,
     _trunk,

@@ -18,10 +18,11 @@ from calcimetry.runs.algebra import (
 from calcimetry.runs.components import connect, dense_objects, objects, tabulate
 from calcimetry.runs.find import find_runs, from_mask, threshold_within
 from calcimetry.runs.grid import box_of, crop, paint, to_labels, to_mask, voxels_of
-from calcimetry.runs.voxels import kept, stacked
+from calcimetry.runs.voxels import Pile, kept, piled, sampled, stacked
 from calcimetry.runs.warm import warm
 
 __all__ = [
+    "Pile",
     "box_of",
     "connect",
     "crop",
@@ -36,6 +37,8 @@ __all__ = [
     "paint",
     "part",
     "parts",
+    "piled",
+    "sampled",
     "select",
     "stacked",
     "tabulate",

@@ -24,3 +24,16 @@ def over_slabs(work: Callable[[int, int], Result], length: int, jobs: int) -> li
         return [work(*stretches[0])]
     with ThreadPoolExecutor(len(stretches)) as pool:
         return list(pool.map(lambda stretch: work(*stretch), stretches))
+
+
+def over_chunks(work: Callable[[int, int], None], length: int, jobs: int, size: int = 32) -> None:
+    """`work(first, end)` for short stretches, taken by whichever thread is free.
+
+    For things of very different cost; for slices, which cost the same, `over_slabs`.
+    """
+    if jobs <= 1 or length <= size:
+        work(0, length)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        begins = range(0, length, size)
+        list(pool.map(lambda first: work(first, min(first + size, length)), begins))
