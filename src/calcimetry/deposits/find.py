@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,7 +45,7 @@ from calcimetry.deposits.rules import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import Finding, Flag, Kind, Objects, Runs, Scan
+from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Runs, Scan
 from calcimetry.runs import stacked, tabulate
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
@@ -58,9 +58,13 @@ RULES_ALONE = Flag(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What the finder found: findings, the skeleton without deposits, flags."""
+    """What the finder found: findings, the skeleton without deposits, flags.
+
+    evidence : of each finding; those of listed kinds were looked at closely
+    """
 
     findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...]
     skeleton: Skeleton
     flags: tuple[Flag, ...]
 
@@ -90,23 +94,27 @@ def find(
     runs = [pieces.runs[index] for index in listed]
     sights = _at_sight(scan, pieces, listed, surely, plan, jobs)
     sights = _in_body(scan, runs, sights, body, labels)
-    verdicts = _judged(scan, runs, sights, (body, skeleton), jobs)
-    return Found(_findings(scan, runs, verdicts), skeleton, flags)
+    look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
+    verdicts, evidence = _judged(runs, sights, look)
+    return Found(_findings(scan, runs, verdicts), tuple(evidence), skeleton, flags)
 
 
 def _judged(
-    scan: Scan,
     runs: Sequence[Runs],
     sights: Sequence[Evidence],
-    anatomy: tuple[Body, Skeleton],
-    jobs: int,
-) -> list[Verdict]:
-    """The verdict on each object; only those that sight does not decide are looked at closely."""
+    look: Callable[[Sequence[Runs], Sequence[Evidence]], list[Evidence]],
+) -> tuple[list[Verdict], list[Evidence]]:
+    """The verdict on each object, and the evidence that it rests on.
+
+    Only those that sight does not decide, or puts on the list, are looked at closely.
+    """
     first = [at_sight(evidence) for evidence in sights]
-    doubtful = [k for k, verdict in enumerate(first) if verdict is None]
-    close = _closer(scan, [runs[k] for k in doubtful], [sights[k] for k in doubtful], anatomy, jobs)
-    later = dict(zip(doubtful, map(in_place, close), strict=True))
-    return [verdict or later[k] for k, verdict in enumerate(first)]
+    near = [k for k, verdict in enumerate(first) if verdict is None or verdict.kind in LISTED]
+    evidence = list(sights)
+    for k, seen in zip(near, look([runs[k] for k in near], [sights[k] for k in near]), strict=True):
+        evidence[k] = seen
+    verdicts = [verdict or in_place(seen) for verdict, seen in zip(first, evidence, strict=True)]
+    return verdicts, evidence
 
 
 def _in_body(
@@ -140,19 +148,30 @@ def _closer(
     scan: Scan,
     runs: Sequence[Runs],
     sights: Sequence[Evidence],
+    *,
     anatomy: tuple[Body, Skeleton],
+    plan: Plan,
     jobs: int,
 ) -> list[Evidence]:
-    """Evidence with what only the rules of IN_PLACE ask for."""
+    """Evidence with what only the rules of IN_PLACE, and the place of a deposit, ask for."""
     body, skeleton = anatomy
     points, bounds = samples(runs, scan.hu.shape)
     bone = known(bone_gaps(skeleton, points, bounds, jobs=jobs))
     skin = known(skin_gaps(body, scan, points, bounds, jobs=jobs))
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         thick = list(pool.map(partial(thickness, scan), runs))
+    unseen = [k for k, evidence in enumerate(sights) if evidence.skeletal]
+    shells = surroundings(scan, [runs[k] for k in unseen], plan.find.threshold_hu, jobs=jobs)
+    around = dict(zip(unseen, shells, strict=True))
     return [
-        replace(evidence, thickness_mm=mm, bone_distance_mm=to_bone, skin_depth_mm=to_skin)
-        for evidence, mm, to_bone, to_skin in zip(sights, thick, bone, skin, strict=True)
+        replace(
+            evidence,
+            surroundings=around.get(k, evidence.surroundings),
+            thickness_mm=thick[k],
+            bone_distance_mm=bone[k],
+            skin_depth_mm=skin[k],
+        )
+        for k, evidence in enumerate(sights)
     ]
 
 

@@ -139,7 +139,8 @@ def _border(
     """
     if background.step == 0.0 or min(weights.shape) < 2:
         return 0.0
-    area = _steepness(background.field, weights, np.array(crop.spacing)) / background.step
+    steep = _steepness(background.field, weights, np.array(crop.spacing))
+    area = float(steep) / background.step
     across = float(np.cbrt(6.0 / np.pi * crop.own.sum() * crop.voxel_mm3))
     moved = rules.border_sd_mm + rules.border_sd_share * across
     return area * moved * background.step

@@ -38,7 +38,7 @@ def within(
 
 @kernel
 def _reach(mask: Any, widths: Any, found: Any) -> None:
-    depth, height, width = mask.shape
+    depth, height = mask.shape[:2]
     gap = np.empty(mask.shape, np.uint8)
     held = np.empty((depth, height), np.bool_)
     for z in range(depth):

@@ -81,13 +81,31 @@ def from_rods(scan: Scan, expected: float, noise_sd: float) -> Calibration | Non
     expected : c of the kVp table, mg/cm3 per HU
     noise_sd : HU
     """
-    discs = [disc for z in range(scan.hu.shape[0]) for disc in _discs(scan, z, noise_sd)]
+    discs = _all_discs(scan, noise_sd)
     for phantom in phantoms():
         for chain in _chains(scan, discs, phantom):
             found = _measured(scan, chain, phantom, noise_sd)
             if found is not None and abs(found[0] / expected - 1.0) < _FAR_FROM_TABLE:
                 return _calibration(scan, phantom, chain, found)
     return None
+
+
+def _all_discs(scan: Scan, noise_sd: float) -> list[Disc]:
+    """Discs in all slices where a rod could be, in order of slices.
+
+    A rod is seen in every n-th slice, with n the least slices of one: stretches between two
+    such slices without a disc hold none and are passed over.
+    """
+    depth = scan.hu.shape[0]
+    every = max(_FEWEST_SLICES, int(np.ceil(_SHORTEST_MM / scan.spacing[0])))
+    seen = {z: _discs(scan, z, noise_sd) for z in range(0, depth, every)}
+    sizes = [phantom.diameter_mm for phantom in phantoms()]
+    for middle, discs in list(seen.items()):
+        if any(low <= disc.diameter <= high for disc in discs for low, high in sizes):
+            for z in range(max(0, middle - every + 1), min(depth, middle + every)):
+                if z not in seen:
+                    seen[z] = _discs(scan, z, noise_sd)
+    return [disc for z in sorted(seen) for disc in seen[z]]
 
 
 def _calibration(
