@@ -21,7 +21,7 @@ from calcimetry.runs import (
     union,
     voxels_of,
 )
-from calcimetry.runs._jit import kernel
+from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 
 WHOLE_SHARE = 0.5
@@ -68,12 +68,10 @@ def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: Find
 
     probability : (voxels,), of every voxel of `dense.runs`, in run order
     """
-    lengths = dense.runs.stop - dense.runs.start
-    label = np.repeat(dense.label, lengths)
     marked = probability >= plan.deposit_probability
-    count = np.maximum(dense.voxels, 1)
-    share = np.bincount(label[marked], minlength=len(dense) + 1)[1:] / count
-    mean = np.bincount(label, probability, minlength=len(dense) + 1)[1:] / count
+    sums = np.zeros((2, len(dense)))
+    _add_up(*columns(dense.runs)[1:], frozen(dense.label, np.int32), probability, marked, sums)
+    share, mean = sums / np.maximum(dense.voxels, 1)
     cores, sure = _cores(scan, dense, probability, marked, plan)
     owned: dict[int, list[_Piece]] = {}
     for core, chance, index in zip(cores, sure.tolist(), _owner(dense, cores), strict=True):
@@ -147,6 +145,17 @@ def _host(scan: Scan, crumb: Runs, cores: list[_Piece]) -> int | None:
     near = gaps[nearest] <= 2.0 * max(scan.spacing)
     small = crumb.voxels <= CRUMB_SHARE * cores[nearest].runs.voxels
     return nearest if near and small else None
+
+
+@kernel
+def _add_up(start: Any, stop: Any, label: Any, probability: Any, marked: Any, sums: Any) -> None:
+    """For each object its marked voxels, and the sum of probability."""
+    at = 0
+    for run in range(label.size):
+        for _ in range(start[run], stop[run]):
+            sums[0, label[run] - 1] += marked[at]
+            sums[1, label[run] - 1] += probability[at]
+            at += 1
 
 
 @kernel
