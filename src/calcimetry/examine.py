@@ -11,10 +11,11 @@ from time import perf_counter
 import numpy as np
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks
+from calcimetry.anatomy import LabelMap, find_body, labels_of, landmarks
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, form, hu_threshold, quantify, total
 from calcimetry.records import (
+    LISTED,
     Calibration,
     Deposit,
     Examination,
@@ -30,9 +31,6 @@ from calcimetry.records import (
 )
 from calcimetry.runs import dense_objects, stacked, tabulate, voxels_of
 from calcimetry.versions import versions
-
-LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
-"""Kinds with a row in deposits.csv and a number in the label map, in this order."""
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
 
@@ -79,7 +77,7 @@ def measure(
     clock.begin("measuring")
     quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
-    listed = _deposits(scan, pairs, Anatomy(body, found.skeleton, names), plan, site, jobs)
+    listed = _deposits(scan, pairs, found.evidence, names, site)
     return Examination(
         scan=scan,
         plan=plan,
@@ -131,16 +129,17 @@ class _Clock:
 
 def _deposits(
     scan: Scan,
-    pairs: Iterable[Measured],
-    anatomy: Anatomy,
-    plan: Plan,
+    pairs: Sequence[Measured],
+    evidence: Sequence[finder.Evidence],
+    labels: LabelMap | None,
     site: str | None,
-    jobs: int,
 ) -> list[Deposit]:
     """Deposits and uncertain ones, numbered: those sure first, then by mass."""
-    chosen = sorted((pair for pair in pairs if pair[0].kind in LISTED), key=_rank)
+    order = [k for k, (finding, _) in enumerate(pairs) if finding.kind in LISTED]
+    order.sort(key=lambda k: _rank(pairs[k]))
+    chosen = [pairs[k] for k in order]
     runs = [finding.runs for finding, _ in chosen]
-    places = finder.places(scan, runs, anatomy, plan.find.threshold_hu, site, jobs=jobs)
+    places = finder.places(scan, runs, [evidence[k] for k in order], labels, site)
     shapes = tabulate(scan.hu, *stacked(runs, scan.hu.shape))
     made = []
     for number, ((finding, quantity), place) in enumerate(zip(chosen, places, strict=True), 1):

@@ -46,6 +46,11 @@ class Kind(StrEnum):
     NOISE = "noise"  # what the noise of the scan explains
 
 
+LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
+"""Kinds with a row in deposits.csv and a number in the label map, in this order. They alone are
+measured in full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """A coded remark on the fitness of a scan, a deposit or a number."""

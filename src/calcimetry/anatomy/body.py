@@ -79,7 +79,7 @@ def find_body(scan: Scan, *, jobs: int = 1) -> Body:
     inside = part > 0
     # On both sides: a cell less than half full of skin is outside.
     skin_cells = np.argwhere((inside & dilated(outside)) | (outside & dilated(inside)))
-    skin = blocks_of(skin_cells, grid, scan.affine)
+    skin = blocks_of(skin_cells, grid, scan.affine, 0.5)
     return Body(grid, hu, inside, dilated(inside), unseen, part, skin, skin_cells)
 
 

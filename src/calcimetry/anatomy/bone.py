@@ -59,7 +59,7 @@ def find_bone(scan: Scan, objects: Objects, body: Body) -> Skeleton:
     runs = select(objects, members)
     held = _cells_held(runs, body.grid)
     cells = np.argwhere(held & ~eroded(held))
-    surface = blocks_of(cells, body.grid, scan.affine)
+    surface = blocks_of(cells, body.grid, scan.affine, -0.5)
     return Skeleton(runs, members, body.grid, held, _marrow(held, body.grid), surface)
 
 

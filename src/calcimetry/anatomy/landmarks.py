@@ -7,13 +7,16 @@ which change with the threshold, are left out.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
-from calcimetry.anatomy.coarse import Mask
 from calcimetry.records import Landmarks, Scan
+from calcimetry.runs._jit import kernel
+from calcimetry.runs.find import columns
 
 BONE_MM, SKIN_MM = 2.0, 6.0  # cells of which one point is kept
 BEYOND_MM = 3.0  # how far past the end of a run there must be neither bone nor marrow
@@ -22,9 +25,7 @@ MOST = 60_000  # points of one kind; beyond it every n-th is kept
 
 def landmarks(scan: Scan, body: Body, skeleton: Skeleton) -> Landmarks:
     """Points (n, 3) LPS mm of the bones' outer surface and of the skin, and which way they face."""
-    ends, facing = _ends(skeleton)
-    outer = _outer(skeleton, ends, facing, scan.spacing[2])
-    bone = scan.to_lps(ends[outer])
+    bone = scan.to_lps(_outer_ends(skeleton, scan.spacing[2]))
     kept = _thinned(bone, BONE_MM)
     skin = scan.to_lps(body.grid.centres(body.skin_cells)) if len(body.skin_cells) else _none()
     return Landmarks(bone[kept].astype(np.float32), _few(skin, SKIN_MM))
@@ -38,36 +39,15 @@ def _few(points: NDArray[np.float64], cell: float) -> NDArray[np.float32]:
     return points[_thinned(points, cell)].astype(np.float32)
 
 
-def _ends(skeleton: Skeleton) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions (2n, 3) of both faces of every run, voxels (z, y, x), and +1 or -1 along x."""
-    runs = skeleton.runs
-    z, y = np.divmod(runs.row.astype(np.int64), runs.shape[1])
-    low = np.stack([z, y, runs.start - 0.5], axis=1)
-    high = np.stack([z, y, runs.stop - 0.5], axis=1)
-    facing = np.repeat([-1.0, 1.0], len(runs))
-    inside = np.concatenate([runs.start > 0, runs.stop < runs.shape[2]])
-    return np.concatenate([low, high])[inside], facing[inside]
-
-
-def _outer(
-    skeleton: Skeleton, ends: NDArray[np.float64], facing: NDArray[np.float64], step: float
-) -> Mask:
-    grid = skeleton.grid
+def _outer_ends(skeleton: Skeleton, step_mm: float) -> NDArray[np.float64]:
+    """Faces of runs, (n, 3) voxels (z, y, x), beyond which no bone and no marrow follows."""
+    grid, runs = skeleton.grid, skeleton.runs
     enclosed = skeleton.marrow.copy()
-    enclosed[tuple(_cells(skeleton).T)] = True
-    ahead = ends.copy()
-    ahead[:, 2] += facing * (BEYOND_MM + grid.size_mm[2]) / step
-    z, y, x = grid.of(ahead).T
-    outer: Mask = ~enclosed[z, y, x]
-    return outer
-
-
-def _cells(skeleton: Skeleton) -> NDArray[np.int64]:
-    """Cells that hold the middle of a run."""
-    runs = skeleton.runs
-    z, y = np.divmod(runs.row.astype(np.int64), runs.shape[1])
-    middle = np.stack([z, y, (runs.start + runs.stop - 1) / 2], axis=1)
-    return skeleton.grid.of(middle)
+    rows, cell = columns(runs), np.array(grid.cell)
+    _enclose(rows, runs.shape[1], cell, enclosed)
+    beyond = (BEYOND_MM + grid.size_mm[2]) / step_mm
+    ends: NDArray[np.float64] = _outer(rows, np.array(runs.shape), cell, enclosed, beyond)
+    return ends
 
 
 def _thinned(points: NDArray[np.float64], cell: float) -> NDArray[np.intp]:
@@ -79,3 +59,33 @@ def _thinned(points: NDArray[np.float64], cell: float) -> NDArray[np.intp]:
     key = (index[:, 0] * wide[1] + index[:, 1]) * wide[2] + index[:, 2]
     _, first = np.unique(key, return_index=True)
     return np.sort(first)[:: -(-len(first) // MOST)]
+
+
+@kernel
+def _enclose(runs: Any, height: Any, cell: Any, enclosed: Any) -> None:
+    """Mark the cells that hold the middle of a run."""
+    row, start, stop = runs
+    for run in range(row.size):
+        z, y = row[run] // height // cell[0], row[run] % height // cell[1]
+        middle = np.floor((start[run] + stop[run] - 1) / 2 + 0.5)
+        enclosed[z, y, min(np.int64(middle) // cell[2], enclosed.shape[2] - 1)] = True
+
+
+@kernel
+def _outer(runs: Any, shape: Any, cell: Any, enclosed: Any, beyond: Any) -> Any:
+    row, start, stop = runs
+    found = np.empty((2 * row.size, 3))
+    count = 0
+    # All low ends first, then all high ones: which of them is kept depends on their order.
+    for side in range(2):
+        for run in range(row.size):
+            end = start[run] if side == 0 else stop[run]
+            if end == (0 if side == 0 else shape[2]):
+                continue
+            z, y = row[run] // shape[1], row[run] % shape[1]
+            ahead = np.floor(end + (beyond if side == 1 else -beyond))
+            x = np.int64(min(max(ahead, 0), shape[2] - 1)) // cell[2]
+            if not enclosed[z // cell[0], y // cell[1], x]:
+                found[count, 0], found[count, 1], found[count, 2] = z, y, end - 0.5
+                count += 1
+    return found[:count].copy()

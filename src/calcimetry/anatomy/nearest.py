@@ -44,8 +44,14 @@ class Blocks:
     reach_mm: float
 
 
-def blocks_of(cells: NDArray[np.int64], grid: Grid, affine: NDArray[np.float64]) -> Blocks | None:
-    """The blocks of a surface's cells (n, 3); None without any."""
+def blocks_of(
+    cells: NDArray[np.int64], grid: Grid, affine: NDArray[np.float64], beyond: float
+) -> Blocks | None:
+    """The blocks of a surface's cells (n, 3); None without any.
+
+    beyond : voxels past the faces of its cell that a point of the surface may lie; voxel
+        middles lie half a voxel within
+    """
     if not len(cells):
         return None
     to_mm = np.ascontiguousarray(affine[:3, :3][:, ::-1])
@@ -59,8 +65,7 @@ def blocks_of(cells: NDArray[np.int64], grid: Grid, affine: NDArray[np.float64])
     ends = np.append(first, len(cells))
     centre = np.add.reduceat(middle, first) / np.diff(ends)[:, None]
     away = np.linalg.norm(middle - np.repeat(centre, np.diff(ends), axis=0), axis=1)
-    # Half a cell, and the voxel beyond it in which a crossing may end.
-    reach = np.abs(to_mm) @ (np.array(grid.cell) / 2 + 1)
+    reach = np.abs(to_mm) @ (np.array(grid.cell) / 2 + beyond)
     return Blocks(
         cells,
         middle,
@@ -156,6 +161,12 @@ def _apart(a: Any, b: Any) -> Any:
 
 
 @kernel
+def _square(a: Any, b: Any) -> Any:
+    z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
+    return z * z + y * y + x * x
+
+
+@kernel
 def _search(tree: Any, look: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
     points, bounds = asked
     about = look[2]
@@ -212,9 +223,9 @@ def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -
     """The best once the surface in one cell has been looked at, where that may be nearer."""
     cells, middle, reach = tree[0], tree[1], look[4]
     near = np.empty(len(own), np.int64)
-    kept = 0
+    kept, most = 0, (best + reach + _SLACK_MM) ** 2
     for p in range(len(own)):
-        if _apart(own[p], middle[cell]) - reach - _SLACK_MM < best:
+        if _square(own[p], middle[cell]) < most:
             near[kept] = p
             kept += 1
     if kept == 0:
@@ -239,10 +250,11 @@ def _ball(own: Any) -> Any:
 
 @kernel
 def _closest(own: Any, near: Any, spots: Any, best: Any) -> Any:
+    least = best * best
     for p in near:
         for s in range(len(spots)):
-            best = min(best, _apart(own[p], spots[s]))
-    return best
+            least = min(least, _square(own[p], spots[s]))
+    return min(best, np.sqrt(least))
 
 
 @kernel

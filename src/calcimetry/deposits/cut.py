@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.plan import FindPlan
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import difference, kept, objects, parts, stacked, tabulate, union, voxels_of
+from calcimetry.runs import (
+    difference,
+    joined,
+    kept,
+    objects,
+    parts,
+    stacked,
+    tabulate,
+    union,
+    voxels_of,
+)
+from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs.find import columns
 
 WHOLE_SHARE = 0.5
 """An object of which at least this share is deposit is taken whole: its blurred rim, which
@@ -55,18 +68,18 @@ def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: Find
 
     probability : (voxels,), of every voxel of `dense.runs`, in run order
     """
-    lengths = dense.runs.stop - dense.runs.start
-    label = np.repeat(dense.label, lengths)
     marked = probability >= plan.deposit_probability
-    count = np.maximum(dense.voxels, 1)
-    share = np.bincount(label[marked], minlength=len(dense) + 1)[1:] / count
-    mean = np.bincount(label, probability, minlength=len(dense) + 1)[1:] / count
+    sums = np.zeros((2, len(dense)))
+    _add_up(*columns(dense.runs)[1:], frozen(dense.label, np.int32), probability, marked, sums)
+    share, mean = sums / np.maximum(dense.voxels, 1)
     cores, sure = _cores(scan, dense, probability, marked, plan)
-    owner = _owner(dense, cores)
+    owned: dict[int, list[_Piece]] = {}
+    for core, chance, index in zip(cores, sure.tolist(), _owner(dense, cores), strict=True):
+        owned.setdefault(int(index), []).append(_Piece(core, chance, True, True))
     made: list[_Piece] = []
     for index, runs in enumerate(parts(dense)):
-        own = [_Piece(cores[i], float(sure[i]), True, True) for i in np.flatnonzero(owner == index)]
-        made += _split(scan, _Piece(runs, float(mean[index])), own, float(share[index]))
+        whole = _Piece(runs, float(mean[index]))
+        made += _split(scan, whole, owned.get(index, []), float(share[index]))
     shares = tuple(piece.runs for piece in made)
     return Pieces(
         shares,
@@ -123,9 +136,7 @@ def _split(scan: Scan, whole: _Piece, cores: list[_Piece], share: float) -> list
         return [whole]
     if share >= WHOLE_SHARE:
         return [replace(whole, probability=max(c.probability for c in cores), marked=True)]
-    rest = whole.runs
-    for core in cores:
-        rest = difference(rest, core.runs)
+    rest = difference(whole.runs, joined([core.runs for core in cores], scan.hu.shape))
     left = []
     for runs in parts(objects(scan.hu, rest)):
         host = _host(scan, runs, cores)
@@ -138,14 +149,37 @@ def _split(scan: Scan, whole: _Piece, cores: list[_Piece], share: float) -> list
 
 def _host(scan: Scan, crumb: Runs, cores: list[_Piece]) -> int | None:
     """The core that a small leaving beside it belongs to."""
-    middle = voxels_of(crumb).mean(axis=0)
-    gaps = [_gap_mm(scan, core.runs, middle) for core in cores]
+    biggest = max(core.runs.voxels for core in cores)
+    if crumb.voxels > CRUMB_SHARE * biggest:
+        return None
+    middle, step = voxels_of(crumb).mean(axis=0), np.array(scan.spacing)
+    gaps = [_gap_mm(*columns(core.runs), scan.hu.shape[1], middle, step) for core in cores]
     nearest = int(np.argmin(gaps))
     near = gaps[nearest] <= 2.0 * max(scan.spacing)
     small = crumb.voxels <= CRUMB_SHARE * cores[nearest].runs.voxels
     return nearest if near and small else None
 
 
-def _gap_mm(scan: Scan, core: Runs, point: NDArray[np.float64]) -> float:
-    apart = (voxels_of(core) - point) * np.array(scan.spacing)
-    return float(np.sqrt((apart**2).sum(axis=1).min()))
+@kernel
+def _add_up(start: Any, stop: Any, label: Any, probability: Any, marked: Any, sums: Any) -> None:
+    """For each object its marked voxels, and the sum of probability."""
+    at = 0
+    for run in range(label.size):
+        for _ in range(start[run], stop[run]):
+            sums[0, label[run] - 1] += marked[at]
+            sums[1, label[run] - 1] += probability[at]
+            at += 1
+
+
+@kernel
+def _gap_mm(row: Any, start: Any, stop: Any, height: Any, point: Any, step: Any) -> Any:
+    """The distance from a position (z, y, x) to the nearest voxel of runs."""
+    least = np.inf
+    for run in range(row.size):
+        z = (row[run] // height - point[0]) * step[0]
+        y = (row[run] % height - point[1]) * step[1]
+        # The voxel of the run nearest to the position is beside it, or the run's own end.
+        x = min(max(np.round(point[2]), start[run]), stop[run] - 1)
+        x = (x - point[2]) * step[2]
+        least = min(least, z * z + y * y + x * x)
+    return np.sqrt(least)

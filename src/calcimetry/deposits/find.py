@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,7 +50,7 @@ from calcimetry.deposits.rules import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import Finding, Flag, Kind, Objects, Runs, Scan
+from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Runs, Scan
 from calcimetry.runs import stacked, tabulate
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
@@ -63,9 +63,13 @@ RULES_ALONE = Flag(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """What the finder found: findings, the skeleton without deposits, flags."""
+    """What the finder found: findings, the skeleton without deposits, flags.
+
+    evidence : of each finding; those of listed kinds were looked at closely
+    """
 
     findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...]
     skeleton: Skeleton
     flags: tuple[Flag, ...]
 
@@ -95,35 +99,41 @@ def find(
     runs = [pieces.runs[index] for index in listed]
     sights = _at_sight(scan, pieces, listed, surely, plan, jobs)
     sights = _in_body(scan, runs, sights, body, labels)
-    verdicts = _judged(scan, runs, sights, (body, skeleton), jobs)
-    return Found(_findings(scan, runs, verdicts), skeleton, flags)
+    look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
+    verdicts, evidence = _judged(runs, sights, look)
+    verdicts = _coursed(scan, runs, verdicts, evidence)
+    return Found(_findings(scan, runs, verdicts), tuple(evidence), skeleton, flags)
 
 
 def _judged(
-    scan: Scan,
     runs: Sequence[Runs],
     sights: Sequence[Evidence],
-    anatomy: tuple[Body, Skeleton],
-    jobs: int,
-) -> list[Verdict]:
-    """The verdict on each object; only those that sight does not decide are looked at closely."""
+    look: Callable[[Sequence[Runs], Sequence[Evidence]], list[Evidence]],
+) -> tuple[list[Verdict], list[Evidence]]:
+    """The verdict on each object, and the evidence that it rests on.
+
+    Only those that sight does not decide, or puts on the list, are looked at closely.
+    """
     first = [at_sight(evidence) for evidence in sights]
-    doubtful = [k for k, verdict in enumerate(first) if verdict is None]
-    near = [runs[k] for k in doubtful]
-    close = _closer(scan, near, [sights[k] for k in doubtful], anatomy, jobs)
-    later = dict(zip(doubtful, _coursed(scan, near, close), strict=True))
-    return [verdict or later[k] for k, verdict in enumerate(first)]
+    near = [k for k, verdict in enumerate(first) if verdict is None or verdict.kind in LISTED]
+    evidence = list(sights)
+    for k, seen in zip(near, look([runs[k] for k in near], [sights[k] for k in near]), strict=True):
+        evidence[k] = seen
+    verdicts = [verdict or in_place(seen) for verdict, seen in zip(first, evidence, strict=True)]
+    return verdicts, evidence
 
 
-def _coursed(scan: Scan, runs: Sequence[Runs], close: Sequence[Evidence]) -> list[Verdict]:
-    """Verdicts in their place; small deep objects along a line are a vessel's."""
-    verdicts = [in_place(evidence) for evidence in close]
-    pairs = zip(verdicts, close, strict=True)
+def _coursed(
+    scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict], evidence: Sequence[Evidence]
+) -> list[Verdict]:
+    """The verdicts, but small deep objects along a line are a vessel's."""
+    final = list(verdicts)
+    pairs = zip(verdicts, evidence, strict=True)
     small = [k for k, pair in enumerate(pairs) if may_be_on_course(*pair)]
     along = along_course(_middles(scan, [runs[k] for k in small]))
     for k, found in zip(small, along.tolist(), strict=True):
-        verdicts[k] = on_course(verdicts[k], found)
-    return verdicts
+        final[k] = on_course(final[k], found)
+    return final
 
 
 def _middles(scan: Scan, runs: Sequence[Runs]) -> NDArray[np.float64]:
@@ -163,10 +173,12 @@ def _closer(
     scan: Scan,
     runs: Sequence[Runs],
     sights: Sequence[Evidence],
+    *,
     anatomy: tuple[Body, Skeleton],
+    plan: Plan,
     jobs: int,
 ) -> list[Evidence]:
-    """Evidence with what only the rules of IN_PLACE ask for."""
+    """Evidence with what only the rules of IN_PLACE, and the place of a deposit, ask for."""
     body, skeleton = anatomy
     points, bounds = samples(runs, scan.hu.shape)
     bone = known(bone_gaps(skeleton, points, bounds, jobs=jobs))
@@ -174,17 +186,19 @@ def _closer(
     ringed = known(enclosure(skeleton, body, means(points, bounds)))
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         thick = list(pool.map(partial(thickness, scan), runs))
+    unseen = [k for k, evidence in enumerate(sights) if evidence.skeletal]
+    shells = surroundings(scan, [runs[k] for k in unseen], plan.find.threshold_hu, jobs=jobs)
+    around = dict(zip(unseen, shells, strict=True))
     return [
         replace(
             evidence,
-            thickness_mm=mm,
-            bone_distance_mm=to_bone,
-            skin_depth_mm=to_skin,
-            enclosure=share,
+            surroundings=around.get(k, evidence.surroundings),
+            thickness_mm=thick[k],
+            bone_distance_mm=bone[k],
+            skin_depth_mm=skin[k],
+            enclosure=ringed[k],
         )
-        for evidence, mm, to_bone, to_skin, share in zip(
-            sights, thick, bone, skin, ringed, strict=True
-        )
+        for k, evidence in enumerate(sights)
     ]
 
 

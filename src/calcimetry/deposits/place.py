@@ -10,16 +10,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy import (
-    Anatomy,
-    LabelMap,
-    Structure,
-    bone_gaps,
-    skin_gaps,
-    structures_at,
-)
-from calcimetry.deposits.around import Surroundings, surroundings
-from calcimetry.deposits.evidence import known, samples
+from calcimetry.anatomy import LabelMap, Structure, structures_at
+from calcimetry.deposits.around import Surroundings
+from calcimetry.deposits.evidence import Evidence, samples
 from calcimetry.records import Place, Runs, Scan
 
 SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
@@ -65,39 +58,34 @@ REACH_MM, STEP_MM = 45.0, 3.0  # how far, and how finely, a label map is searche
 def places(
     scan: Scan,
     deposits: Sequence[Runs],
-    anatomy: Anatomy,
-    threshold: float,
+    evidence: Sequence[Evidence],
+    labels: LabelMap | None,
     site: str | None,
-    *,
-    jobs: int = 1,
 ) -> list[Place]:
     """The place of each deposit.
 
-    threshold : HU at and above which surroundings count as dense
+    evidence : what the finder saw of each, looked at closely
     site : the user's words, such as "left hand"; else the scan's own tags
     """
     side, word = side_and_site(site, scan)
-    points, bounds = samples(deposits, scan.hu.shape)
-    depths = known(skin_gaps(anatomy.body, scan, points, bounds, jobs=jobs))
-    gaps = known(bone_gaps(anatomy.skeleton, points, bounds, jobs=jobs))
-    around = surroundings(scan, deposits, threshold, jobs=jobs)
     beside = TOUCH_MM + max(scan.spacing[1:])
     made = [
         Place(
-            tissue=tissue(shell, depth, gap),
+            tissue=tissue(seen.surroundings, seen.skin_depth_mm, seen.bone_distance_mm),
             side=side,
             site=word,
             region=region_of(word),
-            skin_depth_mm=depth,
-            bone_distance_mm=gap,
-            touches_bone=None if gap is None else gap <= beside,
+            skin_depth_mm=seen.skin_depth_mm,
+            bone_distance_mm=seen.bone_distance_mm,
+            touches_bone=None if seen.bone_distance_mm is None else seen.bone_distance_mm <= beside,
         )
-        for shell, depth, gap in zip(around, depths, gaps, strict=True)
+        for seen in evidence
     ]
-    if anatomy.labels is None:
+    if labels is None:
         return made
+    points, bounds = samples(deposits, scan.hu.shape)
     middles = [points[a:b].mean(axis=0) for a, b in pairwise(bounds)]
-    return [_named(p, scan, m, anatomy.labels) for p, m in zip(made, middles, strict=True)]
+    return [_named(p, scan, m, labels) for p, m in zip(made, middles, strict=True)]
 
 
 def _named(place: Place, scan: Scan, middle: NDArray[np.float64], labels: LabelMap) -> Place:

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.records import Form, Runs, Scan
+from calcimetry.runs._jit import kernel
+from calcimetry.runs.find import columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,69 +56,20 @@ def diameters(scan: Scan, runs: Runs, *, volume_mm3: float | None = None) -> Dia
     any slice; its perpendicular is the caliper width of that slice across it (the length
     and width of RECIST 1.1, doi 10.1016/j.ejca.2008.10.026).
     """
-    corners, slices = _corners(runs)
     edges = np.array(scan.spacing[::-1])
-    steps = scan.affine[:3, :3]
-    longest, _ = _longest(corners, steps, edges)
-    best = (0.0, 0.0, int(slices[0]))
-    for k in np.unique(slices):
-        flat = corners[slices == k]
-        length, direction = _longest(flat, steps, edges)
+    steps = np.ascontiguousarray(scan.affine[:3, :3])
+    corners, bounds = _corners(*columns(runs), runs.shape[1])
+    longest, _, _ = _longest(corners, steps, edges)
+    best = (0.0, 0.0, int(corners[0, 2]))
+    for a, b in pairwise(bounds.tolist()):
+        flat = corners[a:b]
+        length, one, other = _longest(flat, steps, edges)
         if length > best[0]:
-            best = (length, _width(flat, steps, edges, direction), int(k))
+            direction = np.array([1.0, 0.0, 0.0]) if one == other else flat[other] - flat[one]
+            across = _width(flat, steps, edges, direction * edges)
+            best = (length, across, int(flat[0, 2]))
     volume = runs.voxels * scan.voxel_mm3 if volume_mm3 is None else volume_mm3
-    return Diameters(float((6.0 * volume / np.pi) ** (1 / 3)), longest, *best)
-
-
-def _corners(runs: Runs) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Voxels on the convex hull of each slice, (n, 3) as (i, j, k), and their slices."""
-    z, y = np.divmod(runs.row, runs.shape[1])
-    parts = []
-    for k in np.unique(z):
-        here = z == k
-        ends = np.concatenate([runs.start[here], runs.stop[here] - 1])
-        hull = _hull(np.stack([ends, np.tile(y[here], 2)], axis=1).astype(np.float64))
-        parts.append(np.column_stack([hull, np.full(len(hull), float(k))]))
-    corners = np.concatenate(parts)
-    return corners, corners[:, 2].astype(np.intp)
-
-
-def _hull(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convex hull of points (n, 2): Andrew's monotone chain."""
-    flat = np.unique(flat, axis=0)
-    if len(flat) < 3:
-        return flat
-    chains = []
-    for ordered in (flat, flat[::-1]):
-        chain: list[NDArray[np.float64]] = []
-        for point in ordered:
-            while len(chain) > 1 and _turn(chain[-2], chain[-1], point) <= 0:
-                chain.pop()
-            chain.append(point)
-        chains += chain[:-1]
-    return np.array(chains)
-
-
-def _turn(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64]) -> float:
-    return float((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]))
-
-
-def _longest(
-    corners: NDArray[np.float64], steps: NDArray[np.float64], edges: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
-    """The longest chord in mm and its direction in voxel axes (i, j, k), in mm."""
-    best, direction = float(edges[:2].max()), np.array([1.0, 0.0, 0.0])
-    for n in range(len(corners) - 1):
-        index_step = corners[n + 1 :] - corners[n]
-        length = np.linalg.norm(index_step @ steps.T, axis=1)
-        along = index_step * edges
-        width = np.linalg.norm(along * edges, axis=1) / np.maximum(
-            np.linalg.norm(along, axis=1), 1e-12
-        )
-        top = int(np.argmax(length + width))
-        if length[top] + width[top] > best:
-            best, direction = float(length[top] + width[top]), along[top]
-    return best, direction / np.linalg.norm(direction)
+    return Diameters(float((6.0 * volume / np.pi) ** (1 / 3)), float(longest), *best)
 
 
 def _width(
@@ -132,3 +87,94 @@ def _width(
     reach = flat @ steps.T @ across
     own = np.hypot(edges[0] * (across @ x_axis), edges[1] * (across @ y_axis))
     return float(reach.max() - reach.min() + own)
+
+
+@kernel
+def _corners(row: Any, start: Any, stop: Any, height: Any) -> Any:
+    """Voxels on the convex hull of each slice, (n, 3) as (i, j, k), and where slices begin."""
+    corners = np.empty((2 * row.size, 3))
+    bounds = np.empty(row.size + 1, np.int64)
+    slices, count, run = 0, 0, 0
+    while run < row.size:
+        z, first = row[run] // height, run
+        while run < row.size and row[run] // height == z:
+            run += 1
+        bounds[slices] = count
+        slices += 1
+        hull = _hull(_ends(row[first:run] % height, start[first:run], stop[first:run]))
+        for corner in range(len(hull)):
+            corners[count, 0], corners[count, 1], corners[count, 2] = (
+                hull[corner, 0],
+                hull[corner, 1],
+                z,
+            )
+            count += 1
+    bounds[slices] = count
+    return corners[:count].copy(), bounds[: slices + 1].copy()
+
+
+@kernel
+def _ends(y: Any, start: Any, stop: Any) -> Any:
+    """The outermost voxels (x, y) of every row, sorted by x and then y, none twice."""
+    found = np.empty((2 * y.size, 2), np.int64)
+    count, run = 0, 0
+    while run < y.size:
+        low, here = start[run], y[run]
+        while run + 1 < y.size and y[run + 1] == here:
+            run += 1
+        found[count, 0], found[count, 1] = low, here
+        count += 1
+        if stop[run] - 1 > low:
+            found[count, 0], found[count, 1] = stop[run] - 1, here
+            count += 1
+        run += 1
+    found = found[:count]
+    return found[np.argsort(found[:, 0] * (found[:, 1].max() + 1) + found[:, 1])]
+
+
+@kernel
+def _hull(flat: Any) -> Any:
+    """Convex hull of points (n, 2): Andrew's monotone chain."""
+    if len(flat) < 3:
+        return flat
+    chain = np.empty((2 * len(flat), 2), np.int64)
+    count = 0
+    for turn in range(2):
+        begin = count
+        for n in range(len(flat)):
+            point = flat[n] if turn == 0 else flat[len(flat) - 1 - n]
+            while count - begin > 1 and _turn(chain[count - 2], chain[count - 1], point) <= 0:
+                count -= 1
+            chain[count] = point
+            count += 1
+        count -= 1  # the last is the first of the other way
+    return chain[:count].copy()
+
+
+@kernel
+def _turn(a: Any, b: Any, c: Any) -> Any:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+@kernel
+def _longest(corners: Any, steps: Any, edges: Any) -> Any:
+    """The longest chord, mm, and its two corners; 0 and 0 where none beats a voxel's width."""
+    best = max(edges[0], edges[1])
+    widest = max(best, edges[2])
+    one, other = 0, 0
+    for n in range(len(corners) - 1):
+        for m in range(n + 1, len(corners)):
+            i, j, k = corners[m] - corners[n]
+            square = 0.0
+            for axis in range(3):
+                part = steps[axis, 0] * i + steps[axis, 1] * j + steps[axis, 2] * k
+                square += part * part
+            # No voxel is wider than its widest edge: most chords are out without a root.
+            if square < max(best - widest, 0.0) ** 2:
+                continue
+            along = np.sqrt((i * edges[0]) ** 2 + (j * edges[1]) ** 2 + (k * edges[2]) ** 2)
+            wide = (i * edges[0] ** 2) ** 2 + (j * edges[1] ** 2) ** 2 + (k * edges[2] ** 2) ** 2
+            length = np.sqrt(square) + np.sqrt(wide) / max(along, 1e-12)
+            if length > best:
+                best, one, other = length, n, m
+    return best, one, other

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, special
+from scipy import special
 
 from calcimetry.quantity.background import Background, background_of
 from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.crop import Crop
 from calcimetry.quantity.noise import Noise
+from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import blurred, shares, sharpened
+from calcimetry.runs._jit import kernel
 
 AIR_HU = -250.0
 DENSE_HU = 130.0
+_CORNER = float(np.sqrt(3.0))  # to a voxel that touches at a corner, in voxels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,17 +64,19 @@ class Rules:
 def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
     """Integrate one deposit over its mask and a rim around it."""
     rim = rules.rim_mm if rules.rim_mm > 0 else rim_of(crop, blur)
-    distance = _distance(crop.own, crop.spacing, rim)
+    steps = _steps(crop.spacing, rim)
+    near = within(crop.own, steps, rim)
     reach = 2.0 * blur.in_plane + 0.5 * float(np.mean(crop.spacing[1:]))
-    air = _grown(crop.hu < AIR_HU, crop.spacing, reach)
-    beside = _grown(crop.other, crop.spacing, reach)
-    shell = (distance > rim) & (distance <= rim + rules.shell_mm) & ~air & ~beside
+    short = _steps(crop.spacing, reach)
+    air = within(crop.hu < AIR_HU, short, reach)
+    beside = within(crop.other, short, reach)
+    shell = within(crop.own, steps, rim + rules.shell_mm) & ~near & ~air & ~beside
     shell &= crop.hu < DENSE_HU
     background = background_of(crop.hu, shell, crop.spacing, noise.sd)
     excess = crop.hu - background.field
-    weights = ((distance <= rim) & ~air | crop.own).astype(np.float32)
-    clipped = bool(((distance <= rim) & air & ~crop.own).any())
-    contact = bool((beside & (distance <= rim)).any())
+    weights = (near & ~air | crop.own).astype(np.float32)
+    clipped = bool((near & air & ~crop.own).any())
+    contact = bool((beside & near).any())
     if contact:
         weights *= shares(excess, crop.own, crop.other, blur.sigma(crop.spacing))
     return Integral(
@@ -114,23 +120,13 @@ def rim_of(crop: Crop, blur: Blur) -> float:
     return float(reach * sigma + 0.5 * np.mean(crop.spacing[1:]))
 
 
-def _distance(
-    mask: NDArray[np.bool_], spacing: tuple[float, float, float], rim_mm: float
-) -> NDArray[np.float64]:
-    """Distance from a mask, mm; a step over thick slices counts as half a rim at most.
+def _steps(spacing: tuple[float, float, float], reach_mm: float) -> tuple[float, float, float]:
+    """Voxel lengths, mm, where a step over thick slices counts as half the reach at most.
 
     A deposit may end inside the next slice however far away that slice's centre is.
     """
-    steps = [min(s, 0.5 * rim_mm) for s in spacing]
-    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=steps))
-
-
-def _grown(
-    mask: NDArray[np.bool_], spacing: tuple[float, float, float], reach_mm: float
-) -> NDArray[np.bool_]:
-    if not mask.any():
-        return mask
-    return np.asarray(_distance(mask, spacing, reach_mm) <= reach_mm)
+    z, y, x = (min(s, 0.5 * reach_mm) for s in spacing)
+    return z, y, x
 
 
 def _border(
@@ -143,9 +139,8 @@ def _border(
     """
     if background.step == 0.0 or min(weights.shape) < 2:
         return 0.0
-    share = (background.field - background.levels[0]) / background.step
-    slopes = np.gradient(share.astype(np.float32), *crop.spacing)
-    area = float(np.sum(np.sqrt(sum(g * g for g in slopes)) * weights))
+    steep = _steepness(background.field, weights, np.array(crop.spacing))
+    area = float(steep) / background.step
     across = float(np.cbrt(6.0 / np.pi * crop.own.sum() * crop.voxel_mm3))
     moved = rules.border_sd_mm + rules.border_sd_share * across
     return area * moved * background.step
@@ -159,9 +154,33 @@ def _segmentation(
     One voxel further, the deposit would lose its own share of the voxels along the contact,
     or win the other's; the cut is known to `cut_sd_voxels` of that.
     """
-    cube = np.ones((3, 3, 3), bool)
-    mine = crop.own & ndimage.binary_dilation(crop.other, cube)
-    theirs = crop.other & ndimage.binary_dilation(crop.own, cube)
+    mine = crop.own & within(crop.other, (1.0, 1.0, 1.0), _CORNER)
+    theirs = crop.other & within(crop.own, (1.0, 1.0, 1.0), _CORNER)
     lost = float(np.sum((weights * np.abs(excess))[mine]))
     won = float(np.sum(((1 - weights) * np.abs(excess))[theirs]))
     return rules.cut_sd_voxels * 0.5 * (lost + won)
+
+
+@kernel
+def _steepness(field: Any, weights: Any, spacing: Any) -> Any:
+    """Sum over voxels of weight times the length of the gradient; one-sided at the borders."""
+    total = 0.0
+    at = np.zeros(3, np.int64)
+    for z in range(field.shape[0]):
+        for y in range(field.shape[1]):
+            for x in range(field.shape[2]):
+                if weights[z, y, x] == 0:
+                    continue
+                square = 0.0
+                for axis in range(3):
+                    at[0], at[1], at[2] = z, y, x
+                    high = min(at[axis] + 1, field.shape[axis] - 1)
+                    low = max(at[axis] - 1, 0)
+                    at[axis] = high
+                    above = np.float64(field[at[0], at[1], at[2]])
+                    at[axis] = low
+                    slope = above - field[at[0], at[1], at[2]]
+                    slope /= (high - low) * spacing[axis]
+                    square += slope * slope
+                total += np.sqrt(square) * weights[z, y, x]
+    return total

@@ -21,9 +21,8 @@ from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
-from calcimetry.records import Calibration, Estimate, Finding, Flag, Kind, Quantity, Scan
+from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
 
-MEASURED = (Kind.DEPOSIT, Kind.UNCERTAIN)
 FILE_CEILING_HU = 3071  # of 12-bit CT
 _SOFT_TISSUE_HU = 50.0
 _CONNECTED = np.ones((3, 3, 3), bool)
@@ -86,14 +85,14 @@ def quantify(
 
     Raises UsageError for an Agatston profile that does not exist.
     """
-    if not any(finding.kind in MEASURED for finding in findings):
+    if not any(finding.kind in LISTED for finding in findings):
         agatston.profile(plan.quantity.agatston_profile)
         return tuple(_plain(scan, finding, calibration) for finding in findings)
     tools = bench(scan, findings, calibration, plan)
 
     def one(item: tuple[int, Finding]) -> Quantity:
         number, finding = item
-        if finding.kind not in MEASURED:
+        if finding.kind not in LISTED:
             return _plain(scan, finding, calibration)
         return measured(tools, finding, number)
 

@@ -34,8 +34,13 @@ class Noise:
 
     def sd_of_sum(self, weights: NDArray[np.float32], sd: float | None = None) -> float:
         """1 SD of ``sum(weights * HU)``; `sd`: the noise here, if not the scan's."""
-        spread = signal.fftconvolve(weights, self.correlation, mode="same")
-        variance = float(np.sum(weights * spread))
+        box = tuple(
+            slice(int(held[0]), int(held[-1]) + 1) if len(held) else slice(0, 1)
+            for held in (np.flatnonzero(weights.any(axis=o)) for o in ((1, 2), (0, 2), (0, 1)))
+        )
+        part = weights[box]
+        spread = signal.fftconvolve(part, self.correlation, mode="same")
+        variance = float(np.sum(part * spread))
         return (self.sd if sd is None else sd) * float(np.sqrt(max(variance, 0.0)))
 
 

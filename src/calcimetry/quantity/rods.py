@@ -25,6 +25,7 @@ _COARSE_MM = 1.5
 _MOST_LINES = 60
 _FEWEST_SLICES = 2
 _SHORTEST_MM = 5.0
+_STRAY_MM = 0.8  # that a rod's middle moves from slice to slice
 _FAR_FROM_TABLE = 0.35
 _WITHIN_SCAN_SD = 0.015  # of c, by place and size: 1-9 % from small to large phantom
 _TURN = np.deg2rad(np.arange(0.0, 360.0, 3.0))
@@ -81,13 +82,54 @@ def from_rods(scan: Scan, expected: float, noise_sd: float) -> Calibration | Non
     expected : c of the kVp table, mg/cm3 per HU
     noise_sd : HU
     """
-    discs = [disc for z in range(scan.hu.shape[0]) for disc in _discs(scan, z, noise_sd)]
+    discs = _all_discs(scan, noise_sd)
     for phantom in phantoms():
         for chain in _chains(scan, discs, phantom):
             found = _measured(scan, chain, phantom, noise_sd)
             if found is not None and abs(found[0] / expected - 1.0) < _FAR_FROM_TABLE:
                 return _calibration(scan, phantom, chain, found)
     return None
+
+
+def _all_discs(scan: Scan, noise_sd: float) -> list[Disc]:
+    """Discs in all slices where a rod could be, in order of slices.
+
+    A rod lies in every n-th slice, with n the least slices of one. It is followed from there
+    both ways as long as a disc lies over a disc; other slices hold no rod and are passed over.
+    """
+    depth = scan.hu.shape[0]
+    every = max(_FEWEST_SLICES, int(np.ceil(_SHORTEST_MM / scan.spacing[0])))
+    seen: dict[int, list[Disc]] = {}
+
+    def at(z: int) -> list[Disc]:
+        if z not in seen:
+            seen[z] = _discs(scan, z, noise_sd)
+        return [disc for disc in seen[z] if _fits_any(disc)]
+
+    for middle in range(0, depth, every):
+        for way in (-1, 1):
+            last, z = at(middle), middle + way
+            while last and 0 <= z < depth:
+                last = [
+                    disc for disc in at(z) if any(_moved(scan, disc, d) < _STRAY_MM for d in last)
+                ]
+                z += way
+    return [disc for z in sorted(seen) for disc in seen[z]]
+
+
+def _fits_any(disc: Disc) -> bool:
+    return any(low <= disc.diameter <= high for low, high in _sizes())
+
+
+@cache
+def _sizes() -> tuple[tuple[float, ...], ...]:
+    return tuple(phantom.diameter_mm for phantom in phantoms())
+
+
+def _moved(scan: Scan, one: Disc, other: Disc) -> float:
+    """How far apart the middles of two discs lie in the slice, mm."""
+    _, dy, dx = scan.spacing
+    return float(np.hypot((one.y - other.y) * dy, (one.x - other.x) * dx))
 
 
 def _calibration(
@@ -190,7 +232,7 @@ def _disc(scan: Scan, z: int, box: tuple[slice, slice], every: int) -> Disc | No
 
 def _chains(scan: Scan, discs: Sequence[Disc], phantom: Phantom) -> list[list[Disc]]:
     """Discs of the right size at one place in slices running."""
-    dz, dy, dx = scan.spacing
+    dz = scan.spacing[0]
     low, high = phantom.diameter_mm
     chains: list[list[Disc]] = []
     for disc in discs:
@@ -198,8 +240,7 @@ def _chains(scan: Scan, discs: Sequence[Disc], phantom: Phantom) -> list[list[Di
             continue
         for chain in chains:
             last = chain[-1]
-            moved = np.hypot((disc.y - last.y) * dy, (disc.x - last.x) * dx)
-            if disc.z == last.z + 1 and moved < 0.8:
+            if disc.z == last.z + 1 and _moved(scan, disc, last) < _STRAY_MM:
                 chain.append(disc)
                 break
         else:

@@ -12,19 +12,11 @@ from numpy.typing import NDArray
 from calcimetry.records import Runs
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
-from calcimetry.runs.grid import voxels_of
 
 
 def kept(runs: Runs, keep: NDArray[np.bool_]) -> Runs:
     """The voxels of `runs` for which `keep`, bool (voxels,) in run order, is True."""
-    z, y, x = voxels_of(runs)[keep].T
-    if not x.size:
-        none = np.empty(0, np.int32)
-        return Runs(runs.shape, none, none, none)
-    row = z * runs.shape[1] + y
-    begins = np.flatnonzero(np.diff(row, prepend=-1) | (np.diff(x, prepend=-2) != 1))
-    ends = np.append(begins[1:], x.size) - 1
-    return Runs(runs.shape, row[begins], x[begins], x[ends] + 1)
+    return Runs(runs.shape, *_keep(*columns(runs), frozen(keep, np.bool_)))
 
 
 def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, NDArray[np.int32]]:
@@ -86,6 +78,34 @@ def sampled(
     points = np.empty((int(bounds[-1]), 3), np.int32)
     _sample(*pile.columns, pile.bounds, shape[1], frozen(every, np.int64), points)
     return points, bounds
+
+
+@kernel
+def _keep(row: Any, start: Any, stop: Any, keep: Any) -> Any:
+    count, at, before = 0, 0, False
+    for run in range(row.size):
+        before = False
+        for _ in range(start[run], stop[run]):
+            count += keep[at] and not before
+            before = keep[at]
+            at += 1
+    rows, low, high = (
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+    )
+    count, at = 0, 0
+    for run in range(row.size):
+        before = False
+        for x in range(start[run], stop[run]):
+            if keep[at] and not before:
+                rows[count], low[count] = row[run], x
+                count += 1
+            if keep[at]:
+                high[count - 1] = x + 1
+            before = keep[at]
+            at += 1
+    return rows, low, high
 
 
 @kernel
