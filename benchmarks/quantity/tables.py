@@ -12,6 +12,7 @@ from benchmarks.quantity.agreement import agreement
 from benchmarks.quantity.cuts import Cut, coverage, needed
 from study import Row
 
+from calcimetry.deposits import network as finder
 from calcimetry.plan import Plan
 from calcimetry.quantity.table import SLOPES
 from calcimetry.records import Calibration, Quantity
@@ -153,10 +154,15 @@ def network(cuts: Sequence[Cut]) -> str:
         "## On bone, cut by the finder\n\n"
         f"{len(cuts)} deposits of 4-20 mm, 180-900 mg/cm3 painted onto the bones of limbs that "
         f"the weights never saw; {len(found)} found (a quarter of their dense voxels listed). c "
-        f"is exact; the cut's error is the plan's {plan:g} voxels.\n\n"
+        f"is exact; the cut's error is the plan's {plan:g} voxels. Weights `{_weights()}`.\n\n"
         + table(head, lines)
         + f"\n\nCoverage by error of the cut (`quantity.cut_sd_voxels`) - {tried}; {answer}."
     )
+
+
+def _weights() -> str:
+    net = finder.load()
+    return net.digest[:16] if net else "none"
 
 
 def _cut(cuts: Sequence[Cut]) -> list[str]:

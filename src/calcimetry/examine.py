@@ -89,6 +89,7 @@ def measure(
         timings=clock.end(),
         versions=versions(),
         landmarks=landmarks(scan, body, found.skeleton),
+        anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
     )
 
 

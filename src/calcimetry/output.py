@@ -16,6 +16,8 @@ FILES = (
     "deposits.parquet",
     "objects.csv",
     "labels.nii.gz",
+    "anatomy.nii.gz",
+    "anatomy.toml",
     "landmarks.npz",
     "examination.json",
     "report.html",

@@ -382,3 +382,4 @@ class Examination:
     timings: Mapping[str, float]  # seconds, by stage
     versions: Mapping[str, str]
     landmarks: Landmarks | None = None  # for follow-up
+    anatomy: Mapping[str, str] = field(default_factory=dict)  # the label map's scheme and maker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import resource
 import signal
 from importlib.resources import files
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import segmenter_fakes
 from bad_scans import CASES
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS
 
@@ -248,3 +250,37 @@ def test_a_threshold_in_mineral_density_is_turned_into_hu(run, hand, tmp_path):
     used = document["plan"]["find"]["threshold_hu"]
     assert used == pytest.approx(40 + 100 / slope, abs=0.1)
     assert used > 150
+
+
+def test_a_segmenter_of_the_users_is_run_and_its_map_kept(run, hand, tmp_path, monkeypatch):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    segmenter_fakes.install(programs, "moosez", segmenter_fakes.MOOSE)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    out = tmp_path / "out"
+    assert run("measure", hand / "scan", "-o", out, "--segment", "moose", "--quiet") == 0
+    assert names(out) == CONTRACT | {"anatomy.nii.gz", "anatomy.toml"}
+    document = json.loads((out / "examination.json").read_text())
+    assert document["anatomy"]["model"] == "clin_ct_peripheral_bones"
+    assert document["anatomy"]["licence"].startswith("CC-BY-4.0")
+    assert document["anatomy"]["version"] == "3.2.2"
+    schema = files("calcimetry.exchange").joinpath("examination.schema.json").read_text()
+    jsonschema.validate(document, json.loads(schema))
+
+
+def test_segmenter_and_label_map_are_one_or_the_other(run, hand, tmp_path, capsys):
+    labels = hand / "truth.nii.gz"
+    code = run(
+        "measure", hand / "scan", "-o", tmp_path / "o", "--segment", "moose", "--labels", labels
+    )
+    assert code == 2
+    assert "one of them" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_without_the_program_nothing_is_written(run, hand, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code = run("measure", hand / "scan", "-o", tmp_path / "o", "--segment", "totalsegmentator")
+    assert code == 2
+    assert "SEGMENTER_MISSING" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()

@@ -22,12 +22,14 @@ from calcimetry.anatomy.labelmap import (
     structures_at,
 )
 from calcimetry.anatomy.landmarks import landmarks
+from calcimetry.anatomy.segmenter import Segmenter, segment, segmenters
 from calcimetry.anatomy.warm import warm
 
 __all__ = [
     "Anatomy",
     "Body",
     "LabelMap",
+    "Segmenter",
     "Skeleton",
     "Structure",
     "bone_distance",
@@ -43,6 +45,8 @@ __all__ = [
     "part_of",
     "read_labelmap",
     "schemes",
+    "segment",
+    "segmenters",
     "skin_depth",
     "skin_gap",
     "skin_gaps",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
@@ -38,12 +38,16 @@ class Structure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelMap:
-    """Numbers (i, j, k) as stored, their affine to LPS mm, and what they mean."""
+    """Numbers (i, j, k) as stored, their affine to LPS mm, and what they mean.
+
+    made_by : segmenter, version, model and licence, where its scheme says them
+    """
 
     numbers: NDArray[Any]
     affine: NDArray[np.float64]
     structures: Mapping[int, Structure]
     scheme: str
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def schemes() -> list[str]:
@@ -69,7 +73,7 @@ def read_labelmap(path: Path, scheme: str | Path | None = None) -> LabelMap:
     UsageError
         a scheme that is not known or not well formed (LABEL_SCHEME).
     """
-    title, structures = _scheme(_chosen(path, scheme))
+    title, structures, made_by = _scheme(_chosen(path, scheme))
     try:
         image: Any = nib.load(path)
         numbers = np.asanyarray(image.dataobj)
@@ -79,7 +83,7 @@ def read_labelmap(path: Path, scheme: str | Path | None = None) -> LabelMap:
     whole = numbers.ndim == 3 and _are_whole(numbers)
     if not whole or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise _unfit("NOT_A_LABELMAP", path, f"{numbers.dtype} of shape {numbers.shape}")
-    return LabelMap(numbers, _RAS_TO_LPS @ affine, structures, title)
+    return LabelMap(numbers, _RAS_TO_LPS @ affine, structures, title, made_by)
 
 
 def structures_at(labels: LabelMap, lps: NDArray[Any]) -> list[Structure | None]:
@@ -124,14 +128,15 @@ def _chosen(path: Path, scheme: str | Path | None) -> str | Path:
     return beside if beside.is_file() else "totalsegmentator"
 
 
-def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure]]:
+def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, str]]:
     try:
         if str(scheme) in schemes():
             file = resources.files("calcimetry.anatomy") / "schemes" / f"{scheme}.toml"
             table = tomllib.loads(file.read_text(encoding="utf-8"))
         else:
             table = tomllib.loads(Path(scheme).read_text(encoding="utf-8"))
-        return str(table.get("title", scheme)), _structures(table)
+        made_by = {key: str(value) for key, value in table.get("made_by", {}).items()}
+        return str(table.get("title", scheme)), _structures(table), made_by
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
             "LABEL_SCHEME",

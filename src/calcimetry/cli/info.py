@@ -34,12 +34,15 @@ def info(
 
 
 def _facts() -> dict[str, Any]:
+    from calcimetry.anatomy import segmenters
+    from calcimetry.anatomy.segmenter import GROUP
     from calcimetry.plan import Plan
     from calcimetry.versions import GROUPS, plugins, versions
 
     return {
         "versions": versions(),
-        "plugins": {group: sorted(plugins(group)) for group in GROUPS},
+        "plugins": {group: sorted(plugins(group)) for group in GROUPS}
+        | {GROUP: sorted(segmenters())},
         "plan": Plan().described(),
     }
 

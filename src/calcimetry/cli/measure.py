@@ -34,6 +34,10 @@ def measure(
     labels: Annotated[
         Path | None, typer.Option(help="Anatomy label map (NIfTI) of this scan.")
     ] = None,
+    segment: Annotated[
+        str | None,
+        typer.Option(help="Make the label map with your own totalsegmentator or moose."),
+    ] = None,
     site: Annotated[str | None, typer.Option(help="Body part, as 'hand' or 'left knee'.")] = None,
     plan: Annotated[Path | None, typer.Option(help="TOML file with parameters.")] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
@@ -48,13 +52,18 @@ def measure(
     from calcimetry.whole import OutputFolder
 
     chosen = _plan(plan, threshold)
+    _one_label_map(labels, segment)
     with OutputFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
+        from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
         from calcimetry.output import fill
         from calcimetry.scan import read
 
         stage("reading the scan")
         volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs))
+        if segment is not None:
+            stage(f"running {segment}")
+            labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))
         exam = examine(
             volume,
             chosen,
@@ -76,6 +85,19 @@ def _plan(path: Path | None, threshold: float | None) -> Plan:
     if threshold is None:
         return plan
     return plan.changed("find", {"threshold_hu": threshold}, where="--threshold")
+
+
+def _one_label_map(labels: Path | None, segment: str | None) -> None:
+    from calcimetry.errors import UsageError
+
+    if labels is not None and segment is not None:
+        raise UsageError(
+            "BAD_OPTION",
+            found="both --labels and --segment",
+            expected="one of them",
+            where="--segment",
+            remedy="leave one out",
+        )
 
 
 def _jobs(asked: int | None) -> int:

@@ -26,7 +26,7 @@ from calcimetry.records import (
     Totals,
 )
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 RESEARCH_USE = (
     "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
 )
@@ -43,6 +43,7 @@ def document(exam: Examination) -> dict[str, Any]:
         "software": dict(exam.versions),
         "input": _input(exam.scan.source, exam.scan.acquisition.sop_instance_uids),
         "scan": scan_facts(exam.scan),
+        "anatomy": dict(exam.anatomy),
         "plan": exam.plan.as_dict(),
         "flags": _flags(exam.flags),
         "calibration": _rounded(_fields(exam.calibration), 6),
