@@ -18,7 +18,7 @@ from training.world import BODIES, SCALES
 
 VERSION = "2"
 HISTORY = (
-    "Version 1 was made from nothing in one seeded run of 15,525 steps that was stopped and resumed "
+    "Version 1 was made from nothing in one seeded run of 15,525 steps, stopped and resumed "
     "while its settings were still being found. Version 2 began from version 1's exported weights "
     "(recipe.start) and went on for the steps named here with small and faint deposits and cut "
     "fields drawn more often; from step 6,975 trunks were shown without deposits more often; at "
