@@ -49,8 +49,8 @@ def test_two_far_marks_are_not_run_as_one_box():
 
 def test_a_solid_box_stays_one_tile():
     marked = np.zeros((30, 30, 30), bool)
-    marked[5:15, 5:15, 5:15] = True
-    assert tiles(marked) == [(20, 60, 20, 60, 20, 60)]
+    marked[5:15, 5:15, 5:15] = True  # 80 voxels wide: below LARGEST
+    assert tiles(marked) == [(40, 120, 40, 120, 40, 120)]
 
 
 @pytest.mark.parametrize("length", [1, 8, 13, 128])

@@ -51,7 +51,7 @@ from calcimetry.deposits.rules import (
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Runs, Scan
-from calcimetry.runs import stacked, tabulate
+from calcimetry.runs import parts, stacked, tabulate, taken
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
 
@@ -89,10 +89,10 @@ def find(
     labels : the user's anatomy label map; it outranks what is guessed from the images
     Raises UsageError NO_NETWORK when the plan asks for the network and it cannot run.
     """
-    pieces, flags = _pieces(scan, dense, plan, jobs)
+    pieces, flags = _pieces(scan, dense, body, plan, jobs)
     skeleton, skeletal = _skeleton(scan, pieces, body)
-    voxels, smallest = pieces.objects.voxels, plan.find.smallest_mm3 / scan.voxel_mm3
-    listed = np.flatnonzero(voxels >= max(smallest, plan.find.smallest_voxels)).tolist()
+    voxels = pieces.objects.voxels
+    listed = np.flatnonzero(voxels >= _fewest_voxels(scan, plan)).tolist()
     surely = np.zeros(len(voxels), np.bool_)
     surely[skeletal] = True
 
@@ -223,11 +223,17 @@ def _findings(scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict]) -> 
     return tuple(made)
 
 
-def _pieces(scan: Scan, dense: Objects, plan: Plan, jobs: int) -> tuple[Pieces, tuple[Flag, ...]]:
+def _pieces(
+    scan: Scan, dense: Objects, body: Body, plan: Plan, jobs: int
+) -> tuple[Pieces, tuple[Flag, ...]]:
     """Dense objects as they are, or with deposits cut out where the network can run."""
     net = None if plan.find.finder == "rules" else network.load()
     if net is not None:
-        probability = network.probability(net, scan, dense.runs, jobs=jobs)
+        asked = _worth_asking(scan, dense, body, plan)[dense.label - 1]
+        probability = np.zeros(dense.runs.voxels, np.float32)
+        lengths = dense.runs.stop - dense.runs.start
+        found = network.probability(net, scan, taken(dense.runs, asked), jobs=jobs)
+        probability[np.repeat(asked, lengths)] = found
         return cut(scan, dense, probability, plan.find), ()
     if plan.find.finder == "network":
         raise UsageError(
@@ -238,6 +244,22 @@ def _pieces(scan: Scan, dense: Objects, plan: Plan, jobs: int) -> tuple[Pieces, 
             remedy="install onnxruntime, or take find.finder = auto",
         )
     return uncut(dense), (RULES_ALONE,)
+
+
+def _worth_asking(scan: Scan, dense: Objects, body: Body, plan: Plan) -> NDArray[np.bool_]:
+    """Which objects the network's word can matter for: listed ones that touch the body."""
+    listed = dense.voxels >= _fewest_voxels(scan, plan)
+    number = np.flatnonzero(listed)
+    whole = parts(dense)
+    points, bounds = samples([whole[k] for k in number], scan.hu.shape)
+    z, y, x = body.grid.of(points).T
+    owner = np.repeat(np.arange(len(number)), np.diff(bounds))
+    listed[number] = np.bincount(owner, body.around[z, y, x], len(number)) > 0
+    return listed
+
+
+def _fewest_voxels(scan: Scan, plan: Plan) -> float:
+    return max(plan.find.smallest_mm3 / scan.voxel_mm3, plan.find.smallest_voxels)
 
 
 def _trunk_slices(scan: Scan, body: Body) -> NDArray[np.bool_]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 4
-"""Marks are kept per block of this many voxels along each axis."""
+BLOCK = 8
+"""Marks are kept per block of this many voxels along each axis: the stride of the network's
+deepest level. Tiles begin at whole blocks, so that a voxel's answer does not depend on where
+its tile begins, save by what the margins leave out."""
 
 MARGIN = 8
 """Voxels around a tile that the network sees beside it: 12 mm of surroundings."""
 
-LARGEST = 128
+LARGEST = 112
 """No tile's side is longer than this, margins apart: it bounds memory and feeds threads."""
 
 _OVERHEAD = 16.0**3
