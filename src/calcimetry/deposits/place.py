@@ -17,12 +17,15 @@ from calcimetry.anatomy import (
     skin_gap,
     structures_at,
 )
+from calcimetry.deposits.beside import beside
 from calcimetry.deposits.evidence import Surroundings, least, sample, surroundings
 from calcimetry.records import Place, Runs, Scan
 
 SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
 TOUCH_MM = 1.0  # plus a voxel: a gap below that cannot be seen
-PERIARTICULAR_MM = 8.0
+DEEPER_MM = 10.0  # less deep, air around a deposit is the room's
+SKIN_REACH_MM = 6.0  # skin this near is part of what surrounds a deposit
+SUBCUTIS, SUBCUTIS_BY_SKIN, FASCIA = 0.6, 0.45, 0.35  # share of fat in soft tissue around
 
 REGIONS = {
     "upper limb": "finger thumb hand wrist forearm elbow arm upper shoulder axilla",
@@ -70,6 +73,7 @@ def places(
     """
     side, word = side_and_site(site, scan)
     made = [_place(scan, runs, anatomy, threshold, side, word) for runs in deposits]
+    made = beside(scan, deposits, anatomy, made)
     if anatomy.labels is None:
         return made
     return [_named(p, scan, r, anatomy.labels) for p, r in zip(made, deposits, strict=True)]
@@ -131,7 +135,7 @@ def _place(
     gap = least(bone_distance(anatomy.skeleton, points))
     touches = None if gap is None else gap <= TOUCH_MM + max(scan.spacing[1:])
     return Place(
-        tissue=tissue(surroundings(scan, runs, threshold), depth, gap),
+        tissue=tissue(surroundings(scan, runs, threshold), depth),
         side=side,
         site=site,
         region=region_of(site),
@@ -141,18 +145,20 @@ def _place(
     )
 
 
-def tissue(around: Surroundings, depth: float | None, gap: float | None) -> str | None:
-    """The tissue that surrounds a deposit, in a word; None where nothing tells."""
+def tissue(around: Surroundings, depth: float | None) -> str | None:
+    """The tissue that surrounds a deposit, in a word; None where nothing tells.
+
+    Skin, lung, subcutis, fascia (fat and muscle both) or muscle; `beside` adds what joints and
+    label maps tell. Reasons: docs/anatomy.md.
+    """
     if around.median_hu is None:
         return None
     if depth is not None and depth <= SKIN_MM:
         return "skin"
-    quiet = max(around.fat + around.soft, 1e-9)
-    fat = around.fat / quiet
-    if around.air > 0.5:
+    if around.air > 0.5 and (depth is None or depth > DEEPER_MM):
         return "lung"
-    if gap is not None and gap <= PERIARTICULAR_MM and fat < 0.8:
-        return "periarticular" if gap <= PERIARTICULAR_MM / 2 else "muscle"
-    if fat >= 0.6:
+    fat = around.fat / max(around.fat + around.soft, 1e-9)
+    by_skin = depth is not None and depth <= SKIN_REACH_MM
+    if fat >= (SUBCUTIS_BY_SKIN if by_skin else SUBCUTIS):
         return "subcutis"
-    return "fascia" if fat > 0.35 else "muscle"
+    return "fascia" if fat > FASCIA else "muscle"
