@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from calcimetry.anatomy import LabelMap
-from calcimetry.deposits.evidence import sample, structure_of
+from calcimetry.deposits.evidence import samples, structure_of
 from calcimetry.records import Finding, Kind, Scan
 
 LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN, Kind.VESSEL, Kind.BONE, Kind.CONTRAST, Kind.METAL)
@@ -27,7 +27,8 @@ def confusion(scan: Scan, labels: LabelMap, findings: Iterable[Finding]) -> dict
     for finding in findings:
         if finding.kind in (Kind.NOISE, Kind.EXTERNAL):
             continue
-        structure = structure_of(scan, labels, sample(finding.runs))
+        points, _ = samples([finding.runs], scan.hu.shape)
+        structure = structure_of(scan, labels, points)
         row = rows.setdefault(structure.kind if structure else "none", Row())
         row.count[finding.kind] += 1
         row.mm3[finding.kind] += round(finding.runs.voxels * scan.voxel_mm3)

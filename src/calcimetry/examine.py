@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import LabelMap, find_body, labels_of, landmarks
+from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, form, hu_threshold, quantify, total
 from calcimetry.records import (
@@ -77,7 +77,7 @@ def measure(
     clock.begin("measuring")
     quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
-    listed = _deposits(scan, pairs, found.evidence, names, site)
+    listed = _deposits(scan, pairs, found.evidence, Anatomy(body, found.skeleton, names), site)
     return Examination(
         scan=scan,
         plan=plan,
@@ -132,7 +132,7 @@ def _deposits(
     scan: Scan,
     pairs: Sequence[Measured],
     evidence: Sequence[finder.Evidence],
-    labels: LabelMap | None,
+    anatomy: Anatomy,
     site: str | None,
 ) -> list[Deposit]:
     """Deposits and uncertain ones, numbered: those sure first, then by mass."""
@@ -140,7 +140,7 @@ def _deposits(
     order.sort(key=lambda k: _rank(pairs[k]))
     chosen = [pairs[k] for k in order]
     runs = [finding.runs for finding, _ in chosen]
-    places = finder.places(scan, runs, [evidence[k] for k in order], labels, site)
+    places = finder.places(scan, runs, [evidence[k] for k in order], anatomy, site)
     shapes = tabulate(scan.hu, *stacked(runs, scan.hu.shape))
     made = []
     for number, ((finding, quantity), place) in enumerate(zip(chosen, places, strict=True), 1):

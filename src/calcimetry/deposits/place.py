@@ -10,14 +10,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy import LabelMap, Structure, structures_at
+from calcimetry.anatomy import Anatomy, LabelMap, Structure, structures_at
 from calcimetry.deposits.around import Surroundings
+from calcimetry.deposits.beside import beside
 from calcimetry.deposits.evidence import Evidence, samples
 from calcimetry.records import Place, Runs, Scan
 
 SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
 TOUCH_MM = 1.0  # plus a voxel: a gap below that cannot be seen
-PERIARTICULAR_MM = 8.0
+DEEPER_MM = 10.0  # less deep, air around a deposit is the room's
+SKIN_REACH_MM = 6.0  # skin this near is part of what surrounds a deposit
+SUBCUTIS, SUBCUTIS_BY_SKIN, FASCIA = 0.6, 0.45, 0.35  # share of fat in soft tissue around
 
 REGIONS = {
     "upper limb": "finger thumb hand wrist forearm elbow arm upper shoulder axilla",
@@ -59,7 +62,7 @@ def places(
     scan: Scan,
     deposits: Sequence[Runs],
     evidence: Sequence[Evidence],
-    labels: LabelMap | None,
+    anatomy: Anatomy,
     site: str | None,
 ) -> list[Place]:
     """The place of each deposit.
@@ -68,19 +71,21 @@ def places(
     site : the user's words, such as "left hand"; else the scan's own tags
     """
     side, word = side_and_site(site, scan)
-    beside = TOUCH_MM + max(scan.spacing[1:])
+    near = TOUCH_MM + max(scan.spacing[1:])
     made = [
         Place(
-            tissue=tissue(seen.surroundings, seen.skin_depth_mm, seen.bone_distance_mm),
+            tissue=tissue(seen.surroundings, seen.skin_depth_mm),
             side=side,
             site=word,
             region=region_of(word),
             skin_depth_mm=seen.skin_depth_mm,
             bone_distance_mm=seen.bone_distance_mm,
-            touches_bone=None if seen.bone_distance_mm is None else seen.bone_distance_mm <= beside,
+            touches_bone=None if seen.bone_distance_mm is None else seen.bone_distance_mm <= near,
         )
         for seen in evidence
     ]
+    made = beside(scan, deposits, anatomy, made)
+    labels = anatomy.labels
     if labels is None:
         return made
     points, bounds = samples(deposits, scan.hu.shape)
@@ -131,18 +136,20 @@ def region_of(site: str | None) -> str | None:
     return None
 
 
-def tissue(around: Surroundings, depth: float | None, gap: float | None) -> str | None:
-    """The tissue that surrounds a deposit, in a word; None where nothing tells."""
+def tissue(around: Surroundings, depth: float | None) -> str | None:
+    """The tissue that surrounds a deposit, in a word; None where nothing tells.
+
+    Skin, lung, subcutis, fascia (fat and muscle both) or muscle; `beside` adds what joints and
+    label maps tell. Reasons: docs/anatomy.md.
+    """
     if around.median_hu is None:
         return None
     if depth is not None and depth <= SKIN_MM:
         return "skin"
-    quiet = max(around.fat + around.soft, 1e-9)
-    fat = around.fat / quiet
-    if around.air > 0.5:
+    if around.air > 0.5 and (depth is None or depth > DEEPER_MM):
         return "lung"
-    if gap is not None and gap <= PERIARTICULAR_MM and fat < 0.8:
-        return "periarticular" if gap <= PERIARTICULAR_MM / 2 else "muscle"
-    if fat >= 0.6:
+    fat = around.fat / max(around.fat + around.soft, 1e-9)
+    by_skin = depth is not None and depth <= SKIN_REACH_MM
+    if fat >= (SUBCUTIS_BY_SKIN if by_skin else SUBCUTIS):
         return "subcutis"
-    return "fascia" if fat > 0.35 else "muscle"
+    return "fascia" if fat > FASCIA else "muscle"

@@ -1,0 +1,293 @@
+"""Joints: narrow spaces between two surfaces of bone, found near the deposits of a scan.
+
+From samples of the bone's surface a ray runs outwards along the steepest fall of HU. It
+crosses a joint where HU falls to half of the bone's or less and, within `GAP_MM`, rises again
+into bone that faces it. Behind both walls bone must go on for `BEHIND_MM`: behind the walls of
+a marrow space lies cortex and then soft tissue. Bones that blur into one object at the
+threshold are told apart all the same, since no connected parts are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from calcimetry.anatomy.joint_names import labelled_joints, name_between
+from calcimetry.anatomy.labelmap import LabelMap
+from calcimetry.records import Box, Runs, Scan
+from calcimetry.runs import box_of
+
+REACH_MM = 30.0  # beyond this from every deposit no joint is looked for
+GAP_MM = 6.0  # cartilage of both sides and what lies between: 1-2 mm in fingers, 4-6 in knees
+BEHIND_MM = (1.5, 4.0)  # cortex ends within the first, cancellous bone goes on to the second
+WALL_HU = 250.0
+CONTRAST_HU = 220.0  # between wall and space; trabeculae and noise differ by less
+BEHIND_HU = 110.0  # of cancellous bone under a joint's surface; muscle stays below
+LEAST_MM2 = 5.0  # of the space; the smallest joints of fingers have 20 and more
+FEWEST = 10  # crossings
+MOST_VOXELS, MOST_SAMPLES = 600_000, 60_000  # bone looked at; of its surface, followed by a ray
+_STEP_MM = 0.5
+_SAME_MM = 8.0  # a label map's joint this near to one that is seen is that one
+_TOGETHER_MM = 4.0  # crossings this close belong to one joint
+_FILLED = 0.12  # of a disc of that radius, by crossings; what noise makes lies scattered
+_OPEN = 0.6  # of the directions across the ray; in a tube of marrow a quarter to a half
+_FACING = 0.5  # cosine between ray and surface met
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joint:
+    """points : LPS mm (n, 3), middles of the space; radius_mm : of a disc of its area; name :
+    by the label map's two bones, None without one
+    """
+
+    points: Points
+    radius_mm: float
+    name: str | None
+
+
+def find_joints(
+    scan: Scan, bone: Runs, deposits: Sequence[Runs], labels: LabelMap | None = None
+) -> list[Joint]:
+    """Joints within REACH_MM of deposits, the largest first.
+
+    bone : dense voxels of the skeleton; deposits : each one's dense voxels
+    """
+    boxes = [_around(scan, runs) for runs in deposits]
+    made = _seen(scan, bone, boxes, labels)
+    if labels is not None:
+        made += _named_only(scan, boxes, labels, made)
+    return sorted(made, key=lambda joint: -joint.radius_mm)
+
+
+def _around(scan: Scan, runs: Runs) -> Box:
+    """The box within REACH_MM of a deposit, in the scan."""
+    reach = [round(REACH_MM / edge) for edge in scan.spacing]
+    z, y, x = (
+        slice(max(0, side.start - r), min(n, side.stop + r))
+        for side, r, n in zip(box_of(runs), reach, scan.hu.shape, strict=True)
+    )
+    return z, y, x
+
+
+def _seen(scan: Scan, bone: Runs, boxes: Sequence[Box], labels: LabelMap | None) -> list[Joint]:
+    """Joints whose space is seen between two walls."""
+    samples, share = _samples(scan, bone, boxes)
+    crossed = _crossings(scan, bone, samples)
+    if len(crossed) < FEWEST:
+        return []
+    face = 0.5 * float(np.prod(scan.spacing)) ** (2 / 3) / share  # crossed from either wall
+    crossed = crossed[_dense(scan.to_lps(crossed.mean(axis=1)), face)]
+    middles = scan.to_lps(crossed.mean(axis=1))
+    return [
+        Joint(middles[at], _radius(len(at) * face), _name(scan, crossed[at], labels))
+        for at in _together(middles)
+        if len(at) * face >= LEAST_MM2 and len(at) >= FEWEST
+    ]
+
+
+def _radius(area_mm2: float) -> float:
+    return float(np.sqrt(area_mm2 / np.pi))
+
+
+def _name(scan: Scan, crossed: Points, labels: LabelMap | None) -> str | None:
+    if labels is None:
+        return None
+    outwards = crossed + (crossed - crossed.mean(axis=1, keepdims=True)) * 0.5
+    return name_between(labels, scan.to_lps(outwards))
+
+
+def _named_only(
+    scan: Scan, boxes: Sequence[Box], labels: LabelMap, seen: Sequence[Joint]
+) -> list[Joint]:
+    """Joints of the label map whose space the scan does not resolve."""
+    made = []
+    for name, points, area in labelled_joints(labels, [_corners(scan, box) for box in boxes]):
+        middle = np.median(points, axis=0)
+        if all(cKDTree(j.points).query(middle)[0] > _SAME_MM for j in seen):
+            made.append(Joint(points, _radius(area), name))
+    return made
+
+
+def _corners(scan: Scan, box: Box) -> Points:
+    ends = [(side.start, side.stop - 1) for side in box]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
+    return scan.to_lps(corners)
+
+
+def nearest_joint(joints: Sequence[Joint], lps: Points) -> tuple[Joint, float] | None:
+    """The joint nearest to any of the points (n, 3) and how far off it is, mm; None: none."""
+    found = [
+        (float(cKDTree(joint.points).query(lps)[0].min()), n) for n, joint in enumerate(joints)
+    ]
+    near, n = min(found, default=(np.inf, -1))
+    return (joints[n], near) if near <= REACH_MM else None
+
+
+def _samples(scan: Scan, bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.int64], float]:
+    """Voxels (n, 3) of bone's surface near deposits, evenly taken, and which share they are."""
+    inside, share = _near(bone, boxes)
+    surface = inside[_falls_off(scan, inside)]
+    every = max(1, -(-len(surface) // MOST_SAMPLES))
+    return surface[::every], share / every
+
+
+def _falls_off(scan: Scan, zyx: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a neighbour by face lies so much lower that this may be a wall of a joint."""
+    low = np.full(len(zyx), np.inf, np.float32)
+    for axis in range(3):
+        for way in (-1, 1):
+            beside = zyx.copy()
+            beside[:, axis] += way
+            low = np.minimum(low, _hu_at(scan, beside))
+    return np.asarray(low <= _hu_at(scan, zyx) - CONTRAST_HU / 3)
+
+
+def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.int64], float]:
+    """Bone voxels (n, 3) in boxes, evenly taken, and which share they are.
+
+    In each row of voxels, from the first box's start to the last one's end.
+    """
+    wanted = np.zeros(bone.shape[:2], np.bool_)
+    spans = np.zeros((2, *bone.shape[:2]), np.int32)
+    spans[0] = bone.shape[2]
+    for z, y, x in boxes:
+        wanted[z, y] = True
+        spans[0, z, y] = np.minimum(spans[0, z, y], x.start)
+        spans[1, z, y] = np.maximum(spans[1, z, y], x.stop)
+    keep = wanted.ravel()[bone.row]
+    row, start, stop = bone.row[keep], bone.start[keep], bone.stop[keep]
+    start = np.maximum(start, spans[0].ravel()[row])
+    length = np.maximum(np.minimum(stop, spans[1].ravel()[row]) - start, 0).astype(np.int64)
+    total = int(length.sum())
+    every = max(1, -(-total // MOST_VOXELS))
+    ends = np.cumsum(length)
+    pick = np.arange(0, total, every)
+    run = np.searchsorted(ends, pick, side="right")
+    x = start[run] + pick - (ends[run] - length[run])
+    height = bone.shape[1]
+    return np.stack([row[run] // height, row[run] % height, x], axis=1), 1.0 / every
+
+
+def _crossings(scan: Scan, bone: Runs, samples: NDArray[np.int64]) -> Points:
+    """Both walls of the joint space, voxel positions (n, 2, 3), for samples on its surface."""
+    none = np.zeros((0, 2, 3))
+    if not len(samples):
+        return none
+    fall = -_gradient(scan, samples)
+    steep = np.linalg.norm(fall, axis=1)
+    at = steep > WALL_HU / 4  # HU per mm
+    start = samples[at].astype(np.float64)
+    way = fall[at] / steep[at, None] / np.array(scan.spacing)  # voxels per mm
+    reach = np.arange(-BEHIND_MM[1], GAP_MM + BEHIND_MM[1] + 3.0, _STEP_MM)
+    profile = _hu_at(scan, start[:, None] + reach[:, None] * way[:, None])
+    first = round(BEHIND_MM[1] / _STEP_MM)
+    leave, hit = _dip(profile[:, first:])
+    good = hit > 0
+    good &= _goes_on(profile[:, ::-1], len(reach) - 1 - first)
+    good &= _goes_on(profile, first + hit)
+    good[good] &= _owned(bone, start[good] + (reach[first + hit[good] + 1] * way[good].T).T)
+    good[good] &= _faces(scan, start[good], way[good], reach[first + hit[good]])
+    walls = np.stack([start + (reach[first + k] * way.T).T for k in (leave, hit)], axis=1)[good]
+    return walls[_open(scan, walls)]
+
+
+def _dip(profile: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Steps at which HU has fallen to half of the wall's and has risen again; 0 where not."""
+    steps = round(GAP_MM / _STEP_MM) + 2
+    part = profile[:, : steps + 2]
+    wall = part[:, :3].max(axis=1)
+    low = np.minimum.accumulate(part, axis=1)
+    fallen = low <= np.minimum(0.5 * wall, wall - CONTRAST_HU)[:, None]
+    up = fallen & (part >= np.maximum(np.maximum(WALL_HU, 2.0 * low), low + CONTRAST_HU))
+    leave = np.where(fallen.any(axis=1), fallen.argmax(axis=1), 0)
+    hit = np.where(up.any(axis=1) & (wall >= WALL_HU), up.argmax(axis=1), 0)
+    hit[(hit - leave) * _STEP_MM > GAP_MM] = 0
+    return leave, hit
+
+
+def _goes_on(profile: NDArray[np.float32], wall: Any) -> NDArray[np.bool_]:
+    """Whether bone goes on behind a wall, at steps along the profile; one wall for all or each."""
+    near, far = (round(mm / _STEP_MM) for mm in BEHIND_MM)
+    at = np.broadcast_to(np.asarray(wall), len(profile))[:, None] + np.arange(near, far + 1)
+    behind = np.take_along_axis(profile, np.minimum(at, profile.shape[1] - 1), axis=1)
+    return np.asarray((behind >= BEHIND_HU).mean(axis=1) >= 0.8)
+
+
+def _owned(bone: Runs, points: Points) -> NDArray[np.bool_]:
+    """Whether the voxels at positions (n, 3) are of the skeleton: a deposit is no wall."""
+    z, y, x = np.clip(np.rint(points).astype(np.int64), 0, np.array(bone.shape) - 1).T
+    width = bone.shape[2]
+    keys = bone.row.astype(np.int64) * width + bone.start
+    row = z * bone.shape[1] + y
+    k = np.searchsorted(keys, row * width + x, side="right") - 1
+    return np.asarray((k >= 0) & (bone.row[k] == row) & (x < bone.stop[k]))
+
+
+def _faces(scan: Scan, start: Points, way: Points, reach: Points) -> NDArray[np.bool_]:
+    """Whether HU rises along the ray where it meets the other wall, rather than beside it."""
+    met = np.rint(start + reach[:, None] * way).astype(np.int64)
+    rise = _gradient(scan, met)
+    along = way * np.array(scan.spacing)
+    cosine = (rise * along).sum(axis=1) / np.maximum(np.linalg.norm(rise, axis=1), 1e-6)
+    return np.asarray(cosine >= _FACING)
+
+
+def _open(scan: Scan, walls: Points) -> NDArray[np.bool_]:
+    """Whether the space goes on to most sides, as between two bones and not in a marrow tube."""
+    step = np.array(scan.spacing)
+    across = (walls[:, 1] - walls[:, 0]) * step
+    gap = np.linalg.norm(across, axis=1)
+    along = across / np.maximum(gap, 1e-6)[:, None]
+    least = np.eye(3)[np.argmin(np.abs(along), axis=1)]
+    one = np.cross(along, least)
+    one /= np.maximum(np.linalg.norm(one, axis=1), 1e-6)[:, None]
+    other = np.cross(along, one)
+    turns = np.arange(8) * np.pi / 4
+    around = np.cos(turns)[:, None, None] * one + np.sin(turns)[:, None, None] * other
+    probe = walls.mean(axis=1) + around * (0.75 * gap + 1.0)[:, None] / step
+    return np.asarray((_hu_at(scan, probe) < WALL_HU).mean(axis=0) >= _OPEN)
+
+
+def _gradient(scan: Scan, zyx: NDArray[np.int64]) -> Points:
+    """HU per mm along (z, y, x) by Sobel's weights, (n, 3); on the scan's own axes."""
+    out = np.zeros((len(zyx), 3))
+    for offset in np.ndindex(3, 3, 3):
+        way = np.array(offset) - 1
+        hu = _hu_at(scan, zyx + way).astype(np.float64)
+        for axis in range(3):
+            beside = np.delete(way, axis)
+            out[:, axis] += way[axis] * hu * np.prod(2.0 - np.abs(beside))
+    return out / (32.0 * np.array(scan.spacing))
+
+
+def _hu_at(scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float32]:
+    """HU of the nearest voxel; the field's border goes on outside."""
+    index = np.clip(np.rint(zyx).astype(np.int64), 0, np.array(scan.hu.shape) - 1)
+    z, y, x = np.moveaxis(index, -1, 0)
+    return np.asarray(scan.hu[z, y, x], np.float32)
+
+
+def _dense(middles: Points, face_mm2: float) -> NDArray[np.bool_]:
+    """Which crossings lie among others as densely as on a surface."""
+    around = cKDTree(middles).query_ball_point(middles, _TOGETHER_MM, return_length=True)
+    return np.asarray(around * face_mm2 >= _FILLED * np.pi * _TOGETHER_MM**2)
+
+
+def _together(middles: Points) -> list[NDArray[np.intp]]:
+    """Indices of the crossings of each joint."""
+    if not len(middles):
+        return []
+    pairs = cKDTree(middles).query_pairs(_TOGETHER_MM, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), pairs.T), (len(middles), len(middles)))
+    _, group = connected_components(links, directed=False)
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
