@@ -50,9 +50,8 @@ def _facts() -> dict[str, Any]:
 def _warm() -> None:
     from time import perf_counter
 
-    from calcimetry import anatomy, runs
+    from calcimetry.warm import warm
 
     begin = perf_counter()
-    runs.warm()
-    anatomy.warm()
+    warm()
     typer.echo(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from calcimetry.records import Box, Finding, Runs, Scan
 from calcimetry.runs import box_of, crop, paint
+from calcimetry.runs._jit import kernel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +79,8 @@ def values(hu: NDArray[np.int16], runs: Runs) -> NDArray[np.int16]:
     return out
 
 
-@njit(cache=True, nogil=True)
-def _gather(hu, row, start, stop, out):  # type: ignore[no-untyped-def]
+@kernel
+def _gather(hu: Any, row: Any, start: Any, stop: Any, out: Any) -> None:
     at = 0
     for n in range(len(row)):
         z, y = row[n] // hu.shape[1], row[n] % hu.shape[1]

@@ -13,6 +13,7 @@ from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
 from calcimetry.scan import facts
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import scan_affine, stored_grid, tilt_degrees
+from calcimetry.scan.memory import check_room
 from calcimetry.scan.stack import MIN_SLICES, TILT_DEG
 
 AIR_HU = -1024
@@ -137,7 +138,8 @@ def scan_of(
 
 
 def empty_volume(shape: tuple[int, ...], where: str) -> NDArray[np.int16]:
-    """Room for a volume. Raises InputError TOO_BIG."""
+    """Room for a volume. Raises InputError TOO_BIG, before anything is read."""
+    check_room(shape, where)
     try:
         return np.empty(shape, np.int16)
     except MemoryError as error:

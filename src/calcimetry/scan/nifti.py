@@ -27,6 +27,7 @@ from calcimetry.scan.array import doubtful_scale, empty_volume, scan_of, write_h
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import RAS_TO_LPS, stored_grid
 from calcimetry.scan.header import quiet_libraries
+from calcimetry.scan.memory import check_room
 
 GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib: the largest window, with gzip header and checksum
@@ -170,6 +171,7 @@ def _values(
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size > len(raw) * (_MOST_INFLATED if raw[:2] == GZIP else 1):
         raise _bad("TRUNCATED_FILE", f"{len(raw)} bytes for {size} bytes of voxels", name)
+    check_room(shape, name)
     buffer = np.empty(size, np.uint8)
     try:
         filled = _inflate(raw, start, buffer) if raw[:2] == GZIP else _copy(raw, start, buffer)

@@ -1,0 +1,88 @@
+"""The finder may not do more work for each object than it did: counted, not timed.
+
+Time of the finder is spent in Python on objects that no kernel decides. Calls of Python
+functions are counted (the same on every machine), once for a scan and once for the same scan
+with more specks; what each further speck costs must stay within bounds.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from calcimetry.anatomy import find_body
+from calcimetry.deposits import find
+from calcimetry.plan import Plan
+from calcimetry.quantity import calibrate, quantify
+from calcimetry.records import Acquisition, Kind, Scan, Source, StoredGrid
+from calcimetry.runs import dense_objects
+
+CALLS_PER_SPECK = 90
+"""Measured 68; a rule or a record more is allowed, a crop or a map for each speck is not."""
+
+
+def _scan(specks):
+    """A limb of noisy muscle with one bone and small noisy dots, none of them a deposit."""
+    y, x = np.indices((48, 120, 120))[1:]
+    rng = np.random.default_rng(3)
+    far = np.hypot(y - 60, x - 60)
+    hu = np.where(far < 52, 50.0, -1000.0)
+    bone = np.hypot(y - 60, x - 60)
+    hu[(bone < 12) & (bone > 7)] = 900
+    hu += np.where(far < 52, rng.normal(0, 20, hu.shape), 0)
+    hu = np.minimum(hu, np.where((bone < 13), 2000, 120))
+    grid = product(range(3, 46, 5), range(14, 110, 6), range(14, 110, 6))
+    places = [p for p in grid if 18 < np.hypot(p[1] - 60, p[2] - 60) < 44]
+    for k, j, i in places[:specks]:
+        hu[k : k + 2, j : j + 2, i : i + 2] = 140
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    stored = StoredGrid(hu.shape[::-1], affine)
+    values = np.round(hu).astype(np.int16)
+    return Scan(values, affine, Acquisition(kvp=120.0), stored, Source("", "array"))
+
+
+def _counted(work):
+    count = [0]
+
+    def tell(_frame, event, _argument):
+        count[0] += event == "call"
+
+    sys.setprofile(tell)
+    threading.setprofile(tell)
+    try:
+        result = work()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return result, count[0]
+
+
+def _work(specks, plan):
+    scan = _scan(specks)
+    dense = dense_objects(scan.hu, plan.find.threshold_hu)
+    body = find_body(scan)
+    scale = calibrate(scan, plan, body=body)
+
+    def both():
+        found = find(scan, dense, body, plan)
+        return found, quantify(scan, found.findings, scale, plan)
+
+    (found, _), calls = _counted(both)
+    return found, calls
+
+
+def test_a_speck_costs_a_few_calls():
+    plan = Plan()
+    plan = replace(plan, find=replace(plan.find, finder="rules"))
+    _work(50, plan)  # first calls compile and cache
+    few, less = _work(200, plan)
+    many, more = _work(600, plan)
+    extra = len(many.findings) - len(few.findings)
+    assert extra == 400
+    noise = [finding.kind for finding in many.findings].count(Kind.NOISE)
+    assert noise >= 600
+    assert (more - less) / extra < CALLS_PER_SPECK
