@@ -179,8 +179,7 @@ def _covered(step: Step, group: Group, side: int) -> float:
 def _place(step: Step, side: int, number: int) -> np.ndarray:
     """Where the other visit has, or would have, a deposit."""
     shape = step.visits[side].shapes[number]
-    piece = step.alignment.near(shape.mean(axis=0), first=side == 0)[0]
-    motion = step.alignment.motions[piece]
+    motion = step.alignment.carrying(shape.mean(axis=0), first=side == 0)
     return (motion if side == 0 else motion.inverse())(shape)
 
 

@@ -89,7 +89,7 @@ def _keys(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
 
 def _error(first: Visit, alignment: Alignment, number: int) -> float:
     centre = first.shapes[number].mean(axis=0)
-    return alignment.error_mm(centre, alignment.near(centre)[0])
+    return alignment.error_mm(centre)
 
 
 def _group_error(
@@ -101,8 +101,7 @@ def _group_error(
     if group[0]:
         return max(errors[n] for n in group[0])
     centre = visits[1].shapes[group[1][0]].mean(axis=0)
-    piece = alignment.near(centre, first=False)[0]
-    return alignment.error_mm(alignment.motions[piece].inverse()(centre), piece)
+    return alignment.error_mm(alignment.to_first(centre))
 
 
 def _pairs(
@@ -135,8 +134,11 @@ def _pairs(
 
 
 def _moved(shape: Points, alignment: Alignment) -> list[Points]:
-    """The deposit carried by each bone that may carry it."""
-    return [alignment.motions[k](shape) for k in alignment.near(shape.mean(axis=0))]
+    """The deposit carried as its place is, and by each bone that may carry it alone."""
+    centre = shape.mean(axis=0)
+    pieces = alignment.shares(centre)
+    alone = [alignment.motions[k](shape) for k, _ in pieces] if len(pieces) > 1 else []
+    return [alignment.carrying(centre)(shape), *alone]
 
 
 def _cheapest(pairs: Sequence[Pair]) -> list[Pair]:
