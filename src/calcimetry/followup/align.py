@@ -34,6 +34,7 @@ _LEAST_POINTS = 40  # of a piece
 _MOST_PIECES = 16
 _TURNS_DEG = (-40.0, -25.0, -12.0, 12.0, 25.0, 40.0)
 _SLIDES_MM = (-160.0, -120.0, -80.0, -40.0, 40.0, 80.0, 120.0, 160.0)
+_UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
 _REACH = 60  # nearest landmarks that say how a deposit moves
 _HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
 _FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
@@ -43,6 +44,7 @@ _SLIP_MM = 12.0  # a joint does not come further apart
 _OCCUPIED = 0.5  # share of a bone's new place that may be another's
 _MOSTLY, _GAIN = 0.5, 0.15  # share of what is left that a motion must explain, and how much more
 _NEEDED = 0.005  # of the fit of all points, that a motion must better to be kept
+_LOOSE, _SLACK_MM = 1.3, 0.02  # how much less closely than the main motion another may fit
 _ENOUGH = 0.85  # score of a start that needs no other
 
 
@@ -129,19 +131,24 @@ class Alignment:
         Of the misfit of the bones that carry it, of how far the two directions of the fit
         disagree there, and, between bones that move otherwise, of how far apart they lay it.
         """
-        shares = self.shares(point)
-        there = np.stack([self.motions[k](point) for k, _ in shares])
-        say = np.array([share for _, share in shares])
-        spread = float(np.sqrt(say @ ((there - say @ there) ** 2).sum(axis=1)))
-        piece = shares[0][0]
+        piece = self.shares(point)[0][0]
         tree = self._before[piece]
         if tree is None:
             return float("inf")
-        back = self.backward[piece](there[0])
+        back = self.backward[piece](self.motions[piece](point))
         count = min(_REACH, tree.n)
         _, index = tree.query(point, k=np.arange(1, count + 1))
         misfit = float(np.median(self.residual[self.piece == piece][index]))
-        return float(np.hypot(np.hypot(misfit, np.linalg.norm(back - point)), 0.5 * spread))
+        fit = float(np.hypot(misfit, np.linalg.norm(back - point)))
+        return float(np.hypot(fit, self._between(point)))
+
+    def _between(self, point: Points) -> float:
+        """How unsure it is which bones tissue moves with: the spread of where they lay it, mm."""
+        gaps = np.array([np.inf if t is None else t.query(point)[0] for t in self._before])
+        say = np.maximum(gaps, _HOLDS_MM) ** -2.0
+        say /= say.sum()
+        there = np.stack([motion(point) for motion in self.motions])
+        return _UNSURE * float(np.sqrt(say @ ((there - say @ there) ** 2).sum(axis=1)))
 
 
 def align(first: Visit, second: Visit) -> Alignment:
@@ -374,15 +381,38 @@ def _settled(
         if len(others) and _fit(misfit) - _fit(others) < _NEEDED:
             misfit = others
             del motions[k]
-    broad = _misfits(own, target, motions, second, _BROAD)  # a bone has no islands of another
-    piece = (misfit + broad).argmin(axis=0)
-    residual = misfit[piece, np.arange(len(own))]
+    piece, residual = _closest(own, target, motions, second)
+    while (loose := _loosest(piece, residual, len(motions))) is not None:
+        del motions[loose]
+        piece, residual = _closest(own, target, motions, second)
     sure = (residual <= _GOOD_MM) & second.in_field(_carried(own.points, piece, motions))
     if sure.any():
         _, nearest = cKDTree(own.points[sure]).query(own.points[~sure])
         piece[~sure] = piece[sure][nearest]
+        misfit = _misfits(own, target, motions, second)
         residual = misfit[piece, np.arange(len(own))]
     return piece, residual
+
+
+def _closest(
+    own: Cloud, target: Cloud, motions: list[Motion], second: Visit
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """`_assigned`, from wider surroundings too: a bone has no islands of another."""
+    misfit = _misfits(own, target, motions, second)
+    broad = _misfits(own, target, motions, second, _BROAD)
+    piece = (misfit + broad).argmin(axis=0)
+    return piece, misfit[piece, np.arange(len(own))]
+
+
+def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:
+    """A motion that lays its points less closely than the main one does: found by chance."""
+    sizes = np.bincount(piece, minlength=count)
+    middle = np.array(
+        [np.median(residual[piece == k]) if sizes[k] else np.inf for k in range(count)]
+    )
+    worst = int(middle.argmax())
+    main = int(sizes.argmax())
+    return worst if worst != main and middle[worst] > _LOOSE * middle[main] + _SLACK_MM else None
 
 
 def _fit(misfit: NDArray[np.float64]) -> float:

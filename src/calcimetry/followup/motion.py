@@ -111,9 +111,7 @@ class Cloud:
         distance = np.where(distance > _APART_MM / 2, np.inf, distance)
         return distance, np.asarray(index)
 
-    def gap(
-        self, points: Points, group: NDArray[np.int64], reach: float
-    ) -> NDArray[np.float64]:
+    def gap(self, points: Points, group: NDArray[np.int64], reach: float) -> NDArray[np.float64]:
         """Distance from the surface that the nearest point stands for, at most `reach`, mm.
 
         What lies along the surface counts from half the points' own distance on only: two
