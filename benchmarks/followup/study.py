@@ -159,7 +159,8 @@ def _shorter(
 def repeats(subject: Subject, number: int, ways: Sequence[str] = WAYS) -> Case:
     """Three scans of one state, and a fourth with every deposit 40 % heavier or lighter.
 
-    Compared: the first three (1-2, 2-3), and the fourth with two of them (1-4, 3-4). All four
+    Compared: the first three with each other, and the fourth with two of them (1-4, 3-4). All
+    four
     have other noise, another position, slices elsewhere, and nothing else that differs.
     """
     rng = np.random.default_rng(_seed(subject, 2, number))
@@ -170,7 +171,7 @@ def repeats(subject: Subject, number: int, ways: Sequence[str] = WAYS) -> Case:
         make(subject, _again(subject, rng, 4 * number + k), _parts(state, 1), ways)
         for k, state in enumerate((same, same, same, changed))
     )
-    pairs = [Pair("repeats", a, b, _known(same)) for a, b in ((0, 1), (1, 2))]
+    pairs = [Pair("repeats", a, b, _known(same)) for a, b in ((0, 1), (1, 2), (0, 2))]
     pairs += [Pair("changes", a, 3, _known(changed)) for a in (0, 2)]
     return Case(f"{subject.name} #{number}", subject.kind, visits, tuple(pairs))
 

@@ -407,9 +407,8 @@ def _closest(
 def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:
     """A motion that lays its points less closely than the main one does: found by chance."""
     sizes = np.bincount(piece, minlength=count)
-    middle = np.array(
-        [np.median(residual[piece == k]) if sizes[k] else np.inf for k in range(count)]
-    )
+    parts = (residual[piece == k] for k in range(count))
+    middle = np.array([np.median(part) if len(part) else np.inf for part in parts])
     worst = int(middle.argmax())
     main = int(sizes.argmax())
     return worst if worst != main and middle[worst] > _LOOSE * middle[main] + _SLACK_MM else None
