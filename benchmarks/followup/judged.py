@@ -12,6 +12,7 @@ from calcimetry.followup import FollowUp, follow
 from calcimetry.followup.lineage import Row
 
 BAR_MG = 8.0
+SURE_CUT = 0.1
 WELL_FOUND = 0.5  # of a deposit's dense voxels, for the finder to have found it
 
 
@@ -24,7 +25,9 @@ class Outcome:
     "wrong partner" where the row has another visit's wrong deposit
     mass_mg : true, at either visit; found : the finder has it wherever it is
     times, times_said : mass at the second over the first visit
-    error_mm : between where alignment lays its middle and where that is; stated_mm : alignment_mm
+    cut_sd : error of the cut from bone, as stated for the worse visit (1 SD, of its mass)
+    error_mm : between where alignment lays its middle and where that is; stated_mm : alignment_mm;
+    bone_mm : from its middle to the nearest landmark of bone
     """
 
     pair: str
@@ -38,8 +41,10 @@ class Outcome:
     mass_mg: tuple[float, float]
     found: bool
     times_said: float
+    cut_sd: float
     error_mm: float
     stated_mm: float
+    bone_mm: float
     flags: tuple[str, ...]
 
     @property
@@ -49,6 +54,10 @@ class Outcome:
     @property
     def big(self) -> bool:
         return max(self.mass_mg) >= BAR_MG
+
+    @property
+    def cut_known(self) -> bool:
+        return self.cut_sd <= SURE_CUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +103,10 @@ def judged(
                 (known[0].mass_mg, known[1].mass_mg),
                 _found(visits, way, number),
                 _times(row),
+                _cut(row, found),
                 _error(found, known),
                 row.alignment_mm if row else np.nan,
+                _bone(found, known[0]),
                 row.flags if row else (),
             )
         )
@@ -161,6 +172,26 @@ def _times(row: Row | None) -> float:
     if row is None or row.change.mass_pct.value is None:
         return np.nan
     return 1 + row.change.mass_pct.value / 100
+
+
+def _cut(row: Row | None, found: FollowUp) -> float:
+    if row is None:
+        return 0.0
+    sides = zip(found.visits, (row.first, row.second), strict=True)
+    sums = [
+        (
+            sum((d["mass_mg"] or 0.0) * d["relative_error"].get("segmentation", 0.0) for d in own),
+            sum(d["mass_mg"] or 0.0 for d in own),
+        )
+        for own in ([visit.deposits[n] for n in numbers] for visit, numbers in sides)
+    ]
+    return max((sd / mass for sd, mass in sums if mass), default=0.0)
+
+
+def _bone(found: FollowUp, known: Known) -> float:
+    marks = found.pairs[0].step.alignment.marks
+    gaps = np.linalg.norm(marks - known.centre_mm.mean(axis=0), axis=1)
+    return float(gaps.min()) if len(gaps) else np.inf
 
 
 def _error(found: FollowUp, known: tuple[Known, Known]) -> float:

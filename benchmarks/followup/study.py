@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from time import process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ class Case:
     kind: str
     visits: tuple[Made, ...]
     pairs: tuple[Pair, ...]
+    seconds: float = 0.0  # of one core, to make it
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Result:
     outcomes: tuple[Outcome, ...] = ()
     sums: tuple[Sum, ...] = ()
     tiles: tuple[Tile, ...] = ()
+    seconds: float = 0.0
 
 
 def subjects(data: Path | None, count: int) -> list[Subject]:
@@ -221,6 +224,7 @@ def merged(results: Iterable[Result]) -> Result:
         tuple(o for r in every for o in r.outcomes),
         tuple(s for r in every for s in r.sums),
         tuple(t for r in every for t in r.tiles),
+        sum(r.seconds for r in every),
     )
 
 
@@ -239,19 +243,28 @@ class Job(NamedTuple):
 def done(job: Job) -> dict[str, Result]:
     """A job's results, by study."""
     case = _kept(job)
-    return {study: compared(case, study) for study in {pair.study for pair in case.pairs}}
+    began = process_time()
+    found = {study: compared(case, study) for study in {pair.study for pair in case.pairs}}
+    share = (case.seconds + process_time() - began) / len(found)
+    return {study: replace(result, seconds=share) for study, result in found.items()}
 
 
 def _kept(job: Job) -> Case:
     if job.kept is None:
-        return WORK[job.work](job.subject, job.number)
+        return _timed(job)
     path = job.kept / f"{job.work}-{job.number:02d}.pickle"
     if path.exists():
         return pickle.loads(path.read_bytes())
-    case = WORK[job.work](job.subject, job.number)
+    case = _timed(job)
     job.kept.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(case))
     return case
+
+
+def _timed(job: Job) -> Case:
+    began = process_time()
+    case = WORK[job.work](job.subject, job.number)
+    return replace(case, seconds=process_time() - began)
 
 
 def spread(jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, dict[str, Result]]]:

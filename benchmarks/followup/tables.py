@@ -90,6 +90,7 @@ def called(outcomes: Sequence[Outcome], sums: Sequence[Sum]) -> str:
     groups = [("all deposits", every)]
     groups += [(f"of {BAR_MG:.0f} mg and more", [o for o in every if o.big])]
     groups += [(f"{kind}s", [o for o in every if o.kind == kind]) for kind in KINDS]
+    groups += [("cut from bone in doubt", [o for o in every if not o.cut_known])]
     rows = [[name, *_ways(part, lambda o: o.called)] for name, part in groups]
     for name, part in [("totals", sums)] + [
         (f"totals, {kind}s", [s for s in sums if s.kind == kind]) for kind in KINDS
@@ -136,6 +137,10 @@ def changes(outcomes: Sequence[Outcome]) -> str:
     groups = [("all", every)]
     groups += [(name, [o for o in every if o.truth == name]) for name in ("grown", "shrunk")]
     groups += [(f"{kind}s", [o for o in every if o.kind == kind]) for kind in KINDS]
+    groups += [
+        ("cut from bone known to 10 %", [o for o in every if o.cut_known]),
+        ("cut from bone in doubt", [o for o in every if not o.cut_known]),
+    ]
     rows = [[name, *_ways(part, right)] for name, part in groups]
     return table(["called, and in the right direction", *_HEAD], rows)
 

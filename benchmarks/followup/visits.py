@@ -138,13 +138,17 @@ def _finder(then: Any, found: Any = None) -> Iterator[None]:
 def _with_truth(found: Any, true: Sequence[Runs]) -> Any:
     """Findings with the true masks as the only deposits; all else keeps what is left of it."""
     findings = [Finding(runs, Kind.DEPOSIT, "truth", 1.0) for runs in true]
+    bones = found.skeleton.runs
+    for runs in true:
+        bones = difference(bones, runs)
     for item in found.findings:
         rest = item.runs
         for runs in true:
             rest = difference(rest, runs)
         if item.kind not in LISTED and len(rest):
             findings.append(replace(item, runs=rest))
-    return replace(found, findings=tuple(findings))
+    skeleton = replace(found.skeleton, runs=bones)
+    return replace(found, findings=tuple(findings), skeleton=skeleton)
 
 
 def _matched(

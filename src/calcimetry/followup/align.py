@@ -382,10 +382,12 @@ def _settled(
             misfit = others
             del motions[k]
     piece, residual = _closest(own, target, motions, second)
-    while (loose := _loosest(piece, residual, len(motions))) is not None:
+    seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+    while (loose := _loosest(piece[seen], residual[seen], len(motions))) is not None:
         del motions[loose]
         piece, residual = _closest(own, target, motions, second)
-    sure = (residual <= _GOOD_MM) & second.in_field(_carried(own.points, piece, motions))
+        seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+    sure = (residual <= _GOOD_MM) & seen
     if sure.any():
         _, nearest = cKDTree(own.points[sure]).query(own.points[~sure])
         piece[~sure] = piece[sure][nearest]
@@ -405,13 +407,18 @@ def _closest(
 
 
 def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:
-    """A motion that lays its points less closely than the main one does: found by chance."""
+    """A motion that lays its points less closely than the main one does, or hardly any there.
+
+    Such a one was found by chance. `piece`, `residual`: of points in the other field.
+    """
     sizes = np.bincount(piece, minlength=count)
     parts = (residual[piece == k] for k in range(count))
-    middle = np.array([np.median(part) if len(part) else np.inf for part in parts])
-    worst = int(middle.argmax())
-    main = int(sizes.argmax())
-    return worst if worst != main and middle[worst] > _LOOSE * middle[main] + _SLACK_MM else None
+    few = _LEAST_POINTS // 2
+    middle = np.array([np.median(part) if len(part) >= few else np.inf for part in parts])
+    worst, main = int(middle.argmax()), int(sizes.argmax())
+    if worst == main:
+        return None
+    return worst if middle[worst] > _LOOSE * middle[main] + _SLACK_MM else None
 
 
 def _fit(misfit: NDArray[np.float64]) -> float:
