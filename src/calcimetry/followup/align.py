@@ -23,19 +23,28 @@ from calcimetry.followup.motion import BONE, SKIN, Cloud, Motion, Points, refine
 from calcimetry.followup.visit import Visit
 
 _COARSE, _FINE = (25.0, 12.0, 6.0), (4.0, 2.5)
-_GOOD_MM = 2.5  # smoothed distance at and below which a bone is explained
+_GOOD_MM = 1.2  # smoothed distance at and below which a bone is explained
+_AGREE_MM = 2.0  # the same, for landmarks to agree at all
+_FAR_MM = 8.0  # beyond it one misfit is as bad as another
 _SMOOTH = 15  # neighbours over which distances are smoothed
+_BROAD = 60  # the same, for telling which bone a point belongs to
+_UNSEEN_MM = 0.8  # what is thought of a point that a motion carries out of the other field
 _LINK_MM = 7.0  # points of one bone lie no further apart
 _LEAST_POINTS = 40  # of a piece
 _MOST_PIECES = 16
 _TURNS_DEG = (-40.0, -25.0, -12.0, 12.0, 25.0, 40.0)
 _SLIDES_MM = (-160.0, -120.0, -80.0, -40.0, 40.0, 80.0, 120.0, 160.0)
+_UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
 _REACH = 60  # nearest landmarks that say how a deposit moves
-_FALL_MM = 20.0  # over which their say falls
-_SAY = 0.25  # share of it that makes a second bone count
+_HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
+_FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
+_SAY = 0.05  # of the largest say, for a bone to have any
 _EDGE_MM = 4.0  # this near its faces, the other field may lack neighbours
 _SLIP_MM = 12.0  # a joint does not come further apart
 _OCCUPIED = 0.5  # share of a bone's new place that may be another's
+_MOSTLY, _GAIN = 0.5, 0.15  # share of what is left that a motion must explain, and how much more
+_NEEDED = 0.005  # of the fit of all points, that a motion must better to be kept
+_LOOSE, _SLACK_MM = 1.3, 0.02  # how much less closely than the main motion another may fit
 _ENOUGH = 0.85  # score of a start that needs no other
 
 
@@ -65,8 +74,13 @@ class Alignment:
         return self.score < 0.4
 
     @cached_property
-    def _before(self) -> Any:
-        return cKDTree(self.marks) if len(self.marks) else None
+    def _before(self) -> list[Any]:
+        return self._trees(self.marks)
+
+    def _trees(self, points: Points) -> list[Any]:
+        """A search tree for each piece; None where nothing of the first visit moves with it."""
+        own = (points[self.piece == k] for k in range(len(self.motions)))
+        return [cKDTree(part) if len(part) else None for part in own]
 
     @cached_property
     def _moved(self) -> Points:
@@ -76,43 +90,65 @@ class Alignment:
         return moved
 
     @cached_property
-    def _after(self) -> Any:
-        return cKDTree(self._moved) if len(self.marks) else None
+    def _after(self) -> list[Any]:
+        return self._trees(self._moved)
 
-    def near(self, point: Points, *, first: bool = True) -> list[int]:
-        """The pieces that may carry a point of the first (or second) visit, likeliest first."""
-        tree = self._before if first else self._after
-        if tree is None:
-            return [0]
-        distance, index = tree.query(point, k=np.arange(1, min(_REACH, len(self.marks)) + 1))
-        say = np.bincount(
-            self.piece[index],
-            weights=np.exp(-(distance - distance[0]) / _FALL_MM),
-            minlength=len(self.motions),
-        )
-        order = np.argsort(-say, kind="stable")
-        return [int(k) for k in order if say[k] >= _SAY * say.sum()] or [int(order[0])]
+    def shares(self, point: Points, *, first: bool = True) -> list[tuple[int, float]]:
+        """The pieces that carry a point of the first (or second) visit, and their say (sum 1).
+
+        A bone's say falls with its distance, so that what is clearly nearer to one moves with
+        it, and tissue beside a joint with both in part. Likeliest first.
+        """
+        trees = self._before if first else self._after
+        gaps = np.array([np.inf if t is None else t.query(point)[0] for t in trees])
+        if not np.isfinite(gaps).any():
+            return [(0, 1.0)]
+        say = np.maximum(gaps, _HOLDS_MM) ** -_FALL
+        order = [int(k) for k in np.argsort(-say, kind="stable") if say[k] >= _SAY * say.max()]
+        whole = sum(float(say[k]) for k in order)
+        return [(k, float(say[k]) / whole) for k in order]
+
+    def carrying(self, point: Points, *, first: bool = True) -> Motion:
+        """How a point of the first (or second) visit gets to the second."""
+        shares = self.shares(point, first=first)
+        motion, sum_ = self.motions[shares[0][0]], shares[0][1]
+        for piece, share in shares[1:]:
+            sum_ += share
+            on = self.motions[piece].after(motion.inverse())
+            motion = on.part(share / sum_).after(motion)
+        return motion
 
     def to_second(self, point: Points) -> Points:
         """A point of the first visit, where the second has it."""
-        return self.motions[self.near(point)[0]](point)
+        return self.carrying(point)(point)
 
     def to_first(self, point: Points) -> Points:
-        return self.motions[self.near(point, first=False)[0]].inverse()(point)
+        return self.carrying(point, first=False).inverse()(point)
 
-    def error_mm(self, point: Points, piece: int) -> float:
+    def error_mm(self, point: Points) -> float:
         """How well a point of the first visit is placed in the second: 1 SD or so, mm.
 
-        Of the misfit of the bones near it, and of how far the two directions disagree there.
+        Of the misfit of the bones that carry it, of how far the two directions of the fit
+        disagree there, and, between bones that move otherwise, of how far apart they lay it.
         """
-        there = self.motions[piece](point)
-        back = self.backward[piece](there)
-        if self._before is None:
+        piece = self.shares(point)[0][0]
+        tree = self._before[piece]
+        if tree is None:
             return float("inf")
-        _, index = self._before.query(point, k=np.arange(1, min(_REACH, len(self.marks)) + 1))
-        own = self.piece[index] == piece
-        misfit = float(np.median(self.residual[index][own])) if own.any() else 5.0
-        return float(np.hypot(misfit, np.linalg.norm(back - point)))
+        back = self.backward[piece](self.motions[piece](point))
+        count = min(_REACH, tree.n)
+        _, index = tree.query(point, k=np.arange(1, count + 1))
+        misfit = float(np.median(self.residual[self.piece == piece][index]))
+        fit = float(np.hypot(misfit, np.linalg.norm(back - point)))
+        return float(np.hypot(fit, self._between(point)))
+
+    def _between(self, point: Points) -> float:
+        """How unsure it is which bones tissue moves with: the spread of where they lay it, mm."""
+        gaps = np.array([np.inf if t is None else t.query(point)[0] for t in self._before])
+        say = np.maximum(gaps, _HOLDS_MM) ** -2.0
+        say /= say.sum()
+        there = np.stack([motion(point) for motion in self.motions])
+        return _UNSURE * float(np.sqrt(say @ ((there - say @ there) ** 2).sum(axis=1)))
 
 
 def align(first: Visit, second: Visit) -> Alignment:
@@ -128,16 +164,16 @@ def align(first: Visit, second: Visit) -> Alignment:
     # A deposit may be gone: it helps to fit, but tells nothing of how well bones fit.
     steady = np.arange(len(kept)) < (len(kept) if by_skin else len(first.bone))
     motions = [motion] if by_skin else _pieces(kept, target, motion, (second, steady))
-    piece, residual = _assigned(kept, target, motions)
+    piece, _ = _assigned(kept, target, motions, second)
     motions = [_again(kept.pick(piece == k), target, m) for k, m in enumerate(motions)]
-    piece, residual = _assigned(kept, target, motions)
+    piece, residual = _settled(kept, target, motions, second)
     back = [
         _again(_moved_from(kept.pick(piece == k), target, m), kept, m.inverse())
         for k, m in enumerate(motions)
     ]
     kept, piece, residual = kept.pick(steady), piece[steady], residual[steady]
     seen = second.in_field(_carried(kept.points, piece, motions), 1.0)
-    good = float(np.mean(residual[seen] <= _GOOD_MM)) if seen.any() else 0.0
+    good = float(np.mean(residual[seen] <= _AGREE_MM)) if seen.any() else 0.0
     return Alignment(
         kept.points, piece, residual, tuple(motions), tuple(back), max(score, good), by_skin
     )
@@ -161,7 +197,7 @@ def _moved_from(own: Cloud, target: Cloud, motion: Motion) -> Cloud:
     """The second visit's points that a piece came to lie on."""
     if not len(own):
         return own
-    distance, index = target.nearest(motion(own.points), own.group, 2 * _GOOD_MM)
+    distance, index = target.nearest(motion(own.points), own.group, 2 * _AGREE_MM)
     return target.pick(np.unique(index[np.isfinite(distance)]))
 
 
@@ -206,8 +242,7 @@ def _score(
         moved = way(own.points)
         seen = visit.in_field(moved, 2.0)
         inside.append(float(seen.mean()))
-        distance, _ = other.nearest(moved[seen], own.group[seen], 12.0)
-        fit = np.clip(1 - np.minimum(distance, 6.0) / 6.0, 0, 1)
+        fit = 1 - other.gap(moved[seen], own.group[seen], 6.0) / 6.0
         weight = own.weight[seen]
         shares.append(float(np.average(fit, weights=weight)) if weight.sum() > 0 else 0.0)
     return float(np.mean(shares) * np.sqrt(min(inside)))
@@ -220,15 +255,16 @@ def _pieces(
     second, steady = where
     motions, tried = [motion], ~steady
     while len(motions) < _MOST_PIECES:
-        piece, residual = _assigned(own, target, motions)
+        piece, residual = _assigned(own, target, motions, second)
         # What left the field has nothing to fit, and must not be made to.
         seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
         left = _largest(own, (residual > _GOOD_MM) & seen & ~tried)
         if left is None:
             break
-        tried |= left
         found = _turned(own, left, target, motions[int(np.bincount(piece[left]).argmax())])
-        if found is not None and not _taken(own, left, (motions, piece, residual), found):
+        if found is None or _taken(own, left, (motions, piece, residual), found):
+            tried |= left
+        else:  # what it does not explain is another bone, and comes up again
             motions.append(found)
     return motions
 
@@ -246,7 +282,7 @@ def _taken(
         return False
     there = _carried(own.points, piece, motions)[explained]
     distance, _ = cKDTree(there).query(motion(own.points[left]))
-    return float((distance < _GOOD_MM).mean()) > _OCCUPIED
+    return float((distance < _AGREE_MM).mean()) > _OCCUPIED
 
 
 def _largest(own: Cloud, left: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
@@ -274,19 +310,17 @@ def _turned(own: Cloud, left: NDArray[np.bool_], target: Cloud, start: Motion) -
         distance, _ = cKDTree(rest).query(part.points)
         pivot = part.points[np.argsort(distance)[: max(10, len(part) // 20)]].mean(axis=0)
     few = part.thinned(300)
-    before = _misfit(part, target, start)
-    best: tuple[float, Motion] | None = None
-    for turn in _turns():
-        trial = start.after(Motion.about(pivot, turn))
-        trial = refined(few, target, trial, (12.0, 6.0, 3.0), rounds=5)
-        misfit = _misfit(few, target, trial)
-        if best is None or misfit < best[0]:
-            best = misfit, trial
-    assert best is not None
-    motion = refined(part.thinned(2000), target, best[1], _FINE)
-    after = _misfit(part, target, motion)
+    before = _explained(part, target, start)
+    trials = (
+        refined(few, target, start.after(Motion.about(pivot, turn)), (12.0, 6.0, 3.0), rounds=5)
+        for turn in _turns()
+    )
+    best = max(trials, key=lambda trial: _closeness(few, target, trial))
+    motion = refined(part.thinned(2000), target, best, _FINE)
+    after = _explained(part, target, motion)
     slip = float(np.linalg.norm(motion(pivot) - start(pivot)))
-    return motion if after < _GOOD_MM and after < 0.7 * before and slip < _SLIP_MM else None
+    kept = after > _MOSTLY and after > before + _GAIN and slip < _SLIP_MM
+    return motion if kept else None
 
 
 def _turns() -> Iterator[Points]:
@@ -295,22 +329,98 @@ def _turns() -> Iterator[Points]:
         yield np.deg2rad(angle) * axis
 
 
-def _misfit(part: Cloud, target: Cloud, motion: Motion) -> float:
-    """Mean distance, each at most 8 mm."""
-    distance, _ = target.nearest(motion(part.points), part.group, 8.0)
-    return float(np.minimum(distance, 8.0).mean())
+def _closeness(part: Cloud, target: Cloud, motion: Motion) -> float:
+    """0-1: how closely points lie on the other surface; from _AGREE_MM on, not at all."""
+    gap = target.gap(motion(part.points), part.group, _AGREE_MM)
+    return float(1.0 - gap.mean() / _AGREE_MM)
+
+
+def _explained(part: Cloud, target: Cloud, motion: Motion) -> float:
+    """The share of points that come to lie on the other surface."""
+    return float((target.gap(motion(part.points), part.group, _FAR_MM) <= _GOOD_MM).mean())
 
 
 def _assigned(
-    own: Cloud, target: Cloud, motions: list[Motion]
+    own: Cloud, target: Cloud, motions: list[Motion], second: Visit
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The motion that explains each point's surroundings best, and its distance left."""
-    count = min(_SMOOTH, len(own))
+    misfit = _misfits(own, target, motions, second)
+    piece = misfit.argmin(axis=0)
+    return piece, misfit[piece, np.arange(len(own))]
+
+
+def _misfits(
+    own: Cloud, target: Cloud, motions: list[Motion], second: Visit, smooth: int = _SMOOTH
+) -> NDArray[np.float64]:
+    """(motions, points): distance left, smoothed over neighbours.
+
+    What a motion carries out of the other field speaks neither for nor against it.
+    """
+    count = min(smooth, len(own))
     _, near = cKDTree(own.points).query(own.points, k=np.arange(1, count + 1))
     table = []
     for motion in motions:
-        distance, _ = target.nearest(motion(own.points), own.group, 12.0)
-        table.append(np.minimum(distance, 12.0)[near].mean(axis=1))
-    misfit = np.stack(table)
-    piece = misfit.argmin(axis=0)
+        there = motion(own.points)
+        gap = target.gap(there, own.group, _FAR_MM)
+        seen = second.in_field(there, _EDGE_MM)
+        table.append(np.where(seen, gap, np.minimum(gap, _UNSEEN_MM))[near].mean(axis=1))
+    return np.stack(table)
+
+
+def _settled(
+    own: Cloud, target: Cloud, motions: list[Motion], second: Visit
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """`_assigned`, with the motions that are needed; others are taken from the list.
+
+    Points that lie outside the other field, or that nothing explains, go with the nearest point
+    that something explains.
+    """
+    misfit = _misfits(own, target, motions, second)
+    for k in reversed(range(len(motions))):
+        others = np.delete(misfit, k, axis=0)
+        if len(others) and _fit(misfit) - _fit(others) < _NEEDED:
+            misfit = others
+            del motions[k]
+    piece, residual = _closest(own, target, motions, second)
+    seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+    while (loose := _loosest(piece[seen], residual[seen], len(motions))) is not None:
+        del motions[loose]
+        piece, residual = _closest(own, target, motions, second)
+        seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+    sure = (residual <= _GOOD_MM) & seen
+    if sure.any():
+        _, nearest = cKDTree(own.points[sure]).query(own.points[~sure])
+        piece[~sure] = piece[sure][nearest]
+        misfit = _misfits(own, target, motions, second)
+        residual = misfit[piece, np.arange(len(own))]
+    return piece, residual
+
+
+def _closest(
+    own: Cloud, target: Cloud, motions: list[Motion], second: Visit
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """`_assigned`, from wider surroundings too: a bone has no islands of another."""
+    misfit = _misfits(own, target, motions, second)
+    broad = _misfits(own, target, motions, second, _BROAD)
+    piece = (misfit + broad).argmin(axis=0)
     return piece, misfit[piece, np.arange(len(own))]
+
+
+def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:
+    """A motion that lays its points less closely than the main one does, or hardly any there.
+
+    Such a one was found by chance. `piece`, `residual`: of points in the other field.
+    """
+    sizes = np.bincount(piece, minlength=count)
+    parts = (residual[piece == k] for k in range(count))
+    few = _LEAST_POINTS // 2
+    middle = np.array([np.median(part) if len(part) >= few else np.inf for part in parts])
+    worst, main = int(middle.argmax()), int(sizes.argmax())
+    if worst == main:
+        return None
+    return worst if middle[worst] > _LOOSE * middle[main] + _SLACK_MM else None
+
+
+def _fit(misfit: NDArray[np.float64]) -> float:
+    """0-1: how closely the best motion of each point lays it on the other surface."""
+    return float(np.clip(1.0 - misfit.min(axis=0) / _AGREE_MM, 0.0, 1.0).mean())

@@ -50,7 +50,7 @@ class FollowUp:
 
 
 def follow(
-    examinations: Sequence[Examination | str | Path],
+    examinations: Sequence[Examination | Visit | str | Path],
     *,
     repeat: str | Path | None = None,
     events: Events | None = None,
@@ -60,7 +60,7 @@ def follow(
     Parameters
     ----------
     examinations : from `calcimetry.measure`, or folders that it wrote, in any order where
-        their dates differ
+        their dates differ; or what `visit_of` made of them
     repeat : a repeatability profile ("people", "phantom") or a TOML file of the study's own
     events : what was operated on or extruded, and readers' scores
 

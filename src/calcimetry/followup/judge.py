@@ -1,10 +1,12 @@
 """How much a lineage changed, with its interval, and whether that is more than error.
 
 Ratios are judged on a logarithmic scale, so that exchanging the visits only turns the sign.
-Errors of noise, background and segmentation are independent from visit to visit; what is
-assumed of the soft tissue between crystals is the same on both and cancels; so does the
-calibration's error on one scanner, but for its drift. A change is called when it passes both
-the repeatability coefficient for that mass and its own 95 % interval.
+Errors of noise and background are independent from visit to visit; those of segmentation are
+partly the same where both were scanned alike, because one deposit is cut from one bone twice;
+what is assumed of the soft tissue between crystals is the same on both and cancels; so does the
+calibration's error on one scanner, but for its drift. A change is called when it passes the
+repeatability coefficient for that mass and is beyond its own error in that direction (95 %,
+one-sided: a direction is called).
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from calcimetry.followup.repeat import Repeatability
 from calcimetry.records import Estimate
 
 Z95 = 1.959964
-_INDEPENDENT = ("noise", "background", "segmentation")
+Z_CALLED = 1.644854
+_INDEPENDENT, _CUT = ("noise", "background"), ("segmentation",)
 _LEAST_DAYS = 30  # between visits, for a rate per year to mean anything
 YEAR = 365.25
 
@@ -31,6 +34,7 @@ class Amount:
 
     mass_mg, volume_mm3 : sums; None where any is withheld, 0 for no deposit
     mass_sd_mg : of the errors that the other visit does not share
+    cut_sd_mg : of segmentation, which it may share in part
     volume_sd_mm3 : of the volume
     calibration_sd : 1 SD, as a fraction
     """
@@ -38,6 +42,7 @@ class Amount:
     mass_mg: float | None
     volume_mm3: float | None
     mass_sd_mg: float = 0.0
+    cut_sd_mg: float = 0.0
     volume_sd_mm3: float = 0.0
     calibration_sd: float = 0.0
 
@@ -46,6 +51,11 @@ class Amount:
         if not self.mass_mg or not self.volume_mm3:
             return None
         return 1000.0 * self.mass_mg / self.volume_mm3
+
+    @property
+    def alone_sd_mg(self) -> float:
+        """Of all but the calibration, shared or not."""
+        return float(np.hypot(self.mass_sd_mg, self.cut_sd_mg))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +89,18 @@ def amount(rows: Iterable[Mapping[str, Any]], calibration_sd: float, scale: floa
     volumes = [row.get("volume_mm3") for row in listed]
     mass = None if None in masses else scale * sum(m for m in masses if m is not None)
     volume = None if None in volumes else float(sum(v for v in volumes if v is not None))
-    variance = sum((scale * _alone_sd(row)) ** 2 for row in listed)
+    variance = sum((scale * _sd(row, _INDEPENDENT)) ** 2 for row in listed)
+    cut = sum((scale * _sd(row, _CUT)) ** 2 for row in listed if row.get("mass_mg"))
     spread = sum(_volume_sd(row) ** 2 for row in listed)
-    return Amount(mass, volume, float(np.sqrt(variance)), float(np.sqrt(spread)), calibration_sd)
+    own, shared, size = (float(np.sqrt(v)) for v in (variance, cut, spread))
+    return Amount(mass, volume, own, shared, size, calibration_sd)
 
 
-def _alone_sd(row: Mapping[str, Any]) -> float:
-    """1 SD of the errors that a deposit shares with nothing, mg."""
+def _sd(row: Mapping[str, Any], causes: Sequence[str]) -> float:
+    """1 SD of some causes of error, mg; of a mass of 0, what the interval allows."""
     mass, errors = row.get("mass_mg"), row.get("relative_error") or {}
     if mass:
-        return float(mass * np.sqrt(sum(float(errors.get(c, 0.0)) ** 2 for c in _INDEPENDENT)))
+        return float(mass * np.sqrt(sum(float(errors.get(c, 0.0)) ** 2 for c in causes)))
     return float(row.get("mass_mg_high") or 0.0) / Z95
 
 
@@ -106,17 +118,18 @@ def change(
 ) -> Change:
     """The change between two amounts of the same thing."""
     shared = _calibration_sd(first, second, how, repeatability)
-    mass_sd = _log_sd(first.mass_mg, first.mass_sd_mg, second.mass_mg, second.mass_sd_mg, shared)
+    alike = 0.0 if how.widened else repeatability.same_cut
+    mass_sd = _mass_sd(first, second, shared, alike)
     called, limit = _called(first, second, mass_sd, repeatability, how.widened)
     log_ratio = _log(first.mass_mg, second.mass_mg)
     return Change(
         mass_pct=_percent(log_ratio, mass_sd),
-        mass_mg=_difference(first, second, shared),
+        mass_mg=_difference(first, second, shared, alike),
         volume_pct=_percent(*_volume(first, second)),
-        density_pct=_percent(*_density(first, second, shared)),
+        density_pct=_percent(*_density(first, second, shared, alike)),
         called=called,
         limit_pct=limit,
-        density=_hardness(first, second, shared, repeatability, how.widened),
+        density=_hardness(first, second, (shared, alike), repeatability, how.widened),
         **_rates(first, second, called, days),
     )
 
@@ -142,6 +155,16 @@ def _log_sd(
     return float(np.sqrt((first_sd / first) ** 2 + (second_sd / second) ** 2 + shared**2))
 
 
+def _mass_sd(first: Amount, second: Amount, shared: float, alike: float) -> float | None:
+    """1 SD of the logarithm of the masses' ratio; `alike`: correlation of the two cuts."""
+    a, b = first.mass_mg, second.mass_mg
+    alone = _log_sd(a, first.mass_sd_mg, b, second.mass_sd_mg, shared)
+    if alone is None or not a or not b:
+        return None
+    cuts = first.cut_sd_mg / a, second.cut_sd_mg / b
+    return float(np.sqrt(alone**2 + cuts[0] ** 2 + cuts[1] ** 2 - 2 * alike * cuts[0] * cuts[1]))
+
+
 def _percent(log_ratio: float | None, sd: float | None) -> Estimate:
     if log_ratio is None or sd is None:
         return Estimate()
@@ -149,13 +172,15 @@ def _percent(log_ratio: float | None, sd: float | None) -> Estimate:
     return Estimate(*(100.0 * float(np.expm1(min(v, 20.0))) for v in (log_ratio, low, high)))
 
 
-def _difference(first: Amount, second: Amount, shared: float) -> Estimate:
+def _difference(first: Amount, second: Amount, shared: float, alike: float) -> Estimate:
     if first.mass_mg is None or second.mass_mg is None:
         return Estimate()
     value = second.mass_mg - first.mass_mg
     common = shared * min(first.mass_mg, second.mass_mg)
     alone = max(first.calibration_sd, second.calibration_sd) * abs(value)
-    sd = float(np.sqrt(first.mass_sd_mg**2 + second.mass_sd_mg**2 + common**2 + alone**2))
+    cuts = first.cut_sd_mg**2 + second.cut_sd_mg**2 - 2 * alike * first.cut_sd_mg * second.cut_sd_mg
+    own = first.mass_sd_mg**2 + second.mass_sd_mg**2 + cuts
+    sd = float(np.sqrt(own + common**2 + alone**2))
     return Estimate(value, value - Z95 * sd, value + Z95 * sd)
 
 
@@ -165,8 +190,10 @@ def _volume(first: Amount, second: Amount) -> tuple[float | None, float | None]:
     return _log(first.volume_mm3, second.volume_mm3), sd
 
 
-def _density(first: Amount, second: Amount, shared: float) -> tuple[float | None, float | None]:
-    mass = _log_sd(first.mass_mg, first.mass_sd_mg, second.mass_mg, second.mass_sd_mg, shared)
+def _density(
+    first: Amount, second: Amount, shared: float, alike: float
+) -> tuple[float | None, float | None]:
+    mass = _mass_sd(first, second, shared, alike)
     _, volume = _volume(first, second)
     if mass is None or volume is None:
         return None, None
@@ -174,9 +201,13 @@ def _density(first: Amount, second: Amount, shared: float) -> tuple[float | None
 
 
 def _hardness(
-    first: Amount, second: Amount, shared: float, repeatability: Repeatability, widened: float
+    first: Amount,
+    second: Amount,
+    errors: tuple[float, float],
+    repeatability: Repeatability,
+    widened: float,
 ) -> str | None:
-    ratio, sd = _density(first, second, shared)
+    ratio, sd = _density(first, second, *errors)
     if (
         ratio is None
         or sd is None
@@ -202,11 +233,11 @@ def _called(
     ratio = _log(a, b)
     if ratio is None or sd is None:
         # Nothing on one visit: what is there must be more than error makes at that mass.
-        mass, error = max(a, b), first.mass_sd_mg if a else second.mass_sd_mg
-        bound = max(repeatability.coefficient(mass) * mass, Z95 * error)
+        mass, error = max(a, b), first.alone_sd_mg if a else second.alone_sd_mg
+        bound = max(repeatability.coefficient(mass) * mass, Z_CALLED * error)
         return mass > bound * (1 + widened), None
     mean = max((a + b) / 2, 1e-6)
-    limit = max(repeatability.coefficient(mean) + widened, Z95 * sd)
+    limit = max(repeatability.coefficient(mean) + widened, Z_CALLED * sd)
     return abs(ratio) > limit, 100.0 * float(np.expm1(min(limit, 20.0)))
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from calcimetry.followup.align import Alignment
 from calcimetry.followup.compare import Comparability
 from calcimetry.followup.events import Events
 from calcimetry.followup.judge import Amount, Change, amount, change
-from calcimetry.followup.match import Group, matched
+from calcimetry.followup.match import REACH_MM, Group, matched
 from calcimetry.followup.motion import BONE
 from calcimetry.followup.repeat import Repeatability
 from calcimetry.followup.visit import Visit
@@ -20,9 +21,13 @@ from calcimetry.followup.visit import Visit
 FATES = (
     "stable", "grown", "shrunk", "new", "gone", "split", "merged", "not_covered", "doubtful",
 )  # fmt: skip
+Lone = tuple[Sequence[int], Sequence[int]]
+"""Deposits of the first and of the second visit that have no partner."""
 LEFT_FIELD = ("not_covered",)
 _COVERED = 0.95  # share of a deposit's place inside the other field for it to count as seen
-_POOR_MM = 4.0  # alignment error beyond which nothing is called new or gone
+_POOR_MM = 4.0  # alignment error beyond which a deposit without partner near by may be that
+_LOST_MM = 15.0  # alignment error beyond which nothing is called new or gone
+_RIVAL = 2.0  # times the alignment's error
 _BONE_MM, _BONE_SHARE = 2.0, 0.3  # how near, and how much of a place, bone takes over
 
 
@@ -71,14 +76,20 @@ class Step:
 def rows_of(step: Step, numbers: tuple[Sequence[int], Sequence[int]] | None = None) -> list[Row]:
     """Rows of two visits; their lineages are numbered by `numbered` later."""
     groups = matched(*step.visits, step.alignment, numbers)
-    return [_row(step, group) for group in groups]
+    lone = (
+        [n for group in groups if not group.second for n in group.first],
+        [n for group in groups if not group.first for n in group.second],
+    )
+    return [_row(step, group, lone) for group in groups]
 
 
-def _row(step: Step, group: Group) -> Row:
+def _row(step: Step, group: Group, lone: Lone) -> Row:
     amounts = amounts_of(step, group.first, group.second)
     made = change(*amounts, step.how, step.repeatability, step.days)
     flags = [*_flags(step, group)]
     fate, more = _fate(step, group, made, flags)
+    if fate in ("new", "gone") and _rivals(step, group, lone):
+        fate, more = "doubtful", ["RIVAL"]
     visits = step.visits[0].number, step.visits[1].number
     row = Row(
         0, visits, group.first, group.second, fate, made, amounts, group.alignment_mm,
@@ -139,7 +150,7 @@ def _fate(step: Step, group: Group, made: Change, flags: Sequence[str]) -> tuple
         return "doubtful", ["ALIGNMENT_FAILED"]
     covered = [_covered(step, group, side) for side in (0, 1)]
     if not group.first or not group.second:
-        return _alone(step, group, covered[0] if group.first else covered[1], flags)
+        return _alone(step, group, covered[0] if group.first else covered[1])
     if min(covered) < _COVERED or "CUT_BY_FIELD" in flags:
         return "doubtful", ["PARTLY_COVERED"]
     if group.tie:
@@ -154,13 +165,28 @@ def _fate(step: Step, group: Group, made: Change, flags: Sequence[str]) -> tuple
     return ("grown" if (made.mass_mg.value or 0.0) > 0 else "shrunk"), more
 
 
-def _alone(step: Step, group: Group, covered: float, flags: Sequence[str]) -> tuple[str, list[str]]:
+def _rivals(step: Step, group: Group, lone: Lone) -> bool:
+    """Whether a poorly aligned deposit may be one that the other visit has without a partner."""
+    if group.alignment_mm <= _POOR_MM:
+        return False
+    side = 0 if group.first else 1
+    other = step.visits[1 - side]
+    reach = REACH_MM + _RIVAL * group.alignment_mm
+    places = [_place(step, side, number) for number in (group.first, group.second)[side]]
+    return any(
+        float(cKDTree(other.shapes[n]).query(place)[0].min()) < reach
+        for place in places
+        for n in lone[1 - side]
+    )
+
+
+def _alone(step: Step, group: Group, covered: float) -> tuple[str, list[str]]:
     """The fate of a deposit that the other visit does not show."""
     if covered < _COVERED:
         return "not_covered", []
     fate = "gone" if group.first else "new"
-    if "ALIGNMENT_POOR" in flags:
-        return "doubtful", []
+    if group.alignment_mm > _LOST_MM:
+        return "doubtful", ["ALIGNMENT_POOR"]
     if _taken_over(step, group):
         return "doubtful", ["JUDGED_OTHERWISE"]
     return fate, []
@@ -179,8 +205,7 @@ def _covered(step: Step, group: Group, side: int) -> float:
 def _place(step: Step, side: int, number: int) -> np.ndarray:
     """Where the other visit has, or would have, a deposit."""
     shape = step.visits[side].shapes[number]
-    piece = step.alignment.near(shape.mean(axis=0), first=side == 0)[0]
-    motion = step.alignment.motions[piece]
+    motion = step.alignment.carrying(shape.mean(axis=0), first=side == 0)
     return (motion if side == 0 else motion.inverse())(shape)
 
 

@@ -4,8 +4,8 @@ Every deposit is carried over by the bones within its reach. A pair within reach
 ``d / reach + |ln(mass ratio)| / 4`` (the second at most 0.5), d being the smaller of the two
 mean distances from points of one to the other, so that a part lies at 0 from its whole. The
 pairing of least total cost, where a deposit without partner costs NO_PARTNER, comes first
-(assignment problem); then what is left over joins the deposit that holds most of it: that is
-how splits, merges and many-to-many arise.
+(assignment problem); then what is left over joins the deposit that holds most of it, or in
+whose reach it lies if masses then add up: that is how splits, merges and many-to-many arise.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _ERROR_COUNTS = 1.5  # times the alignment's error is added to the reach
 _MOST_REACH_MM = 10.0
 _MASS_WEIGHT, _MOST_MASS = 0.25, 0.5
 _HELD = 0.5  # share of a deposit that lies in another's place for it to be a part of that
+_ADDS_UP = 0.25  # logarithm of masses' ratio: parts and a whole of one mass
 _TIE = 0.1  # costs closer than this tell nothing
 
 
@@ -70,8 +71,9 @@ def matched(
     errors = {n: _error(first, alignment, n) for n in chosen[0]}
     pairs = _pairs(first, second, alignment, chosen, errors)
     links = _assigned(pairs, chosen)
-    ties = _ties(pairs, links)
     links |= _parts(pairs, links)
+    links |= _sums(pairs, links, _masses(first, second))
+    ties = _ties(pairs, links)
     return [
         Group(
             a,
@@ -89,7 +91,7 @@ def _keys(first: Sequence[int], second: Sequence[int]) -> list[tuple[int, int]]:
 
 def _error(first: Visit, alignment: Alignment, number: int) -> float:
     centre = first.shapes[number].mean(axis=0)
-    return alignment.error_mm(centre, alignment.near(centre)[0])
+    return alignment.error_mm(centre)
 
 
 def _group_error(
@@ -101,8 +103,7 @@ def _group_error(
     if group[0]:
         return max(errors[n] for n in group[0])
     centre = visits[1].shapes[group[1][0]].mean(axis=0)
-    piece = alignment.near(centre, first=False)[0]
-    return alignment.error_mm(alignment.motions[piece].inverse()(centre), piece)
+    return alignment.error_mm(alignment.to_first(centre))
 
 
 def _pairs(
@@ -112,9 +113,7 @@ def _pairs(
     chosen: tuple[Sequence[int], Sequence[int]],
     errors: Mapping[int, float],
 ) -> list[Pair]:
-    masses = tuple(
-        {n: row.get("mass_mg") for n, row in visit.deposits.items()} for visit in (first, second)
-    )
+    masses = _masses(first, second)
     trees = {n: cKDTree(second.shapes[n]) for n in chosen[1]}
     grain = max(*first.facts["scan"]["spacing_zyx_mm"], *second.facts["scan"]["spacing_zyx_mm"])
     out = []
@@ -134,9 +133,19 @@ def _pairs(
     return _cheapest(out)
 
 
+def _masses(first: Visit, second: Visit) -> tuple[Masses, Masses]:
+    a, b = (
+        {n: row.get("mass_mg") for n, row in visit.deposits.items()} for visit in (first, second)
+    )
+    return a, b
+
+
 def _moved(shape: Points, alignment: Alignment) -> list[Points]:
-    """The deposit carried by each bone that may carry it."""
-    return [alignment.motions[k](shape) for k in alignment.near(shape.mean(axis=0))]
+    """The deposit carried as its place is, and by each bone that may carry it alone."""
+    centre = shape.mean(axis=0)
+    pieces = alignment.shares(centre)
+    alone = [alignment.motions[k](shape) for k, _ in pieces] if len(pieces) > 1 else []
+    return [alignment.carrying(centre)(shape), *alone]
 
 
 def _cheapest(pairs: Sequence[Pair]) -> list[Pair]:
@@ -173,6 +182,7 @@ def _pair(
 
 
 Links = set[tuple[int, int]]
+Masses = Mapping[int, float | None]
 
 
 def _assigned(pairs: Sequence[Pair], chosen: tuple[Sequence[int], Sequence[int]]) -> Links:
@@ -207,6 +217,26 @@ def _parts(pairs: Sequence[Pair], links: Links) -> Links:
     return extra
 
 
+def _sums(pairs: Sequence[Pair], links: Links, masses: tuple[Masses, Masses]) -> Links:
+    """What has no partner joins a link in its reach where masses then add up, and did not."""
+    extra: Links = set()
+    for side in (0, 1):
+        linked = {link[side] for link in links}
+        for pair in pairs:
+            own, host = (pair.first, pair.second)[:: 1 - 2 * side]
+            partners = [link[side] for link in links if link[1 - side] == host]
+            if own in linked or not partners:
+                continue
+            whole, mass = masses[1 - side].get(host), masses[side].get(own)
+            so_far = [masses[side].get(n) for n in partners]
+            if whole and mass and None not in so_far:
+                before = sum(m for m in so_far if m is not None)
+                gap = abs(float(np.log((before + mass) / whole)))
+                if gap < _ADDS_UP and gap < abs(float(np.log(before / whole))) - _ADDS_UP:
+                    extra.add((pair.first, pair.second))
+    return extra
+
+
 def _ties(pairs: Sequence[Pair], links: Links) -> set[tuple[int, int]]:
     """Deposits, as (side, number), for which another deposit would do as well."""
     cost = {(p.first, p.second): p.cost for p in pairs}
@@ -214,7 +244,7 @@ def _ties(pairs: Sequence[Pair], links: Links) -> set[tuple[int, int]]:
     ties = set()
     for a, b in links:
         for pair, other in cost.items():
-            same = (pair[0] == a) != (pair[1] == b)
+            same = (pair[0] == a) != (pair[1] == b) and pair not in links
             if same and other - cost[a, b] < _TIE and part[pair] < _HELD:
                 ties |= {(0, a), (1, b)}
     return ties

@@ -17,6 +17,7 @@ Points = NDArray[np.float64]
 BONE, SKIN = 0, 1  # groups of a cloud: each is matched with its own kind only
 _APART_MM = 1e4  # what keeps the groups apart in the search tree
 _NEIGHBOURS = 10  # points that a normal is taken from
+_GRAIN_MM = 2.0  # how far apart along a surface its samplings may lie
 _ALONG = 0.05  # weight of distance along the surface against distance from it
 
 
@@ -47,6 +48,17 @@ class Motion:
     def after(self, first: Motion) -> Motion:
         """`first`, then this."""
         return Motion(self.rotation @ first.rotation, self.rotation @ first.shift + self.shift)
+
+    def part(self, share: float) -> Motion:
+        """A share of this motion, on its way along the same screw (Chasles)."""
+        rotvec = Rotation.from_matrix(self.rotation).as_rotvec()
+        angle = float(np.linalg.norm(rotvec))
+        if angle < 1e-6:
+            return Motion.moved(share * self.shift)
+        axis = rotvec / angle
+        slide = axis * float(axis @ self.shift)
+        pivot = np.linalg.lstsq(np.eye(3) - self.rotation, self.shift - slide, rcond=None)[0]
+        return Motion.moved(share * slide).after(Motion.about(pivot, share * rotvec))
 
     def inverse(self) -> Motion:
         return Motion(self.rotation.T, -self.rotation.T @ self.shift)
@@ -98,6 +110,21 @@ class Cloud:
         distance, index = self.tree.query(_apart(points, group), distance_upper_bound=reach)
         distance = np.where(distance > _APART_MM / 2, np.inf, distance)
         return distance, np.asarray(index)
+
+    def gap(self, points: Points, group: NDArray[np.int64], reach: float) -> NDArray[np.float64]:
+        """Distance from the surface that the nearest point stands for, at most `reach`, mm.
+
+        What lies along the surface counts from half the points' own distance on only: two
+        samplings of one surface do not meet point by point.
+        """
+        distance, index = self.nearest(points, group, reach)
+        found = np.isfinite(distance)
+        out = np.full(len(points), float(reach))
+        apart = self.points[index[found]] - points[found]
+        off = np.abs(np.einsum("ni,ni->n", apart, self.normals[index[found]]))
+        along = np.sqrt(np.maximum(distance[found] ** 2 - off**2, 0.0))
+        out[found] = np.minimum(np.hypot(off, np.maximum(along - _GRAIN_MM, 0.0)), reach)
+        return out
 
 
 def _apart(points: Points, group: NDArray[np.int64]) -> NDArray[np.float64]:

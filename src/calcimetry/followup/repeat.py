@@ -26,6 +26,7 @@ class Repeatability:
     points : (mass mg, coefficient), masses rising
     never_below_mg : no change of anything smaller is called
     drift_sd : day-to-day drift of one scanner's calibration, 1 SD
+    same_cut : correlation of the segmentation's errors on two scans made alike
     density : coefficient of density; scores : of a reader's score
     across : added where the visits differ, by what differs
     """
@@ -36,6 +37,7 @@ class Repeatability:
     points: tuple[tuple[float, float], ...]
     never_below_mg: float
     drift_sd: float
+    same_cut: float
     density: float
     scores: float
     across: Mapping[str, float]
@@ -91,6 +93,7 @@ def _made(name: str, own: Mapping[str, Any], facts: Mapping[str, Any]) -> Repeat
         points=points,
         never_below_mg=float(own.get("never_below_mg", 1.0)),
         drift_sd=float(facts["drift"]["calibration_sd"]),
+        same_cut=float(facts["segmentation"]["correlation"]),
         density=float(facts["density"]["coefficient"]) / 100,
         scores=float(facts["scores"]["coefficient"]) / 100,
         across={key: value / 100 for key, value in across.items() if key != "source"},

@@ -66,11 +66,15 @@ class Visit:
         return inside
 
 
-def visit_of(source: Examination | str | Path) -> Visit:
+def visit_of(source: Examination | Visit | str | Path) -> Visit:
     """A visit from an examination or from the folder that `calcimetry measure` wrote.
+
+    One that is a visit already is given back as it is.
 
     Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, NO_LABELS, NO_LANDMARKS.
     """
+    if isinstance(source, Visit):
+        return source
     if isinstance(source, Examination):
         shapes = {d.number: _spread(source.scan.to_lps(voxels_of(d.runs))) for d in source.deposits}
         marks = source.landmarks or Landmarks(*(np.zeros((0, 3), np.float32),) * 2)

@@ -18,7 +18,14 @@ from scipy import ndimage
 
 from calcimetry.errors import UsageError
 from calcimetry.phantom.canvas import Canvas, Ellipsoid, Pose
-from calcimetry.phantom.deposits import DepositSpec, bulges, placements, random_deposits, settled
+from calcimetry.phantom.deposits import (
+    DepositSpec,
+    bent,
+    bulges,
+    placements,
+    random_deposits,
+    settled,
+)
 from calcimetry.phantom.hand import hand
 from calcimetry.phantom.insertion import Imaging, Placement, insert_into
 from calcimetry.phantom.limbs import elbow, knee, shoulder, thigh
@@ -165,7 +172,7 @@ def _bulged(body: Body, extra: list[Ellipsoid]) -> Body:
 
 def _empty(spec: PhantomSpec, body: Body) -> Scan:
     how = spec.protocol
-    centre, extent = np.array(body.centre), np.array(body.extent_mm)
+    centre, extent = _field(body, spec.pose)
     below = support_height(how.table, how.rods)
     extent[1] += below
     centre[1] += below / 2
@@ -175,6 +182,20 @@ def _empty(spec: PhantomSpec, body: Body) -> Scan:
     stored = StoredGrid((shape[2], shape[1], shape[0]), affine)
     hu = np.zeros(shape, np.int16)
     return Scan(hu, affine, _acquisition(spec), stored, Source("phantom", "array"))
+
+
+def _field(body: Body, pose: Pose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Middle (x, y, z) and extent (z, y, x) of the usual field, mm; of a bent body, all of it."""
+    centre, extent = np.array(body.centre), np.array(body.extent_mm)
+    joint = bent(body, pose)
+    if joint is None:
+        return centre, extent
+    half = extent[::-1] / 2
+    low, high = centre - half, centre + half
+    far = np.array([[x, y, low[2]] for x in (low[0], high[0]) for y in (low[1], high[1])])
+    ends = np.concatenate([joint.bent(far, 1.0), [low, high]])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    return (low + high) / 2, (high - low)[::-1]
 
 
 def _acquisition(spec: PhantomSpec) -> Acquisition:
@@ -208,7 +229,7 @@ def _drawn(spec: PhantomSpec, body: Body, scan: Scan, scale: float) -> NDArray[n
         last = min(first + depth, scan.hu.shape[0])
         canvas = Canvas(_cells(scan, 0, (first, last), parts[0]), y, x, plain=spec.protocol.plain)
         draw_support(canvas, body, spec.protocol.table, spec.protocol.rods, scale)
-        canvas.pose = spec.pose
+        canvas.pose, canvas.joint = spec.pose, bent(body, spec.pose)
         body.draw(canvas, scale)
         out[first:last] = _block_mean(canvas.hu, parts)
     return out

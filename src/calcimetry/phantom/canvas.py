@@ -16,12 +16,10 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.phantom.joint import Axes, Joint, Values
 from calcimetry.records import Box
 
-Values = NDArray[np.float32]
 Point = tuple[float, float, float]
-Axes = tuple[Values, Values, Values]
-"""x, y and z of cells in the body's frame; they broadcast to (z, y, x)."""
 
 
 class Solid(Interface):
@@ -36,10 +34,14 @@ class Solid(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How a body lies in the scanner: turned about its origin (degrees), then shifted (mm)."""
+    """How a body lies in the scanner: turned about its origin (degrees), then shifted (mm).
+
+    bend_deg : of its joint before that, where it has one (knee, elbow)
+    """
 
     turn_deg: Point = (0.0, 0.0, 0.0)
     shift_mm: Point = (0.0, 0.0, 0.0)
+    bend_deg: float = 0.0
 
     def rotation(self) -> NDArray[np.float64]:
         """(3, 3) on (x, y, z): about x, then y, then z."""
@@ -69,6 +71,8 @@ class Canvas:
     x: NDArray[np.float64]
     pose: Pose = field(default_factory=Pose)
     plain: bool = False  # without texture: what the truth is cut with
+    joint: Joint | None = None  # bent; None for a straight body
+    share: float | None = None  # of its angle, of the bone being drawn; None for soft tissue
     hu: Values = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +87,7 @@ class Canvas:
     def box(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> Box | None:
         """The cells that a box of the body's frame reaches; None if it misses the grid."""
         ends = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-        corners = self.pose.to_scanner(ends)
+        corners = self.pose.to_scanner(self._bent(ends))
         first, last = corners.min(0)[::-1] - self.edge, corners.max(0)[::-1] + self.edge
         parts = [
             slice(int(np.searchsorted(axis, a)), int(np.searchsorted(axis, b, side="right")))
@@ -100,12 +104,20 @@ class Canvas:
         x = self.x[box[2]].astype(np.float32)[None, None, :]
         turn = self.pose.rotation().astype(np.float32)
         dx, dy, dz = np.asarray(self.pose.shift_mm, np.float32)
-        if self.pose.turn_deg == (0.0, 0.0, 0.0):
-            return x - dx, y - dy, z - dz
-        rows = [
-            turn[0, k] * (x - dx) + turn[1, k] * (y - dy) + turn[2, k] * (z - dz) for k in range(3)
-        ]
-        return rows[0], rows[1], rows[2]
+        rows = [x - dx, y - dy, z - dz]
+        if self.pose.turn_deg != (0.0, 0.0, 0.0):
+            rows = [
+                turn[0, k] * rows[0] + turn[1, k] * rows[1] + turn[2, k] * rows[2] for k in range(3)
+            ]
+        here = rows[0], rows[1], rows[2]
+        return here if self.joint is None else self.joint.straight(here, self.share)
+
+    def _bent(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Corners of a box where bending takes them: soft tissue, anywhere on its way."""
+        if self.joint is None:
+            return points
+        shares = (0.0, 0.5, 1.0) if self.share is None else (self.share,)
+        return np.concatenate([self.joint.bent(points, share) for share in shares])
 
     def field(
         self, solids: Sequence[Solid], blend_mm: float = 0.0, margin_mm: float = 4.0

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from calcimetry.errors import UsageError
-from calcimetry.phantom.canvas import Canvas, Ellipsoid, Line, Point
+from calcimetry.phantom.canvas import Canvas, Ellipsoid, Line, Point, Pose
 from calcimetry.phantom.insertion import Imaging, Placement, confine, lay_out
+from calcimetry.phantom.joint import Joint
 from calcimetry.phantom.shapes import Family, draw, step_for
 from calcimetry.phantom.tissue import Body, Site, as_point
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
@@ -170,14 +171,42 @@ def _placement(
         shape, step, as_point(centre), item.density_mg_cm3, family=item.family, site=item.site,
         tissue=site.tissue, negative=item.site in body.mimics,
     )  # fmt: skip
-    cut = _cut(body, place)
-    turn = spec.pose.rotation()[::-1, ::-1]
+    cut = carried(_cut(body, place), body, spec.pose)
+    return replace(cut, family=f"{site.tissue}_calcium" if place.negative else cut.family)
+
+
+def carried(place: Placement, body: Body, pose: Pose) -> Placement:
+    """A deposit of the straight body's frame, where and how it lies in the scanner."""
+    centre, turn = np.array(place.centre_mm), pose.rotation()
+    joint = bent(body, pose)
+    if joint is not None:
+        share = body.share(centre)
+        turn = turn @ joint.turn(centre, share)
+        centre = joint.bent(centre, share)
+    turn = turn[::-1, ::-1]
     return replace(
-        cut,
-        centre_mm=as_point(spec.pose.to_scanner(np.array(cut.centre_mm))),
+        place,
+        centre_mm=as_point(pose.to_scanner(centre)),
         rotation=None if np.allclose(turn, np.eye(3)) else turn,
-        family=f"{site.tissue}_calcium" if place.negative else cut.family,
     )
+
+
+def bent(body: Body, pose: Pose) -> Joint | None:
+    """The joint of a body as a pose bends it; None for a straight one.
+
+    Raises UsageError for a pose that bends a body without a joint.
+    """
+    if not pose.bend_deg:
+        return None
+    if body.joint is None:
+        raise UsageError(
+            "PHANTOM_NO_JOINT",
+            found=f"a bend of {pose.bend_deg:g} degrees",
+            expected="a region with a joint: knee or elbow",
+            where="the phantom's pose",
+            remedy="leave the bend out, or choose another region",
+        )
+    return replace(body.joint, angle_deg=pose.bend_deg)
 
 
 def _axes(normal: Point) -> NDArray[np.float64]:

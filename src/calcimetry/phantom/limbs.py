@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.phantom.canvas import Cone, Ellipsoid, Solid
+from calcimetry.phantom.joint import Joint
 from calcimetry.phantom.tissue import (
     Body,
     Bone,
@@ -57,7 +58,8 @@ def elbow(seed: int, *, mirror: bool = False) -> Body:
         "brachialis": Site((0, -22, 60), (0, -1, 0), "muscle", 16),
         "lateral epicondyle": Site((-32 * s, 2, 13), (-s, 0, 0), "periarticular", 9, on_bone=True),
     }
-    return Body(layers, sites, (0, 0, -12), (170.0, 108.0, 108.0), 46.0, 9.0)
+    hinge = Joint(-3.0, 5.0, -1)
+    return Body(layers, sites, (0, 0, -12), (170.0, 108.0, 108.0), 46.0, 9.0, joint=hinge)
 
 
 def _elbow_bones(s: float, g: float, seed: int) -> tuple[Layer, ...]:
@@ -77,7 +79,7 @@ def _elbow_bones(s: float, g: float, seed: int) -> tuple[Layer, ...]:
             Cone((9 * s, 14, -18), (12 * s, 5, -60), 9.5, 7),
             Cone((12 * s, 5, -60), (16 * s, 3, -170), 7, 6),
         ],
-        2.8, (((8.0 * s, 14.0, 6.0), 26.0),), seed=seed + 2,
+        2.8, (((8.0 * s, 14.0, 6.0), 26.0),), seed=seed + 2, share=1.0,
     )  # fmt: skip
     radius = Bone(
         [
@@ -85,7 +87,7 @@ def _elbow_bones(s: float, g: float, seed: int) -> tuple[Layer, ...]:
             Cone((-14 * s, 0, -15), (-11 * s, 0, -35), 7, 7),
             Cone((-11 * s, 0, -35), (-15 * s, 0, -170), 7.5, 7.5),
         ],
-        2.5, (((-15.0 * s, 0.0, -10.0), 16.0),), seed=seed + 3,
+        2.5, (((-15.0 * s, 0.0, -10.0), 16.0),), seed=seed + 3, share=1.0,
     )  # fmt: skip
     return humerus, ulna, radius
 
@@ -149,7 +151,8 @@ def knee(seed: int, *, mirror: bool = False) -> Body:
         "gastrocnemius": Site((20 * s, 36, -65), (0, 1, 0), "muscle", 18),
         "medial subcutis": Site((52 * s * g, 6, -40), (s, 0, 0), "subcutis", 9),
     }
-    return Body(layers, sites, (0, 0, 0), (160.0, 150.0, 140.0), 72.0, 12.0)
+    hinge = Joint(4.0, 22.0, 1)
+    return Body(layers, sites, (0, 0, 0), (160.0, 150.0, 140.0), 72.0, 12.0, joint=hinge)
 
 
 def _knee_bones(s: float, seed: int) -> tuple[Layer, ...]:
@@ -169,11 +172,14 @@ def _knee_bones(s: float, seed: int) -> tuple[Layer, ...]:
             Cone((0, -6, -55), (0, -6, -165), 15, 13),
         ],
         4.2, (((0.0, 0.0, -18.0), 46.0),), end_cortex_mm=1.0, seed=seed + 2, blend_mm=8,
+        share=1.0,
     )  # fmt: skip
-    fibula = long_bone((-33 * s, 16, -28), (-30 * s, 16, -330), (9.5, 6.5, 6.5), 2.4, seed + 3)
+    fibula = long_bone(
+        (-33 * s, 16, -28), (-30 * s, 16, -330), (9.5, 6.5, 6.5), 2.4, seed + 3, share=1.0
+    )
     patella = Bone(
         [Ellipsoid((0, -40.5, 12), (21, 11, 21))], 1.6, (((0.0, -40.0, 12.0), 60.0),),
-        end_cortex_mm=1.4, seed=seed + 4,
+        end_cortex_mm=1.4, seed=seed + 4, share=0.6,
     )  # fmt: skip
     return femur, tibia, fibula, patella
 

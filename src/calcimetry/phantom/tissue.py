@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.phantom.canvas import Axes, Canvas, Cone, Point, Solid, Values, Waves
+from calcimetry.phantom.canvas import Canvas, Cone, Point, Solid, Waves
+from calcimetry.phantom.joint import Axes, Joint, Values
 
 FAT_HU, MUSCLE_HU, SKIN_HU, FLUID_HU, CARTILAGE_HU = -102.0, 56.0, 45.0, 20.0, 95.0
 CORTEX_MG, CANCELLOUS_MG = 1150.0, 210.0
+BONE_HOLDS_MM = 6.0  # what lies this near a bone moves with it when a joint is bent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Body:
     sites : by name; mimics : where calcium that is no calcinosis lies
     centre, extent_mm : the usual field of view in the body's frame; extent in (z, y, x)
     floor_mm : the lowest y of the body, where a table may begin
+    joint : where it bends, straight
     path_cm : usual water path, for HU per mg/cm3
     """
 
@@ -58,10 +61,29 @@ class Body:
     floor_mm: float
     path_cm: float
     mimics: dict[str, Site] = field(default_factory=dict)
+    joint: Joint | None = None
 
     def draw(self, canvas: Canvas, scale: float) -> None:
         for layer in self.layers:
+            canvas.share = layer.share if isinstance(layer, Bone) else None
             layer(canvas, scale)
+
+    def share(self, point: NDArray[np.float64]) -> float | None:
+        """Of the joint's angle, by which what lies at a point (x, y, z) turns.
+
+        That of the bone within BONE_HOLDS_MM; None where soft tissue alone says.
+        """
+        at = tuple(np.full((1, 1, 1), value, np.float32) for value in point)
+        gaps = [
+            (min(float(solid.distance((at[0], at[1], at[2])).item()) for solid in bone.solids), k)
+            for k, bone in enumerate(self.bones)
+        ]
+        gap, nearest = min(gaps, default=(np.inf, 0))
+        return self.bones[nearest].share if gap < BONE_HOLDS_MM else None
+
+    @property
+    def bones(self) -> list[Bone]:
+        return [layer for layer in self.layers if isinstance(layer, Bone)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +168,7 @@ class Bone:
     """Cortex around marrow. Near its `ends` the cortex thins and the marrow is cancellous.
 
     ends : (point, reach mm): cancellous within the reach, shaft beyond
+    share : of the angle by which the body's joint is bent, by which this bone turns
     """
 
     solids: Sequence[Solid]
@@ -156,6 +179,7 @@ class Bone:
     cancellous_mg: float = CANCELLOUS_MG
     seed: int = 0
     blend_mm: float = 2.0
+    share: float = 0.0
 
     def __call__(self, canvas: Canvas, scale: float) -> None:
         found = canvas.field(self.solids, self.blend_mm, 2 * canvas.edge)
@@ -211,7 +235,12 @@ def tube(points: Sequence[Point], radius: float, last: float | None = None) -> l
 
 
 def long_bone(
-    p: Point, q: Point, radii: tuple[float, float, float], cortex_mm: float, seed: int
+    p: Point,
+    q: Point,
+    radii: tuple[float, float, float],
+    cortex_mm: float,
+    seed: int,
+    share: float = 0.0,
 ) -> Bone:
     """A tubular bone: radii at its base, its shaft and its head."""
     a, b = np.array(p), np.array(q)
@@ -223,7 +252,7 @@ def long_bone(
     ]
     length = float(np.linalg.norm(b - a))
     ends = ((p, 0.22 * length), (q, 0.22 * length))
-    return Bone(cones, cortex_mm, ends, seed=seed)
+    return Bone(cones, cortex_mm, ends, seed=seed, share=share)
 
 
 def as_point(values: NDArray[np.float64]) -> Point:

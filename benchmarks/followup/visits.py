@@ -1,0 +1,171 @@
+"""One visit of a subject: scanned, measured as users measure, and measured with true masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+from benchmarks.finder.pictures import tile
+from benchmarks.followup.stories import cover
+from benchmarks.followup.subjects import MATRIX_HU, Session, Shown, Subject
+from numpy.typing import NDArray
+
+from calcimetry import deposits as finder
+from calcimetry.examine import LISTED, measure
+from calcimetry.followup.visit import Visit, visit_of
+from calcimetry.phantom.insertion import Placement
+from calcimetry.plan import Plan
+from calcimetry.records import Examination, Finding, Kind, Runs, Scan
+from calcimetry.runs import difference, from_mask, to_labels, voxels_of
+
+AS_FOUND, TRUE_MASKS = "as found", "true masks"
+WAYS = (AS_FOUND, TRUE_MASKS)
+_PLAN = Plan()
+
+
+class Part(NamedTuple):
+    """What a lineage has at a visit (present), or where it would lie (not)."""
+
+    present: bool
+    places: tuple[Placement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A lineage at a visit, as it truly is.
+
+    covered : in, out or partly; mass_mg : 0 for none; runs : dense voxels of each part,
+    None where one has too few to be listed; centre_mm : of each place
+    """
+
+    covered: str
+    mass_mg: float
+    runs: tuple[Runs, ...] | None
+    centre_mm: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A visit: what is known of it, examined both ways, and which numbers are which deposit.
+
+    visits : by way; pictures : of each lineage's place
+    numbers : by way, for each lineage, the deposits' numbers that lie on it
+    shares : by way, how much of its dense voxels these hold
+    """
+
+    known: tuple[Known, ...]
+    visits: dict[str, Visit]
+    numbers: dict[str, list[tuple[int, ...]]]
+    shares: dict[str, list[float]]
+    pictures: tuple[NDArray[np.uint8], ...]
+
+
+def make(subject: Subject, how: Session, parts: Sequence[Part], ways: Sequence[str]) -> Made:
+    """Scan and measure a subject with its lineages as they are at this visit."""
+    scan, shown = subject.visit(how, [p for part in parts if part.present for p in part.places])
+    queue = iter(shown)
+    known = tuple(
+        _known(scan, [next(queue) for _ in part.places])
+        if part.present
+        else _place(scan, [subject.moved(p, how.pose) for p in part.places])
+        for part in parts
+    )
+    visits, numbers, shares = {}, {}, {}
+    for way, exam in _examined(scan, known, ways):
+        visits[way] = visit_of(exam)
+        numbers[way], shares[way] = _matched(exam, known)
+    return Made(known, visits, numbers, shares, tuple(_picture(scan, item) for item in known))
+
+
+def _picture(scan: Scan, item: Known) -> NDArray[np.uint8]:
+    at = np.rint(scan.to_zyx(item.centre_mm[0])).astype(int)
+    z, y, x = (int(v) for v in np.clip(at, 0, np.array(scan.hu.shape) - 1))
+    return tile(scan, (z, y, x), "")
+
+
+def _place(scan: Scan, places: Sequence[Placement]) -> Known:
+    return Known(cover(scan, places), 0.0, (), np.array([p.centre_mm for p in places]))
+
+
+def _known(scan: Scan, shown: Sequence[Shown]) -> Known:
+    where = _place(scan, [item.placed for item in shown])
+    runs = [_dense(scan, item) for item in shown]
+    whole = tuple(part for part in runs if part is not None)
+    mass = sum(item.painted.mass_mg for item in shown if item.painted)
+    return replace(where, mass_mg=mass, runs=whole if len(whole) == len(runs) else None)
+
+
+def _dense(scan: Scan, item: Shown) -> Runs | None:
+    """Dense voxels that owe more than half of their HU above soft tissue to a deposit."""
+    if item.painted is None:
+        return None
+    mask = np.zeros(scan.hu.shape, np.bool_)
+    hu = scan.hu[item.painted.box].astype(np.float32)
+    own = item.added > 0.5 * np.maximum(hu - MATRIX_HU, 1.0)
+    mask[item.painted.box] = own & (hu >= _PLAN.find.threshold_hu)
+    least = max(_PLAN.find.smallest_voxels, _PLAN.find.smallest_mm3 / scan.voxel_mm3)
+    return from_mask(mask) if mask.sum() >= least else None
+
+
+def _examined(
+    scan: Scan, known: Sequence[Known], ways: Sequence[str]
+) -> Iterator[tuple[str, Examination]]:
+    kept: list[Any] = []
+    with _finder(lambda found: kept.append(found) or found):
+        yield AS_FOUND, measure(scan, _PLAN)
+    if TRUE_MASKS in ways:
+        true = [runs for item in known for runs in item.runs or ()]
+        with _finder(lambda _: _with_truth(kept[0], true), kept[0]):
+            yield TRUE_MASKS, measure(scan, _PLAN)
+
+
+@contextmanager
+def _finder(then: Any, found: Any = None) -> Iterator[None]:
+    """The finder with its findings changed; with `found`, without running it again."""
+    original = finder.find
+
+    def find(*values: Any, **names: Any) -> Any:
+        return then(original(*values, **names) if found is None else found)
+
+    with mock.patch.object(finder, "find", find):
+        yield
+
+
+def _with_truth(found: Any, true: Sequence[Runs]) -> Any:
+    """Findings with the true masks as the only deposits; all else keeps what is left of it."""
+    findings = [Finding(runs, Kind.DEPOSIT, "truth", 1.0) for runs in true]
+    bones = found.skeleton.runs
+    for runs in true:
+        bones = difference(bones, runs)
+    for item in found.findings:
+        rest = item.runs
+        for runs in true:
+            rest = difference(rest, runs)
+        if item.kind not in LISTED and len(rest):
+            findings.append(replace(item, runs=rest))
+    skeleton = replace(found.skeleton, runs=bones)
+    return replace(found, findings=tuple(findings), skeleton=skeleton)
+
+
+def _matched(
+    exam: Examination, known: Sequence[Known]
+) -> tuple[list[tuple[int, ...]], list[float]]:
+    labels = to_labels(exam.scan.hu.shape, [d.runs for d in exam.deposits], dtype=np.uint16)
+    numbers, shares = [], []
+    for item in known:
+        if not item.runs:
+            numbers.append(())
+            shares.append(0.0)
+            continue
+        voxels = np.concatenate([voxels_of(runs) for runs in item.runs])
+        here = labels[tuple(voxels.T)]
+        there, count = np.unique(here[here > 0], return_counts=True)
+        sizes = np.array([exam.deposits[n - 1].runs.voxels for n in there], float)
+        own = (count >= 0.3 * sizes) | (count >= 0.3 * len(here))
+        numbers.append(tuple(int(n) for n in there[own]))
+        shares.append(float(count[own].sum() / len(here)))
+    return numbers, shares
