@@ -51,20 +51,21 @@ def around(fat: float, soft: float, air: float = 0.0) -> Surroundings:
 
 
 @pytest.mark.parametrize(
-    ("surroundings", "depth", "gap", "expected"),
+    ("surroundings", "depth", "expected"),
     [
-        (around(0.9, 0.1), 10.0, 40.0, "subcutis"),
-        (around(0.9, 0.1), 1.0, 40.0, "skin"),
-        (around(0.05, 0.95), 30.0, 40.0, "muscle"),
-        (around(0.5, 0.5), 20.0, 40.0, "fascia"),
-        (around(0.3, 0.7), 20.0, 2.0, "periarticular"),
-        (around(0.1, 0.2, 0.7), 50.0, 20.0, "lung"),
-        (around(0.9, 0.1), None, None, "subcutis"),
-        (Surroundings(0.0, 0.0, 0.0, 0.0, None, None), 5.0, 5.0, None),
+        (around(0.9, 0.1), 10.0, "subcutis"),
+        (around(0.9, 0.1), 1.0, "skin"),
+        (around(0.05, 0.95), 30.0, "muscle"),
+        (around(0.5, 0.5), 20.0, "fascia"),
+        (around(0.5, 0.5), 4.0, "subcutis"),  # the other half is the skin above it
+        (around(0.1, 0.2, 0.7), 50.0, "lung"),
+        (around(0.3, 0.1, 0.6), 3.0, "subcutis"),  # a fingertip: that air is the room's
+        (around(0.9, 0.1), None, "subcutis"),
+        (Surroundings(0.0, 0.0, 0.0, 0.0, None, None), 5.0, None),
     ],
 )
-def test_tissue_by_what_surrounds_it(surroundings, depth, gap, expected):
-    assert tissue(surroundings, depth, gap) == expected
+def test_tissue_by_what_surrounds_it(surroundings, depth, expected):
+    assert tissue(surroundings, depth) == expected
 
 
 def test_the_nearest_bone_of_a_label_map_is_named():

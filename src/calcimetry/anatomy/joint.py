@@ -30,13 +30,13 @@ BEHIND_MM = (1.5, 4.0)  # cortex ends within the first, cancellous bone goes on 
 WALL_HU = 250.0
 CONTRAST_HU = 220.0  # between wall and space; trabeculae and noise differ by less
 BEHIND_HU = 110.0  # of cancellous bone under a joint's surface; muscle stays below
-LEAST_MM2 = 10.0  # of facing surface; the smallest joints of fingers have 20 to 40
+LEAST_MM2 = 5.0  # of the space; the smallest joints of fingers have 20 and more
 FEWEST = 10  # crossings
 MOST_VOXELS, MOST_SAMPLES = 600_000, 60_000  # bone looked at; of its surface, followed by a ray
 _STEP_MM = 0.5
 _SAME_MM = 8.0  # a label map's joint this near to one that is seen is that one
 _TOGETHER_MM = 4.0  # crossings this close belong to one joint
-_FILLED = 0.25  # of a disc of that radius, by crossings; what noise makes lies scattered
+_FILLED = 0.12  # of a disc of that radius, by crossings; what noise makes lies scattered
 _OPEN = 0.6  # of the directions across the ray; in a tube of marrow a quarter to a half
 _FACING = 0.5  # cosine between ray and surface met
 
@@ -84,7 +84,7 @@ def _seen(scan: Scan, bone: Runs, boxes: Sequence[Box], labels: LabelMap | None)
     crossed = _crossings(scan, bone, samples)
     if len(crossed) < FEWEST:
         return []
-    face = float(np.prod(scan.spacing)) ** (2 / 3) / share
+    face = 0.5 * float(np.prod(scan.spacing)) ** (2 / 3) / share  # crossed from either wall
     crossed = crossed[_dense(scan.to_lps(crossed.mean(axis=1)), face)]
     middles = scan.to_lps(crossed.mean(axis=1))
     return [

@@ -17,9 +17,9 @@ from calcimetry.runs import voxels_of
 MOST_POINTS = 200
 MOST_INSIDE = 0.5  # share of a deposit that must lie in a structure of the label map
 NEAR_BONE_MM = 5.0  # a capsule and its bursae lie against bone; the thenar muscles do not
-CAPSULE_MM = 8.0
-"""A capsule and its bursae reach this far beyond the joint's own surface in large joints, and
-as far as the surface is wide in small ones (fingers)."""
+CAPSULE_MM = 12.0
+"""A capsule and its bursae reach this far beyond the joint's own surface in large joints
+(olecranon bursa, suprapatellar pouch), and by its radius and a half in small ones (fingers)."""
 
 
 def beside(
@@ -53,7 +53,7 @@ def near_joint(place: Place, gap_mm: float, radius_mm: float) -> str | None:
     In fat under the skin only what touches bone counts: a finger's pad is near a joint, and
     lies in the pad.
     """
-    reach = radius_mm + min(CAPSULE_MM, radius_mm)
+    reach = radius_mm + min(CAPSULE_MM, 1.5 * radius_mm)
     kept = place.tissue in (None, "skin", "lung")
     kept |= place.tissue == "subcutis" and not place.touches_bone
     kept |= place.bone_distance_mm is None or place.bone_distance_mm > NEAR_BONE_MM
