@@ -119,10 +119,12 @@ def _simulation(folder: Path | None, every: int) -> str:
     except FileNotFoundError as missing:
         note = f"The clone lacks {missing.filename and Path(missing.filename).name}."
         folder, cases = None, list(simulation.everything())[::every]
+    if folder is not None:
+        note += tables.published(simulation.published_results, folder)
     known = [score for case in cases for score in simulation.score(case)]
     dense = [s for case in cases if case.density == "normal" for s in simulation.score(case, "130")]
     empty = np.sum([simulation.blanks(case) for case in cases], axis=0)
-    return tables.simulation(known, dense, empty, note)
+    return tables.simulation(known, dense, empty, note, anew=folder is None)
 
 
 if __name__ == "__main__":

@@ -75,10 +75,10 @@ def _insert(insert: real.Insert, quantity: Quantity | None) -> list[str]:
 
 
 def simulation(
-    known: Sequence[peer.Score], dense: Sequence[peer.Score], empty: Any, note: str
+    known: Sequence[peer.Score], dense: Sequence[peer.Score], empty: Any, note: str, *, anew: bool
 ) -> str:
     """Our mass and CalciumScoring.jl's on the same images of its simulation."""
-    drawn = "our re-simulation" if note else "the authors' images"
+    drawn = "our re-simulation" if anew else "the authors' images"
     lines = [
         [
             density,
@@ -126,6 +126,20 @@ def _agreed(scores: Sequence[peer.Score], method: str) -> list[str]:
         f"{a.intercept:+.3f}",
         f"{a.r2:.4f}",
     ]
+
+
+def published(results: Callable[..., Any], folder: Any) -> str:
+    """RMSE recomputed from the authors' own rows, where the clone holds them."""
+    words = []
+    for method in ("integrated", "volume_fraction", "agatston"):
+        try:
+            rows = results(folder, method)
+        except FileNotFoundError:
+            continue
+        for density in peer.DENSITIES:
+            pairs = [(truth, mass) for of, truth, mass in rows if of == density]
+            words.append(f"{method} {density} {agreement(*zip(*pairs, strict=True)).rmse:.3f}")
+    return f"From their own rows: RMSE {', '.join(words)} mg. " if words else ""
 
 
 def network(cuts: Sequence[Cut]) -> str:

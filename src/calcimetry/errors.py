@@ -6,7 +6,7 @@
     |- GeometryError         4  a CT whose geometry cannot be trusted
     |- WithheldError         5  the scan cannot support the result that was asked for
     |- OutputError           6  an output cannot be written
-    `- ServiceError          7  a PACS or a database cannot be reached
+    `- ServiceError          7  a PACS, a database or a program cannot be had
 
 An error says what was found, what was expected, where, and what to do; its `code`
 is stable and is what programs should test. `docs/errors.md` lists the codes.

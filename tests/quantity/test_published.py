@@ -135,6 +135,40 @@ def test_published_totals_follow_from_published_rows() -> None:
     assert found.r2 == pytest.approx(0.975, abs=5e-4)
 
 
+# Integrated mass of the simulation's inserts of low density, stationary, from output_new/
+# integrated/full2.csv: 80, 100, 120, 135 kVp x three patient sizes; by row 5, 3, 1 mm of 25,
+# then 50, then 100 mg/cm3. Numbers as facts, as above.
+SIMULATED_LOW = np.array(
+    [
+        [4.1934, 1.6446, -0.2150, 10.1115, 2.9865, 0.6968, 17.5208, 6.1225, 0.0088],
+        [4.7388, 2.6496, -0.0426, 10.4791, 2.9785, 0.6167, 18.6373, 6.8792, 0.9303],
+        [5.6352, 1.3427, 0.0368, 9.3198, 2.9429, 0.3767, 17.6414, 5.7241, 0.2759],
+        [3.9162, 1.7537, 0.3516, 9.1640, 3.2429, 0.3424, 17.3460, 6.3442, 0.8842],
+        [4.2850, 0.7052, 0.4574, 9.0424, 2.7367, 0.6089, 17.8761, 5.9164, 0.5284],
+        [4.8877, 1.9274, -0.1073, 9.0363, 3.3419, -0.0290, 17.3549, 6.6387, 0.7506],
+        [4.1286, 0.5126, 0.0533, 9.1179, 2.7319, 0.4602, 17.4644, 6.8804, 0.5069],
+        [3.4224, 1.6646, 0.0910, 8.8447, 2.4162, 0.2190, 16.4838, 6.5893, 0.9817],
+        [4.5799, 1.5687, 0.4399, 8.2075, 4.0376, -0.1601, 18.0494, 5.6011, 0.7596],
+        [5.2454, 0.8611, 0.0738, 9.6960, 3.5863, 0.8764, 17.1213, 6.1857, 1.1210],
+        [4.8930, 1.5121, 0.1259, 9.0818, 2.8534, 0.4160, 18.0315, 6.5469, 0.5890],
+        [3.4840, 1.6960, 0.5639, 9.5912, 3.3802, 0.7331, 17.1279, 6.1963, 1.3674],
+    ]
+)
+
+
+def test_published_totals_of_the_simulation_follow_from_its_rows() -> None:
+    """paper/results-total-summary.csv, stationary, accuracy (low density), integrated."""
+    truth = [
+        simulation.truth_mg("low", f"{d}_{level}") for level in ("LD", "MD", "HD") for d in "LMS"
+    ]
+    found = agreement(np.broadcast_to(truth, SIMULATED_LOW.shape), SIMULATED_LOW)
+    assert found.rmse == pytest.approx(0.495, abs=5e-4)
+    assert found.rmsd == pytest.approx(0.494, abs=5e-4)
+    assert found.slope == pytest.approx(1.002, abs=5e-4)
+    assert found.intercept == pytest.approx(0.016, abs=5e-4)
+    assert found.r2 == pytest.approx(0.991, abs=5e-4)
+
+
 @pytest.mark.parametrize(
     ("hu", "background", "pure", "mass"),
     [
@@ -191,6 +225,16 @@ def test_a_clone_of_the_simulation_is_read(tmp_path: Path) -> None:
     assert np.array_equal(read_back.masks["M_LD"], case.masks["M_LD"])
     with pytest.raises(FileNotFoundError):
         simulation.from_folder(tmp_path, 80, "small", "normal")
+    rows = tmp_path / "output_new" / "integrated"
+    rows.mkdir(parents=True)
+    sizes = ("large", "medium", "small")
+    head = ",".join(f"ground_truth_mass_{s},calculated_mass_{s}" for s in sizes)
+    (rows / "full2.csv").write_text(f"DENSITY,{head}\nlow,4.4,4.2,1.6,1.7,0.2,0.1\n", "utf-8")
+    assert simulation.published_results(tmp_path, "integrated") == [
+        ("low", 4.4, 4.2),
+        ("low", 1.6, 1.7),
+        ("low", 0.2, 0.1),
+    ]
 
 
 def _as_clone(case: simulation.Case, folder: Path) -> None:
