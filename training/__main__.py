@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="checkpoints and caches")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument("--steps", type=int, default=16000)
-    parser.add_argument("--rate", type=float, default=Recipe.rate)
+    parser.add_argument("--rate", type=float, default=Recipe().rate)
     parser.add_argument("--start", type=Path, help="exported weights, with card, to begin from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", type=int, default=2400)
