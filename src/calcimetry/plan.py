@@ -64,14 +64,14 @@ class FindPlan:
         choices=("auto", "network", "rules"),
     )
     deposit_probability: float = parameter(
-        0.2,
+        0.25,
         "voxels of at least this probability, by the network, are deposit",
         source="docs/finder-benchmark.md",
         low=0.01,
         high=0.99,
     )
     peak_probability: float = parameter(
-        0.5,
+        0.35,
         "a deposit holds a voxel of at least this probability",
         source="docs/finder-benchmark.md",
         low=0.01,

@@ -25,8 +25,9 @@ MOSTLY_AIR = 0.5
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
+SURE_OF_CUT = 0.4
 SURE_AT_EDGE = 0.9
-SURE_AMID_BONES = 0.7
+SURE_AMID_BONES = 0.5
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 RINGED, HALF_RINGED = 0.75, 0.5
@@ -138,7 +139,7 @@ def _doubted_cut(evidence: Evidence) -> Verdict | None:
         return Verdict(
             Kind.UNCERTAIN, "a big part of a bone, of which the network is not sure", 0.4
         )
-    if _chance(evidence) < 0.5:
+    if _chance(evidence) < SURE_OF_CUT:
         reason = "beside bone, and more likely bone than deposit by the network"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
     return None
