@@ -30,9 +30,11 @@ docs: $(VENV)/developer
 system:
 	@sh tools/debian-packages
 
+# The peers are measured beside us and are no dependency (one of them is LGPL).
 bench: $(VENV)/developer
-	$(BIN)/pip install -q -e '.[bench]'
-	$(BIN)/python -m benchmarks
+	@test -n "$(CHEST)" || { echo "Name a chest CT: make bench CHEST=chest_ct.nii.gz"; exit 2; }
+	$(BIN)/pip install -q -e '.[bench]' simpleitk connected-components-3d
+	$(BIN)/python -m benchmarks.speed $(CHEST) --write
 
 clean:
 	rm -rf $(VENV) build demo dist

@@ -64,7 +64,7 @@ class FindPlan:
         choices=("auto", "network", "rules"),
     )
     deposit_probability: float = parameter(
-        0.25,
+        0.2,
         "voxels of at least this probability, by the network, are deposit",
         source="docs/finder-benchmark.md",
         low=0.01,

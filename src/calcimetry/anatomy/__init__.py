@@ -10,7 +10,7 @@ from calcimetry.anatomy.body import (
     skin_gaps,
 )
 from calcimetry.anatomy.bone import Skeleton, bone_distance, bone_gaps, find_bone
-from calcimetry.anatomy.cavity import enclosure
+from calcimetry.anatomy.cavity import enclosure, frontness
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
 from calcimetry.anatomy.find import Anatomy, labels_of
 from calcimetry.anatomy.labelmap import (
@@ -38,6 +38,7 @@ __all__ = [
     "enclosure",
     "find_body",
     "find_bone",
+    "frontness",
     "inside",
     "labels_of",
     "landmarks",

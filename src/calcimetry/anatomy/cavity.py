@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
+from calcimetry.records import Scan
 
 RAYS = 32
 REACH_MM = 250.0
@@ -47,6 +48,26 @@ def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.f
         going &= body.inside[at] & ~met
     seen = (~lost).sum(axis=1)
     return np.where(seen > 0, met.sum(axis=1) / np.maximum(seen, 1), np.nan)
+
+
+def frontness(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
+    """How far to the front of the body in their slice positions (n, 3) lie: float64 (n,).
+
+    0 at its back, 1 at its front, by the patient's own axes; NaN in slices without body.
+    """
+    points = np.asarray(zyx, np.float64).reshape(-1, 3)
+    slices = body.grid.of(points)[:, 0]
+    found = np.full(len(points), np.nan)
+    for z in np.unique(slices):
+        y, x = np.nonzero(body.inside[z])
+        if not len(y):
+            continue
+        cells = np.stack([np.full(len(y), z), y, x], axis=1)
+        back_to_front = -scan.to_lps(body.grid.centres(cells))[:, 1]
+        low, high = back_to_front.min(), back_to_front.max()
+        here = slices == z
+        found[here] = (-scan.to_lps(points[here])[:, 1] - low) / max(high - low, 1e-6)
+    return found
 
 
 def _ring(skeleton: Skeleton) -> NDArray[np.bool_]:

@@ -37,6 +37,7 @@ class Evidence:
     structure : of the user's label map, that most of it lies in
     enclosure : share of directions in its slice in which bone lies before the skin; with
         the distances
+    front : 0 at the body's back, 1 at its front, in its slice; with the distances
     deposit_probability : the network's mean over it; None without a network
     marked : the network takes it for a deposit
     freed : it was cut from something bigger, such as a bone
@@ -61,6 +62,7 @@ class Evidence:
     bone_distance_mm: float | None = None
     skin_depth_mm: float | None = None
     enclosure: float | None = None
+    front: float | None = None
 
 
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from calcimetry.anatomy import (
     bone_gaps,
     enclosure,
     find_bone,
+    frontness,
     inside,
     skin_gaps,
     water_equivalent_diameter,
@@ -183,7 +184,9 @@ def _closer(
     points, bounds = samples(runs, scan.hu.shape)
     bone = known(bone_gaps(skeleton, points, bounds, jobs=jobs))
     skin = known(skin_gaps(body, scan, points, bounds, jobs=jobs))
-    ringed = known(enclosure(skeleton, body, means(points, bounds)))
+    middles = means(points, bounds)
+    ringed = known(enclosure(skeleton, body, middles))
+    front = known(frontness(scan, body, middles))
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         thick = list(pool.map(partial(thickness, scan), runs))
     unseen = [k for k, evidence in enumerate(sights) if evidence.skeletal]
@@ -197,6 +200,7 @@ def _closer(
             bone_distance_mm=bone[k],
             skin_depth_mm=skin[k],
             enclosure=ringed[k],
+            front=front[k],
         )
         for k, evidence in enumerate(sights)
     ]

@@ -25,11 +25,12 @@ MOSTLY_AIR = 0.5
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
-SURE_OF_CUT = 0.4
+SURE_OF_CUT = 0.35
 SURE_AT_EDGE = 0.9
 SURE_AMID_BONES = 0.5
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
+FRONT, AT_RIBS, RIB_DEPTH_MM = 0.55, 0.43, 9.0
 RINGED, HALF_RINGED = 0.75, 0.5
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
 SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
@@ -124,7 +125,9 @@ def _lies_in(structure: Structure) -> str:
 
 def _cut_by_edge(evidence: Evidence) -> Verdict | None:
     """Bones that the field cuts look like deposits: the network must be surer of these."""
-    if not (evidence.marked and evidence.at_edge) or _chance(evidence) >= SURE_AT_EDGE:
+    if not (evidence.marked and evidence.at_edge):
+        return None
+    if _chance(evidence) >= SURE_AT_EDGE and evidence.volume_mm3 <= BIG_CUT_MM3:
         return None
     if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.freed:
         return None  # too small to be what is left of a bone
@@ -220,6 +223,11 @@ def _trunk(evidence: Evidence) -> Verdict | None:
     if _within_trunk(evidence):
         reason = "within the trunk, where vessels, organs and bowel hold calcium too"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    if _at_the_ribs(evidence):
+        reason = (
+            "in the front of the chest's wall at the depth of the ribs: cartilage calcifies there"
+        )
+        return Verdict(Kind.UNCERTAIN, reason, 0.5)
     if _chance(evidence) < SURE_IN_TRUNK:
         reason = "in the trunk's wall, where ribs and cartilage look like deposits to the network"
         return Verdict(Kind.UNCERTAIN, reason, 0.5)
@@ -232,6 +240,14 @@ def _within_trunk(evidence: Evidence) -> bool:
     if evidence.enclosure is None:
         return deep
     return evidence.enclosure >= RINGED or (deep and evidence.enclosure >= HALF_RINGED)
+
+
+def _at_the_ribs(evidence: Evidence) -> bool:
+    """Where the cartilages of the ribs run: not under the skin, and with ribs on many sides."""
+    if evidence.front is None or evidence.enclosure is None or evidence.skin_depth_mm is None:
+        return False
+    deep = evidence.skin_depth_mm >= RIB_DEPTH_MM
+    return evidence.front >= FRONT and evidence.enclosure >= AT_RIBS and deep
 
 
 def _small_and_deep(evidence: Evidence) -> Verdict | None:
