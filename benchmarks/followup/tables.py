@@ -13,6 +13,7 @@ from benchmarks.followup.visits import AS_FOUND, TRUE_MASKS
 LEFT_OUT = ("partly", "too small")
 TWO = ("split", "merged")
 KINDS = ("phantom", "real")
+_NAMES = {"phantom": "phantoms", "real": "real CTs"}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -46,7 +47,7 @@ def fates(outcomes: Sequence[Outcome]) -> str:
     groups = [
         (f"all of {BAR_MG:.0f} mg and more, but split and merged", plain),
         ("split and merged", [o for o in big if o.truth in TWO]),
-        *((f"{kind}s", [o for o in plain if o.kind == kind]) for kind in KINDS),
+        *((_NAMES[kind], [o for o in plain if o.kind == kind]) for kind in KINDS),
         *((name, [o for o in big if o.truth == name]) for name in sorted({o.truth for o in big})),
         (f"below {BAR_MG:.0f} mg", [o for o in every if not o.big]),
     ]
@@ -89,11 +90,11 @@ def called(outcomes: Sequence[Outcome], sums: Sequence[Sum]) -> str:
     every = [o for o in outcomes if o.truth != "partly"]
     groups = [("all deposits", every)]
     groups += [(f"of {BAR_MG:.0f} mg and more", [o for o in every if o.big])]
-    groups += [(f"{kind}s", [o for o in every if o.kind == kind]) for kind in KINDS]
+    groups += [(_NAMES[kind], [o for o in every if o.kind == kind]) for kind in KINDS]
     groups += [("cut from bone in doubt", [o for o in every if not o.cut_known])]
     rows = [[name, *_ways(part, lambda o: o.called)] for name, part in groups]
     for name, part in [("totals", sums)] + [
-        (f"totals, {kind}s", [s for s in sums if s.kind == kind]) for kind in KINDS
+        (f"totals, {_NAMES[kind]}", [s for s in sums if s.kind == kind]) for kind in KINDS
     ]:
         said = [_sums([s for s in part if s.way == way]) for way in (TRUE_MASKS, AS_FOUND)]
         rows.append([name, *said, ""])
@@ -136,8 +137,9 @@ def changes(outcomes: Sequence[Outcome]) -> str:
 
     groups = [("all", every)]
     groups += [(name, [o for o in every if o.truth == name]) for name in ("grown", "shrunk")]
-    groups += [(f"{kind}s", [o for o in every if o.kind == kind]) for kind in KINDS]
+    groups += [(_NAMES[kind], [o for o in every if o.kind == kind]) for kind in KINDS]
     groups += [
+        ("of 20 mg and more", [o for o in every if o.mass_mg[0] >= 20]),
         ("cut from bone known to 10 %", [o for o in every if o.cut_known]),
         ("cut from bone in doubt", [o for o in every if not o.cut_known]),
     ]

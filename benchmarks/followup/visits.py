@@ -54,7 +54,7 @@ class Made:
 
     visits : by way; pictures : of each lineage's place
     numbers : by way, for each lineage, the deposits' numbers that lie on it
-    shares : by way, how much of its dense voxels these hold
+    shares : by way, how much of its dense voxels these hold; of parts, of the worst held
     """
 
     known: tuple[Known, ...]
@@ -161,11 +161,15 @@ def _matched(
             numbers.append(())
             shares.append(0.0)
             continue
-        voxels = np.concatenate([voxels_of(runs) for runs in item.runs])
-        here = labels[tuple(voxels.T)]
-        there, count = np.unique(here[here > 0], return_counts=True)
-        sizes = np.array([exam.deposits[n - 1].runs.voxels for n in there], float)
-        own = (count >= 0.3 * sizes) | (count >= 0.3 * len(here))
-        numbers.append(tuple(int(n) for n in there[own]))
-        shares.append(float(count[own].sum() / len(here)))
+        found = [_lying_on(exam, labels[tuple(voxels_of(runs).T)]) for runs in item.runs]
+        numbers.append(tuple(sorted({n for own, _ in found for n in own})))
+        shares.append(min(share for _, share in found))
     return numbers, shares
+
+
+def _lying_on(exam: Examination, here: NDArray[np.uint16]) -> tuple[list[int], float]:
+    """Numbers that lie mostly on a part, or hold much of it, and how much of it they hold."""
+    there, count = np.unique(here[here > 0], return_counts=True)
+    sizes = np.array([exam.deposits[n - 1].runs.voxels for n in there], float)
+    own = (count >= 0.3 * sizes) | (count >= 0.3 * len(here))
+    return [int(n) for n in there[own]], float(count[own].sum() / len(here))

@@ -64,7 +64,7 @@ class FindPlan:
         choices=("auto", "network", "rules"),
     )
     deposit_probability: float = parameter(
-        0.2,
+        0.25,
         "voxels of at least this probability, by the network, are deposit",
         source="docs/finder-benchmark.md",
         low=0.01,

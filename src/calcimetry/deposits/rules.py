@@ -127,7 +127,8 @@ def _cut_by_edge(evidence: Evidence) -> Verdict | None:
     """Bones that the field cuts look like deposits: the network must be surer of these."""
     if not (evidence.marked and evidence.at_edge):
         return None
-    if _chance(evidence) >= SURE_AT_EDGE and evidence.volume_mm3 <= BIG_CUT_MM3:
+    small = evidence.freed or evidence.volume_mm3 <= BIG_CUT_MM3
+    if _chance(evidence) >= SURE_AT_EDGE and small:
         return None
     if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.freed:
         return None  # too small to be what is left of a bone

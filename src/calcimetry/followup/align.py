@@ -19,7 +19,15 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from calcimetry.followup.motion import BONE, SKIN, Cloud, Motion, Points, refined
+from calcimetry.followup.motion import (
+    BONE,
+    NEIGHBOURS,
+    SKIN,
+    Cloud,
+    Motion,
+    Points,
+    refined,
+)
 from calcimetry.followup.visit import Visit
 
 _COARSE, _FINE = (25.0, 12.0, 6.0), (4.0, 2.5)
@@ -27,7 +35,7 @@ _GOOD_MM = 1.2  # smoothed distance at and below which a bone is explained
 _AGREE_MM = 2.0  # the same, for landmarks to agree at all
 _FAR_MM = 8.0  # beyond it one misfit is as bad as another
 _SMOOTH = 15  # neighbours over which distances are smoothed
-_BROAD = 60  # the same, for telling which bone a point belongs to
+_BROAD = NEIGHBOURS  # the same, for telling which bone a point belongs to
 _UNSEEN_MM = 0.8  # what is thought of a point that a motion carries out of the other field
 _LINK_MM = 7.0  # points of one bone lie no further apart
 _LEAST_POINTS = 40  # of a piece
@@ -344,27 +352,29 @@ def _assigned(
     own: Cloud, target: Cloud, motions: list[Motion], second: Visit
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The motion that explains each point's surroundings best, and its distance left."""
-    misfit = _misfits(own, target, motions, second)
+    misfit = _smooth(own, _gaps(own, target, motions, second))
     piece = misfit.argmin(axis=0)
     return piece, misfit[piece, np.arange(len(own))]
 
 
-def _misfits(
-    own: Cloud, target: Cloud, motions: list[Motion], second: Visit, smooth: int = _SMOOTH
-) -> NDArray[np.float64]:
-    """(motions, points): distance left, smoothed over neighbours.
+def _gaps(own: Cloud, target: Cloud, motions: list[Motion], second: Visit) -> NDArray[np.float64]:
+    """(motions, points): distance left.
 
     What a motion carries out of the other field speaks neither for nor against it.
     """
-    count = min(smooth, len(own))
-    _, near = cKDTree(own.points).query(own.points, k=np.arange(1, count + 1))
     table = []
     for motion in motions:
         there = motion(own.points)
         gap = target.gap(there, own.group, _FAR_MM)
         seen = second.in_field(there, _EDGE_MM)
-        table.append(np.where(seen, gap, np.minimum(gap, _UNSEEN_MM))[near].mean(axis=1))
+        table.append(np.where(seen, gap, np.minimum(gap, _UNSEEN_MM)))
     return np.stack(table)
+
+
+def _smooth(own: Cloud, table: NDArray[np.float64], count: int = _SMOOTH) -> NDArray[np.float64]:
+    """The mean over each point's neighbours."""
+    near = own.neighbours[:, :count]
+    return np.stack([gap[near].mean(axis=1) for gap in table])
 
 
 def _settled(
@@ -375,35 +385,30 @@ def _settled(
     Points that lie outside the other field, or that nothing explains, go with the nearest point
     that something explains.
     """
-    misfit = _misfits(own, target, motions, second)
+    gaps = _gaps(own, target, motions, second)
+    misfit = _smooth(own, gaps)
     for k in reversed(range(len(motions))):
         others = np.delete(misfit, k, axis=0)
         if len(others) and _fit(misfit) - _fit(others) < _NEEDED:
-            misfit = others
+            misfit, gaps = others, np.delete(gaps, k, axis=0)
             del motions[k]
-    piece, residual = _closest(own, target, motions, second)
-    seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
-    while (loose := _loosest(piece[seen], residual[seen], len(motions))) is not None:
-        del motions[loose]
-        piece, residual = _closest(own, target, motions, second)
+    # From wider surroundings too: a bone has no islands of another.
+    cost = misfit + _smooth(own, gaps, _BROAD)
+    while True:
+        piece = cost.argmin(axis=0)
+        residual = misfit[piece, np.arange(len(own))]
         seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+        loose = _loosest(piece[seen], residual[seen], len(motions))
+        if loose is None:
+            break
+        del motions[loose]
+        cost, misfit = (np.delete(part, loose, axis=0) for part in (cost, misfit))
     sure = (residual <= _GOOD_MM) & seen
     if sure.any():
         _, nearest = cKDTree(own.points[sure]).query(own.points[~sure])
         piece[~sure] = piece[sure][nearest]
-        misfit = _misfits(own, target, motions, second)
         residual = misfit[piece, np.arange(len(own))]
     return piece, residual
-
-
-def _closest(
-    own: Cloud, target: Cloud, motions: list[Motion], second: Visit
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """`_assigned`, from wider surroundings too: a bone has no islands of another."""
-    misfit = _misfits(own, target, motions, second)
-    broad = _misfits(own, target, motions, second, _BROAD)
-    piece = (misfit + broad).argmin(axis=0)
-    return piece, misfit[piece, np.arange(len(own))]
 
 
 def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:

@@ -11,7 +11,7 @@ from calcimetry.followup.repeat import Repeatability
 from calcimetry.followup.visit import Visit
 from calcimetry.records import Flag, Severity
 
-_SPACING_RATIO = 1.5
+_SPACING_RATIO, _FIELD_RATIO = 1.5, 1.1
 _MEASURING = ("find", "quantity")
 
 
@@ -53,6 +53,8 @@ def compared(first: Visit, second: Visit, repeatability: Repeatability) -> Compa
     same = one_scanner and (harmonised or sources in ({"table"}, {"user"}))
     if harmonised:
         flags.append(_HARMONISED)
+    elif len(sources) > 1:
+        flags.append(_OTHER_CALIBRATION)
     widened = sum(repeatability.across[name] for name, differs in differing.items() if differs)
     return Comparability(tuple(flags), widened, same, scale)
 
@@ -83,6 +85,16 @@ _FLAGS: Mapping[str, Flag] = {
         "scan; volumes are not comparable.",
     ),
 }
+_OTHER_CALIBRATION = Flag(
+    "OTHER_CALIBRATION",
+    "The visits were calibrated in different ways that cannot be brought together: the errors "
+    "of both calibrations count.",
+)
+_OTHER_FIELD = Flag(
+    "OTHER_FIELD",
+    "The fields of view differ by more than a tenth: what only one of them holds is not covered.",
+    Severity.INFO,
+)
 _HARMONISED = Flag(
     "CALIBRATION_HARMONISED",
     "The calibration measured on one visit was used for both, as scanner and voltage are the same.",
@@ -128,6 +140,14 @@ def _coarser(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     return any(max(left, right) > _SPACING_RATIO * min(left, right) for left, right in pairs)
 
 
+def _field_differs(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    sizes = (
+        [n * step for n, step in zip(scan["shape_zyx"], scan["spacing_zyx_mm"], strict=True)]
+        for scan in (a, b)
+    )
+    return any(max(pair) > _FIELD_RATIO * min(pair) for pair in zip(*sizes, strict=True))
+
+
 def _remarks(first: Visit, second: Visit) -> Sequence[Flag]:
     """What does not widen anything, but must be said."""
     a, b = first.facts, second.facts
@@ -140,6 +160,8 @@ def _remarks(first: Visit, second: Visit) -> Sequence[Flag]:
     if any(_plan(a, part) != _plan(b, part) for part in _MEASURING):
         text = "The visits were measured with different plans; measure both with one (--scans)."
         flags.append(Flag("OTHER_PLAN", text))
+    if _field_differs(a["scan"], b["scan"]):
+        flags.append(_OTHER_FIELD)
     if _differ(a["scan"], b["scan"], "body_part"):
         flags.append(Flag("OTHER_BODY_PART", "The files name different body parts."))
     if a["software"].get("calcimetry") != b["software"].get("calcimetry"):

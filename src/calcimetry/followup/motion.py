@@ -16,8 +16,10 @@ Points = NDArray[np.float64]
 
 BONE, SKIN = 0, 1  # groups of a cloud: each is matched with its own kind only
 _APART_MM = 1e4  # what keeps the groups apart in the search tree
+NEIGHBOURS = 60  # points that are kept as near to each
 _NEIGHBOURS = 10  # points that a normal is taken from
 _GRAIN_MM = 2.0  # how far apart along a surface its samplings may lie
+_STILL_MM = 0.01  # a step that moves nothing by more is the last at its scale
 _ALONG = 0.05  # weight of distance along the surface against distance from it
 
 
@@ -94,6 +96,13 @@ class Cloud:
         return cKDTree(_apart(self.points, self.group))
 
     @cached_property
+    def neighbours(self) -> NDArray[np.int64]:
+        """(n, at most NEIGHBOURS): the nearest points of each, itself first, group or no."""
+        count = min(NEIGHBOURS, len(self))
+        _, near = cKDTree(self.points).query(self.points, k=np.arange(1, count + 1))
+        return np.asarray(near)
+
+    @cached_property
     def normals(self) -> Points:
         """Unit normals, from the nearest points; their sign means nothing."""
         count = min(_NEIGHBOURS, len(self))
@@ -141,12 +150,15 @@ def refined(
     point-to-plane steps (Chen and Medioni 1992, doi 10.1016/0262-8856(92)90066-C).
     """
     motion = start
+    ends = np.array([source.points.min(axis=0), source.points.max(axis=0)])
     for scale in scales:
         for _ in range(rounds):
             step = _step(source, target, motion, scale)
             if step is None:
                 return motion
-            motion = step.after(motion)
+            moved, motion = motion, step.after(motion)
+            if np.abs(motion(ends) - moved(ends)).max() < _STILL_MM:
+                break
     return motion
 
 
