@@ -321,8 +321,9 @@ def limits() -> str:
     return (
         "## What this does not show\n\nThe phantom's blur is Gaussian and its noise has no "
         "streaks; hardening within the deposit (a few per cent in bulky stones) is not "
-        "simulated. On bone the finder's cut is imitated from the truth: where a finder cuts "
-        "worse, mass is worse than here, and `quantity.cut_sd_voxels` should be raised. "
+        "simulated. On bone the cut of the 500 is imitated from the truth, with an error of 0.25 "
+        "voxels that their intervals know; the finder's own cut errs more, as its own table shows, "
+        "and by default `quantity.cut_sd_voxels` is what that table asks for. "
         f"The table's c spans {SLOPES.min():.2f}-{SLOPES.max():.2f}; it was checked on "
         "phantoms of the thorax, not of limbs."
     )

@@ -70,6 +70,14 @@ class FindPlan:
         low=0.01,
         high=0.99,
     )
+    cut_probability: float = parameter(
+        0.6,
+        "of a deposit that touches bone, voxels of at least this probability are its own; below "
+        "about 0.5 a cut takes bone along, and masses are too large",
+        source="docs/quantity-benchmark.md, on bone, cut by the finder",
+        low=0.01,
+        high=0.99,
+    )
     peak_probability: float = parameter(
         0.35,
         "a deposit holds a voxel of at least this probability",
@@ -142,10 +150,10 @@ class QuantityPlan:
         high=0.5,
     )
     cut_sd_voxels: float = parameter(
-        0.25,
+        0.9,
         "1 SD of where the cut between a deposit and bone lies",
         unit="voxels",
-        source="this project's phantom study; docs/quantity-benchmark.md",
+        source="the finder's own cuts on real bones; docs/quantity-benchmark.md",
         low=0,
         high=3,
     )

@@ -33,6 +33,10 @@ CRUMB_SHARE = 0.25
 it: the rim on the side away from the bone."""
 
 
+OWN_SHARE = 0.3
+"""A cut keeps to the voxels that are surely the deposit's where at least this share is."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
     """Objects after the cut, in their order.
@@ -97,7 +101,10 @@ def _cores(
     marked: NDArray[np.bool_],
     plan: FindPlan,
 ) -> tuple[list[Runs], NDArray[np.float64]]:
-    """Connected marked voxels that are sure and big enough, and how probable their core is."""
+    """Connected marked voxels that are sure and big enough, and how probable their core is.
+
+    Of each only the voxels that are more likely its own than the bone's, unless too few are.
+    """
     found = objects(scan.hu, kept(dense.runs, marked))
     number = np.repeat(found.label, found.runs.stop - found.runs.start) - 1
     chance = probability[marked]
@@ -106,7 +113,16 @@ def _cores(
     core = _upper_half_mean(number, chance, len(found))
     big = found.voxels * scan.voxel_mm3 >= plan.smallest_mm3
     keep = big & (found.voxels >= plan.smallest_voxels) & (peak >= plan.peak_probability)
-    return [runs for runs, good in zip(parts(found), keep, strict=True) if good], core[keep]
+    pieces = [runs for runs, good in zip(parts(found), keep, strict=True) if good]
+    chances = np.split(chance[np.argsort(number, kind="stable")], np.cumsum(found.voxels)[:-1])
+    sure = [c >= plan.cut_probability for c, good in zip(chances, keep, strict=True) if good]
+    return [_own_part(*pair, plan) for pair in zip(pieces, sure, strict=True)], core[keep]
+
+
+def _own_part(runs: Runs, own: NDArray[np.bool_], plan: FindPlan) -> Runs:
+    """The voxels that are its own, or all where those are too few to be a deposit's core."""
+    enough = own.sum() >= max(plan.smallest_voxels, OWN_SHARE * runs.voxels)
+    return kept(runs, own) if enough else runs
 
 
 def _upper_half_mean(

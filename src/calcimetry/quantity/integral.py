@@ -56,7 +56,7 @@ class Rules:
 
     rim_mm: float = 0.0
     shell_mm: float = 4.0
-    cut_sd_voxels: float = 0.25
+    cut_sd_voxels: float = 0.9
     border_sd_mm: float = 0.1
     border_sd_share: float = 0.025
 
