@@ -83,3 +83,24 @@ def test_pieces_share_out_all_dense_voxels(seed, dense_share):
     assert np.array_equal(count if len(pieces.runs) else np.zeros_like(scan.hu), scan.hu >= 130)
     assert len(pieces.objects) == len(pieces.runs) == len(pieces.probability)
     assert [runs.voxels for runs in pieces.runs] == pieces.objects.voxels.tolist()
+
+
+def test_a_cut_keeps_to_what_is_surely_the_deposits():
+    hu = np.zeros((3, 6, 30), np.int16)
+    hu[1, 2:4, 2:28] = 900
+    scan = scan_of(hu)
+    dense = dense_objects(scan.hu, 130)
+    x = np.tile(np.arange(2, 28), 2)
+    probability = np.where(x < 8, 0.95, np.where(x < 11, 0.55, 0.01)).astype(np.float32)
+    plan = Plan().find
+    made = cut(scan, dense, probability, plan)
+    freed = [runs for runs, free in zip(made.runs, made.freed, strict=True) if free]
+    assert [runs.voxels for runs in freed] == [12]
+
+
+def test_where_nothing_is_marked_nothing_is_cut():
+    scan = scan_of(np.full((3, 4, 5), 300))
+    dense = dense_objects(scan.hu, 130)
+    made = cut(scan, dense, np.zeros(60, np.float32), Plan().find)
+    assert not made.freed.any()
+    assert len(made.runs) == 1

@@ -113,10 +113,14 @@ def _cores(
     core = _upper_half_mean(number, chance, len(found))
     big = found.voxels * scan.voxel_mm3 >= plan.smallest_mm3
     keep = big & (found.voxels >= plan.smallest_voxels) & (peak >= plan.peak_probability)
-    pieces = [runs for runs, good in zip(parts(found), keep, strict=True) if good]
-    chances = np.split(chance[np.argsort(number, kind="stable")], np.cumsum(found.voxels)[:-1])
-    sure = [c >= plan.cut_probability for c, good in zip(chances, keep, strict=True) if good]
-    return [_own_part(*pair, plan) for pair in zip(pieces, sure, strict=True)], core[keep]
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(found.voxels)
+    own = [
+        _own_part(runs, chance[order[end - runs.voxels : end]] >= plan.cut_probability, plan)
+        for runs, end, good in zip(parts(found), ends.tolist(), keep, strict=True)
+        if good
+    ]
+    return own, core[keep]
 
 
 def _own_part(runs: Runs, own: NDArray[np.bool_], plan: FindPlan) -> Runs:
