@@ -212,6 +212,9 @@ def _tube(evidence: Evidence) -> Verdict | None:
     alone = evidence.surroundings.dense < ALONE_DENSE
     if not alone or long < TUBE_RATIO * middle or long < 12.0:
         return None
+    shallow = evidence.skin_depth_mm is not None and evidence.skin_depth_mm < COURSE_DEPTH_MM
+    if shallow and _sure(evidence):
+        return None  # deposits under the skin are often drawn out; arteries run deeper
     return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
 
 
