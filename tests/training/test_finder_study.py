@@ -14,7 +14,7 @@ from calcimetry.scan import read
 pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 LIMBS = (15, 23, 41)
-BONE_BAR, SOFT_BAR, FALSE_BAR = 0.7, 0.9, 1.0
+BONE_BAR, SOFT_BAR, FALSE_BAR = 0.8, 0.9, 0.5
 
 
 @pytest.fixture(scope="module")
