@@ -26,7 +26,7 @@ REGIONS = ("hand", "elbow", "knee", "shoulder", "thigh")
 SPACINGS = ((0.625, 0.5, 0.5), (1.25, 0.8, 0.8))
 SEEDS = range(100, 104)
 
-_ANY = Evidence(
+ANY = Evidence(
     voxels=0,
     volume_mm3=0.0,
     mean_hu=0.0,
@@ -61,7 +61,8 @@ def rows(seeds: Sequence[int] = SEEDS, deposits: int = 9) -> Iterator[Row]:
             kept = [(d, _dense(made.scan, d)) for d in made.truth.deposits]
             kept = [(d, runs) for d, runs in kept if len(runs)]
             deposits = [runs for _, runs in kept]
-            found = places(made.scan, deposits, _seen(made.scan, deposits, anatomy), anatomy, None)
+            evidence = evidence_of(made.scan, deposits, anatomy)
+            found = places(made.scan, deposits, evidence, anatomy, None)
             for (deposit, _), place in zip(kept, found, strict=True):
                 yield Row(region, str(deposit.site), str(deposit.tissue), place)
 
@@ -73,8 +74,10 @@ def _anatomy(spec: PhantomSpec) -> Anatomy:
     return Anatomy(body, find_bone(bare, dense_objects(bare.hu, 130.0), body))
 
 
-def _seen(scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy) -> list[Evidence]:
+def evidence_of(scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy) -> list[Evidence]:
     """What `places` asks of the finder's evidence, for deposits as they truly are."""
+    if not deposits:
+        return []
     points, bounds = samples(deposits, scan.hu.shape)
     looks = zip(
         surroundings(scan, deposits, 130.0),
@@ -83,7 +86,7 @@ def _seen(scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy) -> list[Eviden
         strict=True,
     )
     return [
-        replace(_ANY, surroundings=around, skin_depth_mm=skin, bone_distance_mm=bone)
+        replace(ANY, surroundings=around, skin_depth_mm=skin, bone_distance_mm=bone)
         for around, skin, bone in looks
     ]
 

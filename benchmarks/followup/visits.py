@@ -10,11 +10,13 @@ from unittest import mock
 
 import numpy as np
 from benchmarks.finder.pictures import tile
+from benchmarks.finder.places import evidence_of
 from benchmarks.followup.stories import cover
 from benchmarks.followup.subjects import MATRIX_HU, Session, Shown, Subject
 from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
+from calcimetry.anatomy import Anatomy, Body
 from calcimetry.examine import LISTED, measure
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.phantom.insertion import Placement
@@ -115,11 +117,11 @@ def _examined(
     scan: Scan, known: Sequence[Known], ways: Sequence[str]
 ) -> Iterator[tuple[str, Examination]]:
     kept: list[Any] = []
-    with _finder(lambda found: kept.append(found) or found):
+    with _finder(lambda found, _: kept.append(found) or found):
         yield AS_FOUND, measure(scan, _PLAN)
     if TRUE_MASKS in ways:
         true = [runs for item in known for runs in item.runs or ()]
-        with _finder(lambda _: _with_truth(kept[0], true), kept[0]):
+        with _finder(lambda found, body: _with_truth(scan, body, found, true), kept[0]):
             yield TRUE_MASKS, measure(scan, _PLAN)
 
 
@@ -129,26 +131,29 @@ def _finder(then: Any, found: Any = None) -> Iterator[None]:
     original = finder.find
 
     def find(*values: Any, **names: Any) -> Any:
-        return then(original(*values, **names) if found is None else found)
+        body = values[2]
+        return then(original(*values, **names) if found is None else found, body)
 
     with mock.patch.object(finder, "find", find):
         yield
 
 
-def _with_truth(found: Any, true: Sequence[Runs]) -> Any:
+def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any:
     """Findings with the true masks as the only deposits; all else keeps what is left of it."""
     findings = [Finding(runs, Kind.DEPOSIT, "truth", 1.0) for runs in true]
     bones = found.skeleton.runs
     for runs in true:
         bones = difference(bones, runs)
-    for item in found.findings:
+    skeleton = replace(found.skeleton, runs=bones)
+    evidence = evidence_of(scan, true, Anatomy(body, skeleton))
+    for item, seen in zip(found.findings, found.evidence, strict=True):
         rest = item.runs
         for runs in true:
             rest = difference(rest, runs)
         if item.kind not in LISTED and len(rest):
             findings.append(replace(item, runs=rest))
-    skeleton = replace(found.skeleton, runs=bones)
-    return replace(found, findings=tuple(findings), skeleton=skeleton)
+            evidence.append(seen)
+    return replace(found, findings=tuple(findings), evidence=tuple(evidence), skeleton=skeleton)
 
 
 def _matched(
