@@ -24,7 +24,8 @@ from calcimetry.anatomy.coarse import (
     labelled,
 )
 from calcimetry.anatomy.field import unseen_pixels
-from calcimetry.anatomy.nearest import Blocks, Skin, blocks_of, gaps_to_skin
+from calcimetry.anatomy.nearest import Blocks, blocks_of
+from calcimetry.anatomy.skin import gaps_to_skin
 from calcimetry.anatomy.tissue import SMALLEST_CM3, bodily, make_up
 from calcimetry.records import Scan
 
@@ -116,8 +117,8 @@ def skin_gaps(
     """
     if body.skin is None:
         return np.full(len(bounds) - 1, np.nan)
-    skin = Skin(scan.hu, body.grid.cell, body.around, body.unseen)
-    return gaps_to_skin(body.skin, skin, zyx, bounds, jobs=jobs)
+    lattice = body.grid, body.around, body.unseen
+    return gaps_to_skin(body.skin, scan, lattice, zyx, bounds, jobs=jobs)
 
 
 def skin_gap(body: Body, scan: Scan, zyx: NDArray[Any]) -> float | None:

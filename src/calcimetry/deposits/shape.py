@@ -8,13 +8,14 @@ below are this project's, tested on drawn shapes only.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from calcimetry.deposits.evidence import axes
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import box_of, paint
+from calcimetry.runs._jit import kernel
 
 MASS_MM3 = 10_000.0  # 10 cm3, or
 MASS_MM = 50.0  # 5 cm: tumoral
@@ -56,10 +57,42 @@ def shape_name(numbers: Mapping[str, float]) -> str:
 
 def _hollow(runs: Runs) -> float:
     """The share of each slice's filled outline that is a hole, the largest of the slices."""
-    own = paint(box_of(runs), runs)
+    return float(_most_hollow(paint(box_of(runs), runs)))
+
+
+@kernel
+def _most_hollow(own: Any) -> Any:
     most = 0.0
-    for plane in own:
-        filled = int(ndimage.binary_fill_holes(plane).sum())
-        if filled:
-            most = max(most, 1.0 - plane.sum() / filled)
+    for z in range(own.shape[0]):
+        solid = own[z].sum()
+        if solid:
+            most = max(most, 1.0 - solid / (own[z].size - _outside(own[z])))
     return most
+
+
+@kernel
+def _outside(plane: Any) -> Any:
+    """Pixels that are reached from the border, by faces, without crossing the object."""
+    height, width = plane.shape
+    seen = np.zeros((height, width), np.bool_)
+    waiting = np.empty(plane.size, np.int64)
+    held, done = 0, 0
+    for y in range(height):
+        for x in range(width):
+            at_border = y == 0 or x == 0 or y == height - 1 or x == width - 1
+            if at_border and not plane[y, x]:
+                seen[y, x] = True
+                waiting[held] = y * width + x
+                held += 1
+    while done < held:
+        y, x = waiting[done] // width, waiting[done] % width
+        done += 1
+        for way in range(4):
+            down, right = y + (way == 0) - (way == 1), x + (way == 2) - (way == 3)
+            if not (0 <= down < height and 0 <= right < width):
+                continue
+            if not seen[down, right] and not plane[down, right]:
+                seen[down, right] = True
+                waiting[held] = down * width + right
+                held += 1
+    return held

@@ -47,9 +47,7 @@ class Noise:
 def noise_of(scan: Scan) -> Noise:
     """Measure the noise of a scan; 15 HU and correlated over 1.5 mm where nothing is fit."""
     size = _patch_shape(scan)
-    corners = _corners(scan, size)
-    fits = (_residual(scan.hu[_box(corner, size)]) for corner in corners)
-    soft = [patch for patch in fits if patch is not None]
+    soft = _residuals(scan, size)
     patches = [patch for patch in soft if patch.std() > _LEAST_SD]
     if not patches:  # a drawing without noise, or nothing to measure it in
         return Noise(_LEAST_SD if soft else _TYPICAL_SD, _typical(scan.spacing))
@@ -100,16 +98,19 @@ def _corners(scan: Scan, size: tuple[int, int, int]) -> NDArray[np.intp]:
     return np.asarray(grid[:: max(1, len(grid) // _MOST_PATCHES)])
 
 
-def _residual(patch: NDArray[np.int16]) -> NDArray[np.float64] | None:
-    """The patch less its best plane; None where it is not all soft tissue."""
-    if patch.min() < _SOFT[0] - 120 or patch.max() > _SOFT[1] + 120:
-        return None
-    axes = [np.arange(n) - (n - 1) / 2 for n in patch.shape]
+def _residuals(scan: Scan, size: tuple[int, int, int]) -> list[NDArray[np.float64]]:
+    """Patches of soft tissue, each less its best plane."""
+    axes = [np.arange(n) - (n - 1) / 2 for n in size]
     grids = np.meshgrid(*axes, indexing="ij")
-    design = np.stack([np.ones(patch.size), *(g.ravel() for g in grids)], axis=1)
-    values = patch.ravel().astype(np.float64)
-    fit = design @ np.linalg.lstsq(design, values, rcond=None)[0]
-    return np.asarray((values - fit).reshape(patch.shape))
+    design = np.stack([np.ones(grids[0].size), *(g.ravel() for g in grids)], axis=1)
+    onto, _ = np.linalg.qr(design[:, [True, *(n > 1 for n in size)]])
+    found = []
+    for corner in _corners(scan, size):
+        patch = scan.hu[_box(corner, size)]
+        if patch.min() >= _SOFT[0] - 120 and patch.max() <= _SOFT[1] + 120:
+            values = patch.ravel().astype(np.float64)
+            found.append((values - onto @ (values @ onto)).reshape(size))
+    return found
 
 
 def _lags(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> list[int]:
@@ -120,9 +121,9 @@ def _correlation(
     residual: NDArray[np.float64], spacing: tuple[float, float, float]
 ) -> NDArray[np.float64]:
     """Autocorrelation at lags up to `_LAG_MM`, each divided by its number of pairs."""
-    ones = np.ones_like(residual)
     full = signal.fftconvolve(residual, residual[::-1, ::-1, ::-1])
-    pairs = np.round(signal.fftconvolve(ones, ones))
+    z, y, x = (n - np.abs(np.arange(-n + 1, n)) for n in residual.shape)
+    pairs = z[:, None, None] * y[:, None] * x
     middle = [n - 1 for n in residual.shape]
     cut = tuple(
         slice(m - k, m + k + 1) for m, k in zip(middle, _lags(residual.shape, spacing), strict=True)

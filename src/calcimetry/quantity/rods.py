@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from calcimetry.quantity.disc import DENSE_HU, measured_disc, opened
 from calcimetry.records import Calibration, Flag, Scan
 
-_DENSE_HU = 130.0
 _COARSE_MM = 1.5
 _MOST_LINES = 60
 _FEWEST_SLICES = 2
@@ -175,7 +175,7 @@ def _along_z(scan: Scan, chain: Sequence[Disc], slope: float) -> tuple[float, ..
 
 def _uniform_level(plane: NDArray[np.int16]) -> float:
     """The HU that most of a plane's soft voxels have; -1000 where there are few."""
-    soft = plane[(plane > -100) & (plane < _DENSE_HU)]
+    soft = plane[(plane > -100) & (plane < DENSE_HU)]
     return float(np.median(soft)) if soft.size > 0.3 * plane.size else -1000.0
 
 
@@ -183,10 +183,10 @@ def _discs(scan: Scan, z: int, noise_sd: float) -> list[Disc]:
     """Round, even, dense discs of 8-40 mm in one slice."""
     _, dy, dx = scan.spacing
     every = max(1, round(_COARSE_MM / dx))
-    coarse = scan.hu[z, ::every, ::every] >= _DENSE_HU
+    coarse = scan.hu[z, ::every, ::every] >= DENSE_HU
     if np.count_nonzero(coarse) * (every * every * dy * dx) < 50.0:
         return []
-    labels, _ = ndimage.label(ndimage.binary_opening(coarse))
+    labels, _ = ndimage.label(opened(coarse))
     found = []
     for box in ndimage.find_objects(labels):
         height, width = ((s.stop - s.start) * every * d for s, d in zip(box, (dy, dx), strict=True))
@@ -206,28 +206,11 @@ def _disc(scan: Scan, z: int, box: tuple[slice, slice], every: int) -> Disc | No
         extra = int(6.0 / step) + every
         low, high = part.start * every - extra, part.stop * every + extra
         parts.append(slice(max(0, low), min(size, high)))
-    plane = scan.hu[z, parts[0], parts[1]].astype(np.float32)
-    smooth = ndimage.gaussian_filter(plane, (1.0 / dy, 1.0 / dx))
-    labels, _ = ndimage.label(smooth >= _DENSE_HU)
-    mask = labels == labels[tuple(n // 2 for n in plane.shape)]
-    if not mask.any() or smooth[tuple(n // 2 for n in plane.shape)] < _DENSE_HU:
+    found = measured_disc(scan.hu[z, parts[0], parts[1]], (dy, dx))
+    if found is None:
         return None
-    y, x = ndimage.center_of_mass(mask)
-    rows, columns = np.ogrid[: plane.shape[0], : plane.shape[1]]
-    distance = np.hypot((rows - y) * dy, (columns - x) * dx)
-    reach = float(np.sqrt(mask.sum() * dy * dx / np.pi))
-    core = distance < 0.7 * reach
-    around = (distance > 1.25 * reach) & (distance < 1.6 * reach)
-    if core.sum() < 20 or not around.any():
-        return None
-    half = 0.5 * (float(plane[core].mean()) + float(np.median(plane[around])))
-    inside = (smooth >= half) & (distance < 1.25 * reach)
-    radius = float(np.sqrt(inside.sum() * dy * dx / np.pi))
-    if np.count_nonzero(inside != (distance < radius)) > 0.08 * inside.sum():
-        return None
-    values = plane[core]
-    at = parts[0].start + float(y), parts[1].start + float(x)
-    return Disc(z, *at, 2.0 * radius, float(values.mean()), float(values.std()))
+    y, x, diameter, mean, sd = found
+    return Disc(z, parts[0].start + y, parts[1].start + x, diameter, mean, sd)
 
 
 def _chains(scan: Scan, discs: Sequence[Disc], phantom: Phantom) -> list[list[Disc]]:
