@@ -43,6 +43,7 @@ _MOST_PIECES = 16
 _TURNS_DEG = (-40.0, -25.0, -12.0, 12.0, 25.0, 40.0)
 _SLIDES_MM = (-160.0, -120.0, -80.0, -40.0, 40.0, 80.0, 120.0, 160.0)
 _UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
+_ALONG_MM = (0.0, -3.0, 3.0, -6.0, 6.0)  # a shaft fits itself nearly as well a little further on
 _REACH = 60  # nearest landmarks that say how a deposit moves
 _HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
 _FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
@@ -210,9 +211,18 @@ def _moved_from(own: Cloud, target: Cloud, motion: Motion) -> Cloud:
 
 
 def _again(own: Cloud, target: Cloud, motion: Motion) -> Motion:
+    """A piece's motion bettered by its own points; shafts are tried up and down themselves."""
     if len(own) < 12:
         return motion
-    return refined(own.thinned(4000), target, motion, _FINE)
+    few = own.thinned(800)
+    _, axes = np.linalg.eigh(np.cov(own.points.T))
+    along = motion.rotation @ axes[:, -1]
+    trials = (
+        refined(few, target, Motion.moved(slide * along).after(motion), _FINE)
+        for slide in _ALONG_MM
+    )
+    best = max(trials, key=lambda trial: _closeness(few, target, trial))
+    return refined(own.thinned(4000), target, best, _FINE)
 
 
 def _whole(first: Visit, second: Visit, source: Cloud, target: Cloud) -> tuple[Motion, float]:
