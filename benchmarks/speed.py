@@ -348,7 +348,8 @@ def main() -> None:
     with as_dicom(twice) as folder:
         peaks[800], volumes[800] = peak_mb(folder, asked.network), twice.hu.nbytes / 1e6
     cold, again = cold_and_warm()
-    start = f"All kernels compiled: {cold:.0f} s once; loaded from the cache: {again:.1f} s."
+    start = f"Medians of {asked.runs} runs. All kernels compiled: {cold:.0f} s once; "
+    start += f"loaded from the cache: {again:.1f} s."
     text = f"{bars(rows, peaks, volumes)}\n\n{table(rows)}\n\n{start}\n\n`{machine()}`\n"
     print(text)
     if asked.write:

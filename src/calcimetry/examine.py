@@ -13,7 +13,7 @@ import numpy as np
 from calcimetry import deposits as finder
 from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks
 from calcimetry.plan import Plan
-from calcimetry.quantity import calibrate, form, hu_threshold, quantify, total
+from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify, total
 from calcimetry.records import (
     LISTED,
     Calibration,
@@ -68,14 +68,15 @@ def measure(
     names = None if labels is None else labels_of(scan, labels)
     body = find_body(scan, jobs=jobs)
     clock.begin("calibrating")
-    scale = calibrate(scan, plan, body=body, user=calibration)
+    noise = noise_of(scan)
+    scale = calibrate(scan, plan, body=body, user=calibration, noise=noise)
     plan = _with_threshold(plan, scale)
     clock.begin("finding dense voxels")
     dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=jobs)
     clock.begin("telling deposits apart")
     found = finder.find(scan, dense, body, plan, labels=names, jobs=jobs)
     clock.begin("measuring")
-    quantities = quantify(scan, found.findings, scale, plan, jobs=jobs)
+    quantities = quantify(scan, found.findings, scale, plan, noise=noise, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
     listed = _deposits(scan, pairs, found.evidence, Anatomy(body, found.skeleton, names), site)
     return Examination(

@@ -16,7 +16,7 @@ from calcimetry.anatomy.coarse import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of
 from calcimetry.records import Scan
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_chunks
+from calcimetry.runs._slabs import over_chunks, over_slabs
 
 SURFACE_HU = -500  # half way from air to tissue: where the skin's blurred edge lies
 _TOGETHER = 16  # points of an object, one after the other, that share a ball
@@ -60,38 +60,32 @@ def _tree(blocks: Blocks, scan: Scan, lattice: tuple[Grid, Mask, Mask], jobs: in
     home[tuple(blocks.cells.T)] = True
     surface = frozen(scan.hu, np.int16), np.array(grid.cell)
     masks = tuple(frozen(mask, np.bool_) for mask in (near, unseen, home))
-    first = np.zeros(len(cells) + 1, np.int64)
-    none = np.empty((0, 3))
-
-    def count(begin: int, end: int) -> None:
-        _cross(cells, surface, masks, blocks.to_mm, first, none, begin, end)
-
-    over_chunks(count, len(cells), jobs, 1024)
-    np.cumsum(first, out=first)
-    spots = np.empty((int(first[-1]), 3))
-
-    def fill(begin: int, end: int) -> None:
-        _cross(cells, surface, masks, blocks.to_mm, first, spots, begin, end)
-
-    over_chunks(fill, len(cells), jobs, 1024)
+    found = over_slabs(
+        lambda begin, end: _cross(cells[begin:end], surface, masks, blocks.to_mm), len(cells), jobs
+    )
+    first = np.concatenate([[0], *(count for count, _ in found)]).cumsum()
+    spots = np.concatenate([spots for _, spots in found])
     if not len(spots):
         first, spots = np.arange(len(cells) + 1), np.ascontiguousarray(blocks.middle)
     return spots, first, blocks.first, *_balls(spots, first), *_balls(spots, first[blocks.first])
 
 
 @kernel
-def _cross(
-    cells: Any, surface: Any, masks: Any, to_mm: Any, first: Any, spots: Any, begin: Any, end: Any
-) -> None:
-    """The skin's points in and beside some cells; only their number where `spots` is empty."""
+def _cross(cells: Any, surface: Any, masks: Any, to_mm: Any) -> Any:
+    """How many points of the skin each of some cells has in and beside it, and the points."""
     hu, size = surface
     low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    for number in range(begin, end):
+    count, at = np.zeros(len(cells), np.int64), 0
+    most = 3 * (size[0] + 2) * (size[1] + 2) * (size[2] + 2)  # of one cell
+    spots = np.empty((most + 4 * len(cells), 3))
+    for number in range(len(cells)):
+        if len(spots) - at < most:
+            spots = np.concatenate((spots, np.empty_like(spots)))
         cell = (cells[number, 0], cells[number, 1], cells[number, 2])
         for k in range(3):
             low[k] = max(cell[k] * size[k] - 1, 0)
             high[k] = min((cell[k] + 1) * size[k] + 1, hu.shape[k])
-        at = first[number]
+        before = at
         for z in range(low[0], high[0]):
             for y in range(low[1], high[1]):
                 # At the box's end a voxel is compared with itself: nothing crosses there.
@@ -104,8 +98,8 @@ def _cross(
                     same &= here == (beside[x] >= SURFACE_HU)
                     if not same:
                         at = _from_voxel(surface, (z, y, x), high, cell, masks, to_mm, spots, at)
-        if not len(spots):
-            first[number + 1] = at - first[number]
+        count[number] = at - before
+    return count, spots[:at].copy()
 
 
 @kernel
@@ -124,8 +118,7 @@ def _from_voxel(
         a = (z // size[0], y // size[1], x // size[2])
         b = (z1 // size[0], y1 // size[1], x1 // size[2])
         if _counts(a, b, cell, masks):
-            if len(spots):
-                _put(hu, voxel, axis, to_mm, spots[at])
+            _put(hu, voxel, axis, to_mm, spots[at])
             at += 1
     return at
 

@@ -4,6 +4,7 @@ from calcimetry.quantity.calibration import calibrate, hu_threshold
 from calcimetry.quantity.density import DensityClass, density_classes, density_map
 from calcimetry.quantity.diameter import Diameters, diameters, form
 from calcimetry.quantity.measure import quantify
+from calcimetry.quantity.noise import noise_of
 from calcimetry.quantity.total import Sums, total
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "diameters",
     "form",
     "hu_threshold",
+    "noise_of",
     "quantify",
     "total",
 ]

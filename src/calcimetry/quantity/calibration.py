@@ -18,7 +18,7 @@ from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.quantity import table
 from calcimetry.quantity.internal import from_tissue
-from calcimetry.quantity.noise import noise_of
+from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.rods import from_rods
 from calcimetry.records import Calibration, Flag, Scan
 
@@ -35,6 +35,7 @@ def calibrate(
     *,
     body: Body | None = None,
     user: str | float | None = None,
+    noise: Noise | None = None,
 ) -> Calibration:
     """The best calibration that this scan allows.
 
@@ -45,6 +46,7 @@ def calibrate(
     body : the patient, for the path through water; without it, all that is over -300 HU
     user : the user's own slope: ``0.764``, ``"c=0.764"`` or ``"c=0.764+-0.02"`` (1 SD),
         mg HA per cm3 for each HU
+    noise : the scan's, where it is known already
 
     Raises
     ------
@@ -56,7 +58,7 @@ def calibrate(
         return own
     from_table = _of_table(scan, plan, body)
     if chosen in ("auto", "rods"):
-        found = from_rods(scan, from_table.mg_cm3_per_hu, noise_of(scan).sd)
+        found = from_rods(scan, from_table.mg_cm3_per_hu, (noise or noise_of(scan)).sd)
         if found is not None:
             return found if own is None else _over(found, own)
     if own is not None:

@@ -49,7 +49,13 @@ class Bench:
         return min(self.scan.acquisition.hu_ceiling or FILE_CEILING_HU, FILE_CEILING_HU)
 
 
-def bench(scan: Scan, findings: Sequence[Finding], calibration: Calibration, plan: Plan) -> Bench:
+def bench(
+    scan: Scan,
+    findings: Sequence[Finding],
+    calibration: Calibration,
+    plan: Plan,
+    noise: Noise | None = None,
+) -> Bench:
     """Measure the scan's blur and noise, and lay out what is dense where."""
     part = plan.quantity
     rules = Rules(
@@ -61,7 +67,7 @@ def bench(scan: Scan, findings: Sequence[Finding], calibration: Calibration, pla
         plan=plan,
         calibration=calibration,
         blur=point_spread(scan, plan),
-        noise=noise_of(scan),
+        noise=noise or noise_of(scan),
         everything=index(findings, scan.hu.shape),
         rules=rules,
         profile=profile,
@@ -75,6 +81,7 @@ def quantify(
     calibration: Calibration,
     plan: Plan,
     *,
+    noise: Noise | None = None,
     jobs: int = 1,
 ) -> tuple[Quantity, ...]:
     """One quantity per finding, in their order.
@@ -82,7 +89,7 @@ def quantify(
     Findings of kind deposit and uncertain are measured in full, in a box of their own; the
     others get voxel volume and a plain mass over 50 HU, without intervals. All dense objects
     of the scan should be among the findings: they are kept out of each other's background,
-    and share the blur between them.
+    and share the blur between them. `noise` is the scan's, where it is known already.
 
     Raises UsageError for an Agatston profile that does not exist.
     """
@@ -91,7 +98,7 @@ def quantify(
     if len(others) == len(findings):
         agatston.profile(plan.quantity.agatston_profile)
         return tuple(plain)
-    tools = bench(scan, findings, calibration, plan)
+    tools = bench(scan, findings, calibration, plan, noise)
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         full = pool.map(lambda item: measured(tools, item[1], item[0]), listed)
