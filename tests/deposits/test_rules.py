@@ -84,7 +84,7 @@ NODULE = Evidence(
         ({"deposit_probability": 0.4, "in_trunk": True}, Kind.UNCERTAIN),
         ({"at_edge": True}, Kind.UNCERTAIN),
         ({"axes_mm": (30.0, 4.0, 3.0)}, Kind.UNCERTAIN),
-        ({**SURELY, "axes_mm": (30.0, 4.0, 3.0)}, Kind.DEPOSIT),
+        ({**SURELY, "axes_mm": (30.0, 4.0, 3.0), "skin_depth_mm": 3.0}, Kind.DEPOSIT),
         ({**SURELY, "axes_mm": (30.0, 4.0, 3.0), "skin_depth_mm": 30.0}, Kind.UNCERTAIN),
         ({"skin_depth_mm": 60.0}, Kind.UNCERTAIN),
         ({"skin_depth_mm": 60.0, "volume_mm3": 900.0}, Kind.DEPOSIT),

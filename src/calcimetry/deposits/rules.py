@@ -22,6 +22,7 @@ POOL_THICK_MM = 8.0  # thinner bright things are walls, septa and sheets
 ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 MOSTLY_AIR = 0.5
+SUPERFICIAL_MM = 8.0
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
 SURE_IN_TRUNK = 0.9  # it learnt from few ribs, spines and costal cartilages
@@ -212,7 +213,7 @@ def _tube(evidence: Evidence) -> Verdict | None:
     alone = evidence.surroundings.dense < ALONE_DENSE
     if not alone or long < TUBE_RATIO * middle or long < 12.0:
         return None
-    shallow = evidence.skin_depth_mm is not None and evidence.skin_depth_mm < COURSE_DEPTH_MM
+    shallow = evidence.skin_depth_mm is not None and evidence.skin_depth_mm < SUPERFICIAL_MM
     if shallow and _sure(evidence):
         return None  # deposits under the skin are often drawn out; arteries run deeper
     return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
