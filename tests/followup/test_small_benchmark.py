@@ -55,9 +55,10 @@ def test_a_bent_elbow_is_aligned_bone_by_bone():
     assert (errors <= 2.0).mean() >= 0.6
 
 
-def test_a_real_limb_laid_down_anew_is_followed(shared_data):
-    case = fates(Real(shared_data / "limbs" / "STS_041_CT.nii.gz"), 1)
-    rows = [o for o in tables.counted(compared(case, "fates").outcomes) if o.big]
+def test_real_limbs_laid_down_anew_are_followed(shared_data):
+    limbs = [shared_data / "limbs" / f"STS_{number}_CT.nii.gz" for number in ("041", "023")]
+    cases = [compared(fates(Real(path), 1), "fates").outcomes for path in limbs]
+    rows = [o for outcomes in cases for o in tables.counted(outcomes) if o.big]
     wrong = [(o.truth, o.said) for o in rows if o.way == TRUE_MASKS and not o.right]
     assert len(rows) >= 10
     assert len(wrong) <= 1, wrong

@@ -44,12 +44,13 @@ _TURNS_DEG = (-40.0, -25.0, -12.0, 12.0, 25.0, 40.0)
 _SLIDES_MM = (-160.0, -120.0, -80.0, -40.0, 40.0, 80.0, 120.0, 160.0)
 _UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
 _ALONG_MM = (0.0, -3.0, 3.0, -6.0, 6.0)  # a shaft fits itself nearly as well a little further on
+_FAR_ALONG_MM = tuple(3.0 * step for step in range(-8, 9))  # for the motion of most bones
 _REACH = 60  # nearest landmarks that say how a deposit moves
 _HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
 _FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
 _SAY = 0.05  # of the largest say, for a bone to have any
 _EDGE_MM = 4.0  # this near its faces, the other field may lack neighbours
-_SLIP_MM = 12.0  # a joint does not come further apart
+_SLIP_MM = 20.0  # where bones meet lies up to 35 mm off the axis: 30 degrees move it by 18 mm
 _OCCUPIED = 0.5  # share of a bone's new place that may be another's
 _MOSTLY, _GAIN = 0.5, 0.15  # share of what is left that a motion must explain, and how much more
 _NEEDED = 0.005  # of the fit of all points, that a motion must better to be kept
@@ -172,6 +173,8 @@ def align(first: Visit, second: Visit) -> Alignment:
     kept = source.pick(source.group == (SKIN if by_skin else BONE))
     # A deposit may be gone: it helps to fit, but tells nothing of how well bones fit.
     steady = np.arange(len(kept)) < (len(kept) if by_skin else len(first.bone))
+    if not by_skin:
+        motion = _again(kept, target, motion, _FAR_ALONG_MM)
     motions = [motion] if by_skin else _pieces(kept, target, motion, (second, steady))
     piece, _ = _assigned(kept, target, motions, second)
     motions = [_again(kept.pick(piece == k), target, m) for k, m in enumerate(motions)]
@@ -210,7 +213,9 @@ def _moved_from(own: Cloud, target: Cloud, motion: Motion) -> Cloud:
     return target.pick(np.unique(index[np.isfinite(distance)]))
 
 
-def _again(own: Cloud, target: Cloud, motion: Motion) -> Motion:
+def _again(
+    own: Cloud, target: Cloud, motion: Motion, slides: tuple[float, ...] = _ALONG_MM
+) -> Motion:
     """A piece's motion bettered by its own points; shafts are tried up and down themselves."""
     if len(own) < 12:
         return motion
@@ -218,8 +223,7 @@ def _again(own: Cloud, target: Cloud, motion: Motion) -> Motion:
     _, axes = np.linalg.eigh(np.cov(own.points.T))
     along = motion.rotation @ axes[:, -1]
     trials = (
-        refined(few, target, Motion.moved(slide * along).after(motion), _FINE)
-        for slide in _ALONG_MM
+        refined(few, target, Motion.moved(slide * along).after(motion), _FINE) for slide in slides
     )
     best = max(trials, key=lambda trial: _closeness(few, target, trial))
     return refined(own.thinned(4000), target, best, _FINE)
