@@ -19,13 +19,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
+from pkgutil import resolve_name
+from time import perf_counter, process_time
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pydicom
@@ -230,6 +233,7 @@ def growth(scan: Scan, runs: int) -> list[Row]:
 
 
 STAGES = "stages of one measure"
+PROCESSOR = "processor time, one thread"
 
 
 def stages(folder: Path, runs: int) -> list[Row]:
@@ -240,6 +244,50 @@ def stages(folder: Path, runs: int) -> list[Row]:
         for stage, value in seconds.items():
             rows.setdefault(stage, Row(STAGES, stage)).seconds.append(value)
     return sorted(rows.values(), key=lambda row: -row.median)
+
+
+PARTS = {
+    "the body": "calcimetry.examine.find_body",
+    "rods": "calcimetry.quantity.calibration.from_rods",
+    "the network, with resampling": "calcimetry.deposits.network.probability",
+    "cutting deposits free": "calcimetry.deposits.find.cut",
+    "the skeleton": "calcimetry.deposits.find._skeleton",
+    "shells around objects": "calcimetry.deposits.find.surroundings",
+    "distances to the skin": "calcimetry.deposits.find.skin_gaps",
+    "distances to bone": "calcimetry.deposits.find.bone_gaps",
+    "masses and volumes": "calcimetry.examine.quantify",
+    "places and joints": "calcimetry.deposits.places",
+    "diameters": "calcimetry.examine.form",
+    "landmarks": "calcimetry.examine.landmarks",
+}
+"""What `measure` does, by the functions that do it."""
+
+
+def processor_seconds(folder: Path, runs: int) -> list[Row]:
+    """Processor time of one thread by what it was spent on, most first."""
+    scan = cm.read(folder, jobs=2)
+    rows = [Row(PROCESSOR, part) for part in PARTS] + [Row(PROCESSOR, "all else")]
+    for _ in range(runs):
+        spent = dict.fromkeys(PARTS, 0.0)
+        with ExitStack() as stack:
+            for part, name in PARTS.items():
+                work = partial(_counted, spent, part, resolve_name(name))
+                stack.enter_context(patch(name, work))
+            begin = process_time()
+            cm.measure(scan)
+            whole = process_time() - begin
+        for row, value in zip(rows, [*spent.values(), whole - sum(spent.values())], strict=True):
+            row.seconds.append(value)
+    return sorted(rows, key=lambda row: -row.median)
+
+
+def _counted(
+    spent: dict[str, float], part: str, work: Callable[..., Any], *given: Any, **named: Any
+) -> Any:
+    begin = process_time()
+    result = work(*given, **named)
+    spent[part] += process_time() - begin
+    return result
 
 
 def bars(rows: list[Row], peaks: dict[int, float], volumes: dict[int, float]) -> str:
@@ -284,7 +332,7 @@ def plot(rows: list[Row]) -> None:
     """Bars of all jobs, on a logarithmic axis, into the docs."""
     import matplotlib.pyplot as plt
 
-    shown = [row for row in rows if row.job not in ("growth", STAGES)]
+    shown = [row for row in rows if row.job not in ("growth", STAGES, PROCESSOR)]
     figure, axes = plt.subplots(figsize=(8, 0.32 * len(shown) + 1), layout="constrained")
     names = [f"{row.job}: {row.tool}" for row in shown]
     ours = ["#1b6ca8" if row.tool.startswith("calcimetry") else "#b0b0b0" for row in shown]
@@ -342,6 +390,7 @@ def main() -> None:
         rows += race("skin depth", list(depths(scan)), asked.runs)
         rows += race("whole", list(wholes(folder)), asked.runs)
         rows += stages(folder, asked.runs)
+        rows += processor_seconds(folder, asked.runs)
         peaks[400], volumes[400] = peak_mb(folder, asked.network), scan.hu.nbytes / 1e6
     rows += growth(scan, max(1, asked.runs // 2))
     twice = resampled(scan, 800)
