@@ -27,6 +27,9 @@ from calcimetry.runs import difference, from_mask, to_labels, voxels_of
 AS_FOUND, TRUE_MASKS = "as found", "true masks"
 WAYS = (AS_FOUND, TRUE_MASKS)
 _PLAN = Plan()
+_CUT_BY_TRUTH = _PLAN.changed("quantity", {"cut_sd_voxels": 0.25})
+"""The truth's own cut between deposit and bone is right to a fraction of a voxel; the plan's
+error of the cut is the finder's."""
 
 
 class Part(NamedTuple):
@@ -122,7 +125,7 @@ def _examined(
     if TRUE_MASKS in ways:
         true = [runs for item in known for runs in item.runs or ()]
         with _finder(lambda found, body: _with_truth(scan, body, found, true), kept[0]):
-            yield TRUE_MASKS, measure(scan, _PLAN)
+            yield TRUE_MASKS, measure(scan, _CUT_BY_TRUTH)
 
 
 @contextmanager
