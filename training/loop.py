@@ -47,6 +47,13 @@ takes the bias out again."""
 
 HARD_SHARE = 0.3
 
+AVERAGED = 0.9995
+"""The weights that are kept are a running mean over some 2000 steps: single steps differ in
+what they say of the doubtful, such as a lone nodule beside a spinous process."""
+
+LEAST_RATE = 0.1
+"""Share of the rate that training ends with, so that there is something to average."""
+
 _WORLD: World | None = None
 
 
@@ -123,9 +130,9 @@ def turned(hu: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Tensor,
 
 
 def rate_at(step: int, recipe: Recipe) -> float:
-    """Warm up, hold, then fall to nearly nothing over the last part."""
+    """Warm up, hold, then fall over the last part."""
     hold = recipe.steps * (1 - recipe.cool)
-    fall = 1.0 if step < hold else max(0.01, (recipe.steps - step) / (recipe.steps - hold))
+    fall = 1.0 if step < hold else max(LEAST_RATE, (recipe.steps - step) / (recipe.steps - hold))
     return recipe.rate * min(1.0, (step + 5) / 100) * fall
 
 
@@ -145,7 +152,9 @@ def train(
     torch.manual_seed(recipe.seed)
     net = Finder() if begin is None else begin
     mean = torch.optim.swa_utils.AveragedModel(
-        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
+        net,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGED),
+        use_buffers=True,
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net, mean = net.to(device, memory_format=torch.channels_last_3d), mean.to(device)

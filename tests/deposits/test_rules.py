@@ -16,6 +16,7 @@ NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
 POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
 MARKED = {"deposit_probability": 0.8, "marked": True}
 FREED = {**MARKED, "freed": True, "bone_distance_mm": 0.0}
+FAINT = {"peak_hu": 200, "mean_hu": 160.0, "deposit_probability": 0.01}
 SURELY = {"deposit_probability": 0.97, "marked": True}
 
 NODULE = Evidence(
@@ -66,6 +67,15 @@ NODULE = Evidence(
         ({**SURELY, "skin_depth_mm": 60.0}, Kind.UNCERTAIN),
         ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9}, Kind.UNCERTAIN),
         ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.2}, Kind.DEPOSIT),
+        ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.7}, Kind.UNCERTAIN),
+        (
+            {**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.7, "bone_distance_mm": 5.0},
+            Kind.DEPOSIT,
+        ),
+        (
+            {**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9, "bone_distance_mm": 5.0},
+            Kind.UNCERTAIN,
+        ),
         ({**SURELY, "in_trunk": True, "enclosure": 0.9}, Kind.UNCERTAIN),
         ({**SURELY, "in_trunk": True, "enclosure": 0.3, "skin_depth_mm": 45.0}, Kind.DEPOSIT),
         ({**SURELY, "in_trunk": True, "enclosure": 0.6, "front": 0.8}, Kind.UNCERTAIN),
@@ -75,6 +85,12 @@ NODULE = Evidence(
         ({**SURELY, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
         ({"inside": 0.1}, Kind.EXTERNAL),
         ({**SURELY, "inside": 0.1}, Kind.EXTERNAL),
+        ({**FAINT, "contrast_hu": 160.0}, Kind.CONTRAST),
+        ({**FAINT, "contrast_hu": None}, Kind.UNCERTAIN),
+        ({**FAINT, "contrast_hu": 160.0, "peak_hu": 230}, Kind.UNCERTAIN),
+        ({**FAINT, "contrast_hu": 160.0, "deposit_probability": 0.25}, Kind.DEPOSIT),
+        ({**FAINT, "contrast_hu": 160.0, "deposit_probability": None}, Kind.DEPOSIT),
+        ({**FAINT, **MARKED, "contrast_hu": 160.0}, Kind.DEPOSIT),
         ({"peak_hu": 3071, "mean_hu": 2200.0}, Kind.METAL),
         ({"peak_hu": 3071, "mean_hu": 900.0}, Kind.DEPOSIT),
         ({"peak_hu": 180, "mean_hu": 150.0, "surroundings": NOISY}, Kind.NOISE),

@@ -12,6 +12,7 @@ from calcimetry.anatomy.body import (
 from calcimetry.anatomy.bone import Skeleton, bone_distance, bone_gaps, find_bone
 from calcimetry.anatomy.cavity import enclosure, frontness
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
+from calcimetry.anatomy.enhancement import enhancement
 from calcimetry.anatomy.find import Anatomy, labels_of
 from calcimetry.anatomy.labelmap import (
     LabelMap,
@@ -36,6 +37,7 @@ __all__ = [
     "bone_gaps",
     "cut_share",
     "enclosure",
+    "enhancement",
     "find_body",
     "find_bone",
     "frontness",

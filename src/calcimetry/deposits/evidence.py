@@ -38,6 +38,8 @@ class Evidence:
     enclosure : share of directions in its slice in which bone lies before the skin; with
         the distances
     front : 0 at the body's back, 1 at its front, in its slice; with the distances
+    contrast_hu : of the brightest blood and organs with contrast medium in the scan; None
+        where there is none, or is not asked for
     deposit_probability : the network's mean over it; None without a network
     marked : the network takes it for a deposit
     freed : it was cut from something bigger, such as a bone
@@ -63,6 +65,7 @@ class Evidence:
     skin_depth_mm: float | None = None
     enclosure: float | None = None
     front: float | None = None
+    contrast_hu: float | None = None
 
 
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:

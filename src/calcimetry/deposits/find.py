@@ -17,6 +17,7 @@ from calcimetry.anatomy import (
     Skeleton,
     bone_gaps,
     enclosure,
+    enhancement,
     find_bone,
     frontness,
     inside,
@@ -187,6 +188,7 @@ def _closer(
     middles = means(points, bounds)
     ringed = known(enclosure(skeleton, body, middles))
     front = known(frontness(scan, body, middles))
+    contrast = enhancement(scan, body, skeleton)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         thick = list(pool.map(partial(thickness, scan), runs))
     unseen = [k for k, evidence in enumerate(sights) if evidence.skeletal]
@@ -201,6 +203,7 @@ def _closer(
             skin_depth_mm=skin[k],
             enclosure=ringed[k],
             front=front[k],
+            contrast_hu=contrast,
         )
         for k, evidence in enumerate(sights)
     ]

@@ -34,6 +34,7 @@ SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 FRONT, AT_RIBS, RIB_DEPTH_MM = 0.55, 0.43, 9.0
 RINGED, HALF_RINGED = 0.75, 0.5  # the same, within ribs or pelvis; and where it is deep, too
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
+ENCLOSED_AT_BONE, AT_BONE_MM = 0.85, 20.0  # beside a femur or in a knee it alone makes 0.7
 SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
 ALONE_BUT_DOUBTED = "stands alone in soft tissue, though the network does not take it for a deposit"
 DOUBTFUL_ALONE = (SMALL_AND_DEEP, ALONE_BUT_DOUBTED)
@@ -219,6 +220,17 @@ def _tube(evidence: Evidence) -> Verdict | None:
     return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
 
 
+def _enhanced(evidence: Evidence) -> Verdict | None:
+    """No brighter than what contrast medium makes of vessels and organs in this scan."""
+    level, noise = evidence.contrast_hu, evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
+    if level is None or evidence.deposit_probability is None or evidence.marked:
+        return None
+    if evidence.peak_hu >= level + NOISE_SDS * noise or _chance(evidence) >= DOUBT:
+        return None
+    reason = f"no brighter than blood and organs with contrast medium here ({level:.0f} HU)"
+    return Verdict(Kind.CONTRAST, reason, 0.7)
+
+
 def _trunk(evidence: Evidence) -> Verdict | None:
     """In the trunk much else calcifies, and the network learnt from few trunks."""
     if not (evidence.in_trunk and evidence.marked):
@@ -265,7 +277,10 @@ def _small_and_deep(evidence: Evidence) -> Verdict | None:
 
 def _in_cavity(evidence: Evidence) -> bool:
     """Within pelvis or trunk; so is what nobody can tell of."""
-    return evidence.in_trunk or evidence.enclosure is None or evidence.enclosure >= ENCLOSED
+    if evidence.in_trunk or evidence.enclosure is None:
+        return True
+    near = evidence.bone_distance_mm is not None and evidence.bone_distance_mm <= AT_BONE_MM
+    return evidence.enclosure >= (ENCLOSED_AT_BONE if near else ENCLOSED)
 
 
 def _alone(evidence: Evidence) -> Verdict | None:
@@ -327,6 +342,7 @@ IN_PLACE: tuple[Rule, ...] = (
     _pool,
     _trunk,
     _beside_bone,
+    _enhanced,
     _tube,
     _small_and_deep,
     _alone,
