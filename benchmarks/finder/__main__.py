@@ -14,7 +14,9 @@ from benchmarks.finder.natural import CALCIFICATIONS, CLEAN, kinds, seen, true_o
 from benchmarks.finder.pictures import montage, tile
 from benchmarks.finder.study import (
     GENERATORS,
+    Called,
     Outcome,
+    called,
     false_deposits,
     inserted,
     judged,
@@ -48,9 +50,11 @@ def main() -> None:
     report: Report = []
     natural, false_tiles = _natural(asked, report)
     montage(false_tiles, asked.out / "false.png")
-    found, missed_tiles = _insertions(asked)
+    found, sureness, missed_tiles = _insertions(asked)
     montage(missed_tiles, asked.out / "missed.png")
     _tell(report, found, natural)
+    limbs = [c for c in sureness if c.case.startswith("STS") and c.case not in CALCIFICATIONS]
+    report.append(("Reliability of a deposit's confidence, limbs", tables.reliability(limbs)))
     net = network.load()
     digest = net.digest[:16] if net else "none"
     body = "\n".join(f"## {title}\n\n{table}" for title, table in report)
@@ -114,11 +118,14 @@ def _natural(asked: argparse.Namespace, report: Report):  # type: ignore[no-unty
 
 def _insertions(asked: argparse.Namespace):  # type: ignore[no-untyped-def]
     found: list[Outcome] = []
+    sureness: list[Called] = []
     tiles = []
 
     def judge(case: str, generator: str, scan: Scan, truth) -> None:  # type: ignore[no-untyped-def]
-        new = list(outcomes(case, generator, scan, truth, judged(scan, jobs=asked.jobs)))
+        findings = judged(scan, jobs=asked.jobs)
+        new = list(outcomes(case, generator, scan, truth, findings))
         found.extend(new)
+        sureness.extend(called(case, generator, scan, truth, findings))
         for o in tables.counted(new):
             if not o.hit:
                 title = f"{case[-7:]} {o.family[:8]} {o.density_mg_cm3:.0f}"
@@ -132,7 +139,7 @@ def _insertions(asked: argparse.Namespace):  # type: ignore[no-untyped-def]
     for region, seed, spacing in PHANTOMS:
         made = make(region, seed=seed, spacing=spacing)
         judge(f"{region} {spacing[0]} mm", "trained", made.scan, made.truth)
-    return found, tiles
+    return found, sureness, tiles
 
 
 def _tell(report: Report, found: list[Outcome], natural) -> None:  # type: ignore[no-untyped-def]

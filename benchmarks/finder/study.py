@@ -25,6 +25,10 @@ HIT_SHARE = 0.25
 FALSE_MM = 3.0
 """False deposits are counted from the volume of a sphere of this diameter on."""
 
+FALSE_MM3 = np.pi / 6 * FALSE_MM**3
+MINE = 0.1
+"""Share of a voxel that a painted deposit fills, blur and all, from which it is its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -65,6 +69,16 @@ class FalseAlarm:
     volume_mm3: float
     confidence: float
     at: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What was called a deposit: how sure the finder was, and whether it is one."""
+
+    case: str
+    generator: str
+    confidence: float
+    right: bool
 
 
 def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding, ...]:
@@ -118,6 +132,26 @@ def outcomes(
             _middle(item),
             _cut(scan, item),
         )
+
+
+def called(
+    case: str, generator: str, scan: Scan, truth: Truth, findings: Iterable[Finding]
+) -> Iterator[Called]:
+    """Everything called a deposit; right where at least half of its voxels are painted.
+
+    Natural deposits count as wrong: leave out scans that hold them.
+    """
+    painted = np.zeros(scan.hu.shape, np.bool_)
+    for item in truth.deposits:
+        painted[item.box] |= item.imaged > MINE
+    height = scan.hu.shape[1]
+    for finding in findings:
+        runs = finding.runs
+        if finding.kind is not Kind.DEPOSIT or runs.voxels * scan.voxel_mm3 < FALSE_MM3:
+            continue
+        rows = zip(runs.row // height, runs.row % height, runs.start, runs.stop, strict=True)
+        mine = sum(int(painted[z, y, a:b].sum()) for z, y, a, b in rows)
+        yield Called(case, generator, finding.confidence, mine >= 0.5 * runs.voxels)
 
 
 def marked(
@@ -183,11 +217,10 @@ def false_deposits(
     case: str, scan: Scan, findings: Iterable[Finding], known: NDArray[np.bool_] | None = None
 ) -> list[FalseAlarm]:
     """Deposits of FALSE_MM or more that do not meet what is known to be one."""
-    least = np.pi / 6 * FALSE_MM**3
     out = []
     for finding in findings:
         volume = finding.runs.voxels * scan.voxel_mm3
-        if finding.kind is not Kind.DEPOSIT or volume < least:
+        if finding.kind is not Kind.DEPOSIT or volume < FALSE_MM3:
             continue
         runs = finding.runs
         z, y = runs.row // scan.hu.shape[1], runs.row % scan.hu.shape[1]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from benchmarks.finder.natural import Seen
-from benchmarks.finder.study import GENERATORS, FalseAlarm, Outcome
+from benchmarks.finder.study import GENERATORS, Called, FalseAlarm, Outcome
 
 LEAST_MM = 4.0
 
@@ -103,6 +104,23 @@ def truths(rows: Iterable[Seen]) -> str:
             for s in rows
         ],
     )
+
+
+SURENESS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 1.0001)
+
+
+def reliability(found: Sequence[Called]) -> str:
+    """What is called a deposit, by how sure the finder says it is: the share that is one."""
+    rows = []
+    for low, high in pairwise(SURENESS):
+        part = [c for c in found if low <= c.confidence < high]
+        mean = f"{np.mean([c.confidence for c in part]):.2f}" if part else "-"
+        row = [f"{low:.2f} to {min(high, 1):.2f}", mean]
+        for generator in GENERATORS:
+            mine = [c for c in part if c.generator == generator]
+            row.append(wilson(sum(c.right for c in mine), len(mine)))
+        rows.append(row)
+    return _table(["confidence", "mean", *(f"{g}: is one" for g in GENERATORS)], rows)
 
 
 def froc(outcomes: Sequence[Outcome], false: Sequence[FalseAlarm], scans: int) -> str:

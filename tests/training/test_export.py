@@ -70,3 +70,18 @@ def test_training_begins_where_an_export_stopped(finder, written, patches, name,
     begin_from(begun, written / f"{name}.onnx", torch.from_numpy(np.stack(patches)[:, None]), SCALE)
     before, after = _own(finder, patches[2]), _own(begun.eval(), patches[2])
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > least
+
+
+def test_weights_leave_room_for_16_bit_sums(written):
+    model = onnx.load(written / "bytes.onnx")
+    weights = [onnx.numpy_helper.to_array(c) for c in model.graph.initializer]
+    small = [w for w in weights if w.dtype == np.int8 and w.ndim == 4]
+    assert len(small) == 13
+    assert all(2 * 255 * np.abs(w.astype(int)).max() < 2**15 for w in small)
+    assert sum(node.op_type == "Conv" for node in model.graph.node) == 1  # the head
+
+
+@pytest.mark.parametrize("name", ["wide", "bytes"])
+def test_any_size_of_tile(written, name):
+    hu = np.full((16, 32, 40), 60, np.float32)
+    assert _logits(written / f"{name}.onnx", hu).shape == hu.shape
