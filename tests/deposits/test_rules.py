@@ -76,6 +76,19 @@ NODULE = Evidence(
             {**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9, "bone_distance_mm": 5.0},
             Kind.UNCERTAIN,
         ),
+        (
+            {**SURELY, "skin_depth_mm": 120.0, "enclosure": 0.9, "volume_mm3": 500.0},
+            Kind.UNCERTAIN,
+        ),
+        (
+            {**SURELY, "skin_depth_mm": 80.0, "enclosure": 0.9, "volume_mm3": 500.0},
+            Kind.DEPOSIT,
+        ),
+        (
+            {"marked": True, "deposit_probability": 0.85, "freed": True, "volume_mm3": 1500.0},
+            Kind.UNCERTAIN,
+        ),
+        ({**FREED, **SURELY, "volume_mm3": 1500.0}, Kind.DEPOSIT),
         ({**SURELY, "in_trunk": True, "enclosure": 0.9}, Kind.UNCERTAIN),
         ({**SURELY, "in_trunk": True, "enclosure": 0.3, "skin_depth_mm": 45.0}, Kind.DEPOSIT),
         ({**SURELY, "in_trunk": True, "enclosure": 0.6, "front": 0.8}, Kind.UNCERTAIN),

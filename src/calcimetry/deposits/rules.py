@@ -31,11 +31,13 @@ SURE_AT_EDGE = 0.9
 SURE_AMID_BONES = 0.5
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
+INMOST_MM = 100.0  # deeper than any limb: the great arteries' calcium is not small
 FRONT, AT_RIBS, RIB_DEPTH_MM = 0.55, 0.43, 9.0
 RINGED, HALF_RINGED = 0.75, 0.5  # the same, within ribs or pelvis; and where it is deep, too
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
 ENCLOSED_AT_BONE, AT_BONE_MM = 0.85, 20.0  # beside a femur or in a knee it alone makes 0.7
 SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
+WITHIN_TRUNK = "within the trunk, where vessels, organs and bowel hold calcium too"
 ALONE_BUT_DOUBTED = "stands alone in soft tissue, though the network does not take it for a deposit"
 DOUBTFUL_ALONE = (SMALL_AND_DEEP, ALONE_BUT_DOUBTED)
 ON_COURSE = "one of several small ones along a line, as calcium in an artery's wall is"
@@ -44,7 +46,8 @@ COMPANY_MM = 25.0
 COURSE_DEPTH_MM = 15.0  # deposits under the skin lie along lines, too: tendons, crests of bone
 CUT_BONE_MM3 = 250.0
 TRUNK_WALL_MM = 40.0
-BIG_CUT_MM3, SURE_OF_BIG = 2000.0, 0.8  # deposits so big are mostly whole objects of their own
+BIG_AT_EDGE_MM3 = 2000.0  # deposits so big are mostly whole objects of their own
+BIG_CUT_MM3, SURE_OF_BIG = 1000.0, 0.9  # of 62 painted cuts over 600 mm3 none true was less sure
 SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
@@ -129,7 +132,7 @@ def _cut_by_edge(evidence: Evidence) -> Verdict | None:
     """Bones that the field cuts look like deposits: the network must be surer of these."""
     if not (evidence.marked and evidence.at_edge):
         return None
-    small = evidence.freed or evidence.volume_mm3 <= BIG_CUT_MM3
+    small = evidence.freed or evidence.volume_mm3 <= BIG_AT_EDGE_MM3
     if _chance(evidence) >= SURE_AT_EDGE and small:
         return None
     if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.freed:
@@ -238,8 +241,7 @@ def _trunk(evidence: Evidence) -> Verdict | None:
     if evidence.surroundings.air >= MOSTLY_AIR:
         return Verdict(Kind.EXTERNAL, "on the skin or in a tube: mostly air around it", 0.6)
     if _within_trunk(evidence):
-        reason = "within the trunk, where vessels, organs and bowel hold calcium too"
-        return Verdict(Kind.UNCERTAIN, reason, 0.5)
+        return Verdict(Kind.UNCERTAIN, WITHIN_TRUNK, 0.5)
     if _at_the_ribs(evidence):
         reason = (
             "in the front of the chest's wall at the depth of the ribs: cartilage calcifies there"
@@ -267,12 +269,16 @@ def _at_the_ribs(evidence: Evidence) -> bool:
     return evidence.front >= FRONT and evidence.enclosure >= AT_RIBS and deep
 
 
-def _small_and_deep(evidence: Evidence) -> Verdict | None:
-    """Small and within pelvis or trunk: phleboliths and arterial calcium look no different."""
-    deep = evidence.skin_depth_mm is not None and evidence.skin_depth_mm > DEEP_MM
-    if not deep or evidence.volume_mm3 > SMALL_MM3 or not _in_cavity(evidence):
+def _deep(evidence: Evidence) -> Verdict | None:
+    """Within pelvis or trunk: phleboliths and arterial calcium look no different."""
+    depth = evidence.skin_depth_mm
+    if depth is None or depth <= DEEP_MM or not _in_cavity(evidence):
         return None
-    return Verdict(Kind.UNCERTAIN, SMALL_AND_DEEP, 0.5)
+    if evidence.volume_mm3 <= SMALL_MM3:
+        return Verdict(Kind.UNCERTAIN, SMALL_AND_DEEP, 0.5)
+    if depth > INMOST_MM and evidence.marked:
+        return Verdict(Kind.UNCERTAIN, WITHIN_TRUNK, 0.5)
+    return None
 
 
 def _in_cavity(evidence: Evidence) -> bool:
@@ -344,7 +350,7 @@ IN_PLACE: tuple[Rule, ...] = (
     _beside_bone,
     _enhanced,
     _tube,
-    _small_and_deep,
+    _deep,
     _alone,
 )
 """Rules that ask how thick it is, and how far from skin and bone."""
