@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.records import Box, Finding, Runs, Scan
-from calcimetry.runs import box_of, crop, paint
+from calcimetry.runs import box_of, crop, paint, stacked
 from calcimetry.runs._jit import frozen, kernel
 
 
@@ -44,17 +44,7 @@ class Index:
 
 def index(findings: Sequence[Finding], shape: tuple[int, int, int]) -> Index:
     """Put the runs of all findings in one list. `shape` is the scan's."""
-    if not findings:
-        empty = np.zeros(0, np.int32)
-        return Index(Runs(shape, empty, empty, empty), empty)
-    row, start, stop = (
-        np.concatenate([getattr(f.runs, name) for f in findings])
-        for name in ("row", "start", "stop")
-    )
-    lengths = [len(f.runs) for f in findings]
-    owner = np.repeat(np.arange(1, len(findings) + 1, dtype=np.int32), lengths)
-    order = np.lexsort((start, row))
-    return Index(Runs(shape, row[order], start[order], stop[order]), owner[order])
+    return Index(*stacked([finding.runs for finding in findings], shape))
 
 
 def box_around(runs: Runs, spacing: tuple[float, float, float], margin_mm: float) -> Box:
