@@ -118,8 +118,8 @@ def _correlation(
     """Autocorrelation at lags up to `_LAG_MM`, each divided by its number of pairs."""
     # NumPy's transform: importing scipy.signal for this alone takes 35 MB.
     size = [2 * n - 1 for n in residual.shape]
-    power = np.abs(np.fft.rfftn(residual, size)) ** 2
-    full = np.fft.fftshift(np.fft.irfftn(power, size))
+    power = np.abs(np.fft.rfftn(residual, size, axes=(0, 1, 2))) ** 2
+    full = np.fft.fftshift(np.fft.irfftn(power, size, axes=(0, 1, 2)))
     z, y, x = (n - np.abs(np.arange(-n + 1, n)) for n in residual.shape)
     pairs = z[:, None, None] * y[:, None] * x
     middle = [n - 1 for n in residual.shape]
