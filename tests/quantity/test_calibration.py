@@ -6,7 +6,7 @@ import pytest
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, hu_threshold
-from calcimetry.quantity.calibration import slope_of, water_path_mm
+from calcimetry.quantity.calibration import slopes_of, water_path_mm
 from calcimetry.quantity.table import slope_at, slope_at_kev
 
 
@@ -35,7 +35,7 @@ def test_table_follows_the_body_along_z(make_scan) -> None:
     assert scale.per_slice is not None
     assert scale.per_slice[5] == pytest.approx(float(slope_at(120.0, 30.0)), rel=0.01)
     assert scale.per_slice[-5] == pytest.approx(float(slope_at(120.0, 120.0)), rel=0.01)
-    assert slope_of(scale, np.array([5, 5])) == pytest.approx(scale.per_slice[5])
+    assert slopes_of(scale, 5, 6) == pytest.approx(scale.per_slice[5])
 
 
 def test_unknown_voltage_is_flagged_and_wider(make_scan) -> None:

@@ -23,6 +23,7 @@ from calcimetry.anatomy.joint_names import labelled_joints, name_between
 from calcimetry.anatomy.labelmap import LabelMap
 from calcimetry.records import Box, Runs, Scan
 from calcimetry.runs import box_of
+from calcimetry.runs._jit import frozen, kernel
 
 REACH_MM = 30.0  # beyond this from every deposit no joint is looked for
 GAP_MM = 6.0  # cartilage of both sides and what lies between: 1-2 mm in fingers, 4-6 in knees
@@ -142,12 +143,8 @@ def _samples(scan: Scan, bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.i
 
 def _falls_off(scan: Scan, zyx: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether a neighbour by face lies so much lower that this may be a wall of a joint."""
-    low = np.full(len(zyx), np.inf, np.float32)
-    for axis in range(3):
-        for way in (-1, 1):
-            beside = zyx.copy()
-            beside[:, axis] += way
-            low = np.minimum(low, _hu_at(scan, beside))
+    low = np.empty(len(zyx), np.int16)
+    _least_beside(frozen(scan.hu, np.int16), zyx, low)
     return np.asarray(low <= _hu_at(scan, zyx) - CONTRAST_HU / 3)
 
 
@@ -188,7 +185,8 @@ def _crossings(scan: Scan, bone: Runs, samples: NDArray[np.int64]) -> Points:
     start = samples[at].astype(np.float64)
     way = fall[at] / steep[at, None] / np.array(scan.spacing)  # voxels per mm
     reach = np.arange(-BEHIND_MM[1], GAP_MM + BEHIND_MM[1] + 3.0, _STEP_MM)
-    profile = _hu_at(scan, start[:, None] + reach[:, None] * way[:, None])
+    profile = np.empty((len(start), len(reach)), np.float32)
+    _along(frozen(scan.hu, np.int16), start, way, reach, profile)
     first = round(BEHIND_MM[1] / _STEP_MM)
     leave, hit = _dip(profile[:, first:])
     good = hit > 0
@@ -271,9 +269,9 @@ def _gradient(scan: Scan, zyx: NDArray[np.int64]) -> Points:
 
 def _hu_at(scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float32]:
     """HU of the nearest voxel; the field's border goes on outside."""
-    index = np.clip(np.rint(zyx).astype(np.int64), 0, np.array(scan.hu.shape) - 1)
-    z, y, x = np.moveaxis(index, -1, 0)
-    return np.asarray(scan.hu[z, y, x], np.float32)
+    found = np.empty(zyx.shape[:-1], np.float32)
+    _look_up(frozen(scan.hu, np.int16), zyx.reshape(-1, 3), found.reshape(-1))
+    return found
 
 
 def _dense(middles: Points, face_mm2: float) -> NDArray[np.bool_]:
@@ -291,3 +289,42 @@ def _together(middles: Points) -> list[NDArray[np.intp]]:
     _, group = connected_components(links, directed=False)
     order = np.argsort(group, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+
+
+@kernel
+def _look_up(hu: Any, points: Any, found: Any) -> None:
+    for n in range(len(points)):
+        found[n] = _nearest(hu, points[n, 0], points[n, 1], points[n, 2])
+
+
+@kernel
+def _along(hu: Any, start: Any, way: Any, reach: Any, found: Any) -> None:
+    """HU at steps `reach` along a ray from each start."""
+    for n in range(len(start)):
+        (z, y, x), (dz, dy, dx) = start[n], way[n]
+        for k in range(len(reach)):
+            far = reach[k]
+            found[n, k] = _nearest(hu, z + far * dz, y + far * dy, x + far * dx)
+
+
+@kernel
+def _least_beside(hu: Any, points: Any, low: Any) -> None:
+    """The least HU of the six neighbours by face; the field's border goes on outside."""
+    for n in range(len(points)):
+        z, y, x = points[n]
+        low[n] = min(
+            hu[max(z - 1, 0), y, x],
+            hu[min(z + 1, hu.shape[0] - 1), y, x],
+            hu[z, max(y - 1, 0), x],
+            hu[z, min(y + 1, hu.shape[1] - 1), x],
+            hu[z, y, max(x - 1, 0)],
+            hu[z, y, min(x + 1, hu.shape[2] - 1)],
+        )
+
+
+@kernel
+def _nearest(hu: Any, z: Any, y: Any, x: Any) -> Any:
+    k = min(max(int(np.rint(z)), 0), hu.shape[0] - 1)
+    j = min(max(int(np.rint(y)), 0), hu.shape[1] - 1)
+    i = min(max(int(np.rint(x)), 0), hu.shape[2] - 1)
+    return hu[k, j, i]

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from calcimetry.anatomy.labelmap import read_labelmap
@@ -126,6 +125,8 @@ def _chosen(name: str) -> Segmenter:
 
 def _write_image(scan: Scan, path: Path) -> None:
     """HU on the scan's canonical axes; odd direction cosines make some programs fail."""
+    import nibabel as nib  # noqa: PLC0415
+
     path.parent.mkdir()
     affine = _LPS_TO_RAS @ scan.affine
     nib.save(nib.Nifti1Image(np.ascontiguousarray(scan.hu.transpose(2, 1, 0)), affine), path)

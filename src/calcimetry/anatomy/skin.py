@@ -1,12 +1,14 @@
 """The least distance from objects to the skin, right to a fraction of a voxel.
 
-The skin is where HU passes -500 between neighbouring voxels, interpolated. All its points are
-found once, cell by cell of the coarse grid. Balls around the points of a cell and of a block
-of cells say what can be nearer than what was found (branch and bound): the result is exact.
+The skin is where HU passes -500 between neighbouring voxels, interpolated. Its points are
+found cell by cell of the coarse grid. Balls around the points of a cell and of a block of
+cells say what can be nearer than what was found (branch and bound): the result is exact. A few
+of the cells are looked at first, and then all that may hold something nearer than those do.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._slabs import over_chunks, over_slabs
 
 SURFACE_HU = -500  # half way from air to tissue: where the skin's blurred edge lies
+_EVERY = 16  # of the cells one is looked at first
 _TOGETHER = 16  # points of an object, one after the other, that share a ball
 
 Tree = tuple[NDArray[Any], ...]
@@ -41,32 +44,65 @@ def gaps_to_skin(
 
     Where HU crosses nowhere, the distance to the nearest cell's middle.
     """
-    tree = _tree(blocks, scan, lattice, jobs)
     own = np.asarray(points, np.float64).reshape(-1, 3) @ blocks.to_mm.T
-    found = np.full(len(bounds) - 1, np.inf)
-    edges = frozen(bounds, np.int64)
+    asked = own, frozen(bounds, np.int64)
+    grid, near, unseen = lattice
+    home = np.zeros(grid.shape, np.bool_)
+    home[tuple(blocks.cells.T)] = True
+    masks = tuple(frozen(mask, np.bool_) for mask in (near, unseen, home))
+    few = _some(blocks, np.arange(len(blocks.cells)) % _EVERY == 0)
+    most = _least(_tree(few, *_crossings(few, scan, grid, masks, jobs)), asked, jobs)
+    rest = _some(blocks, _may_be_nearer(blocks, asked, most))
+    first, spots = _crossings(rest, scan, grid, masks, jobs)
+    if not len(spots):
+        first, spots = np.arange(len(rest.cells) + 1), np.ascontiguousarray(rest.middle)
+    return _least(_tree(rest, first, spots), asked, jobs)
+
+
+def _some(blocks: Blocks, keep: NDArray[np.bool_]) -> Blocks:
+    """Some of the cells, in their blocks."""
+    before = np.concatenate([[0], np.cumsum(keep)])
+    cells, middle = blocks.cells[keep], blocks.middle[keep]
+    return replace(blocks, cells=cells, middle=middle, first=before[blocks.first])
+
+
+def _may_be_nearer(
+    blocks: Blocks, asked: tuple[NDArray[Any], NDArray[np.int64]], most: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """bool (cells,): which may hold a point of the skin that is no further off than `most`."""
+    keep = np.zeros(len(blocks.cells), np.uint8)
+    around = blocks.first, blocks.middle, blocks.centre, blocks.radius, blocks.reach_mm
+    _mark_near(around, *asked, most, keep)
+    return keep.view(np.bool_)
+
+
+def _least(
+    tree: Tree, asked: tuple[NDArray[Any], NDArray[np.int64]], jobs: int
+) -> NDArray[np.float64]:
+    found = np.full(len(asked[1]) - 1, np.inf)
 
     def chunk(first: int, end: int) -> None:
-        _search(tree, own, edges, found, first, end)
+        _search(tree, *asked, found, first, end)
 
     over_chunks(chunk, len(found), jobs)
     return found
 
 
-def _tree(blocks: Blocks, scan: Scan, lattice: tuple[Grid, Mask, Mask], jobs: int) -> Tree:
-    """The skin's points, where each cell's and each block's begin, and the balls around them."""
-    cells, (grid, near, unseen) = frozen(blocks.cells, np.int64), lattice
-    home = np.zeros(grid.shape, np.bool_)
-    home[tuple(blocks.cells.T)] = True
+def _crossings(
+    blocks: Blocks, scan: Scan, grid: Grid, masks: tuple[NDArray[Any], ...], jobs: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Where each cell's points of the skin begin, int64 (cells + 1,), and all points (n, 3)."""
+    cells = frozen(blocks.cells, np.int64)
     surface = frozen(scan.hu, np.int16), np.array(grid.cell)
-    masks = tuple(frozen(mask, np.bool_) for mask in (near, unseen, home))
     found = over_slabs(
         lambda begin, end: _cross(cells[begin:end], surface, masks, blocks.to_mm), len(cells), jobs
     )
     first = np.concatenate([[0], *(count for count, _ in found)]).cumsum()
-    spots = np.concatenate([spots for _, spots in found])
-    if not len(spots):
-        first, spots = np.arange(len(cells) + 1), np.ascontiguousarray(blocks.middle)
+    return first, np.concatenate([spots for _, spots in found])
+
+
+def _tree(blocks: Blocks, first: NDArray[np.int64], spots: NDArray[np.float64]) -> Tree:
+    """The skin's points, where each cell's and each block's begin, and the balls around them."""
     return spots, first, blocks.first, *_balls(spots, first), *_balls(spots, first[blocks.first])
 
 
@@ -78,6 +114,7 @@ def _cross(cells: Any, surface: Any, masks: Any, to_mm: Any) -> Any:
     count, at = np.zeros(len(cells), np.int64), 0
     most = 3 * (size[0] + 2) * (size[1] + 2) * (size[2] + 2)  # of one cell
     spots = np.empty((most + 4 * len(cells), 3))
+    bits = np.empty((size[0] + 2, size[1] + 2), np.int64)
     for number in range(len(cells)):
         if len(spots) - at < most:
             spots = np.concatenate((spots, np.empty_like(spots)))
@@ -86,20 +123,34 @@ def _cross(cells: Any, surface: Any, masks: Any, to_mm: Any) -> Any:
             low[k] = max(cell[k] * size[k] - 1, 0)
             high[k] = min((cell[k] + 1) * size[k] + 1, hu.shape[k])
         before = at
+        _compare(hu, low, high, bits)
+        inner = (np.int64(1) << (high[2] - low[2] - 1)) - 1
         for z in range(low[0], high[0]):
             for y in range(low[1], high[1]):
                 # At the box's end a voxel is compared with itself: nothing crosses there.
-                line, below = hu[z, y], hu[min(z + 1, high[0] - 1), y]
-                beside = hu[z, min(y + 1, high[1] - 1)]
-                for x in range(low[2], high[2]):
-                    here = line[x] >= SURFACE_HU
-                    same = here == (line[min(x + 1, high[2] - 1)] >= SURFACE_HU)
-                    same &= here == (below[x] >= SURFACE_HU)
-                    same &= here == (beside[x] >= SURFACE_HU)
-                    if not same:
+                here = bits[z - low[0], y - low[1]]
+                below = bits[min(z + 1, high[0] - 1) - low[0], y - low[1]]
+                beside = bits[z - low[0], min(y + 1, high[1] - 1) - low[1]]
+                turns = (here ^ below) | (here ^ beside) | ((here ^ (here >> 1)) & inner)
+                x = low[2]
+                while turns:
+                    if turns & 1:
                         at = _from_voxel(surface, (z, y, x), high, cell, masks, to_mm, spots, at)
+                    turns >>= 1
+                    x += 1
         count[number] = at - before
     return count, spots[:at].copy()
+
+
+@kernel
+def _compare(hu: Any, low: Any, high: Any, bits: Any) -> None:
+    """For each row of a box one bit for each voxel: whether it is on the inner side."""
+    for z in range(low[0], high[0]):
+        for y in range(low[1], high[1]):
+            line, row = hu[z, y], np.int64(0)
+            for x in range(high[2] - 1, low[2] - 1, -1):
+                row = (row << 1) | (line[x] >= SURFACE_HU)
+            bits[z - low[0], y - low[1]] = row
 
 
 @kernel
@@ -152,6 +203,23 @@ def _balls(spots: Any, first: Any) -> Any:
             ball, size = ball_of(spots[first[group] : first[group + 1]])
             centre[group], radius[group] = ball, size
     return centre, radius
+
+
+@kernel
+def _mark_near(around: Any, points: Any, bounds: Any, most: Any, keep: Any) -> None:
+    first, middle, centre, radius, reach = around
+    for number in range(len(most)):
+        own = points[bounds[number] : bounds[number + 1]]
+        if not len(own):
+            continue
+        ball, size = ball_of(own)
+        far = most[number] + size + reach + SLACK_MM
+        for block in range(len(radius)):
+            if apart(ball, centre[block]) - radius[block] > far:
+                continue
+            for cell in range(first[block], first[block + 1]):
+                if not keep[cell] and apart(ball, middle[cell]) <= far:
+                    keep[cell] = 1
 
 
 @kernel

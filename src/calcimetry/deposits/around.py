@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import piled
 from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs._order import middle
 from calcimetry.runs._slabs import over_chunks
 
 SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
@@ -200,22 +201,7 @@ def _tell(counts: Any, first: Any, least: Any, out: Any) -> None:
         out[share] = tally[share] / tally[4]
     quiet = tally[4] - tally[_DENSE]
     if quiet > 0:
-        out[_MEDIAN] = first + _middle(counts, quiet)
-
-
-@kernel
-def _middle(counts: Any, total: Any) -> Any:
-    """The median of values 0, 1, ... that were counted."""
-    low = high = -1
-    seen = 0
-    for value in range(len(counts)):
-        seen += counts[value]
-        if low < 0 and seen >= (total + 1) // 2:
-            low = value
-        if seen >= total // 2 + 1:
-            high = value
-            break
-    return (low + high) / 2
+        out[_MEDIAN] = first + middle(counts, quiet)
 
 
 @kernel
@@ -235,7 +221,7 @@ def _noise(hu: Any, box: Any, least: Any, apart: Any) -> Any:
                         apart[high - low] += 1
                         pairs += 1
         if pairs >= LEAST_PAIRS:
-            spread = 1.4826 * _middle(apart, pairs) / np.sqrt(2.0)
+            spread = 1.4826 * middle(apart, pairs) / np.sqrt(2.0)
             if np.isnan(worst) or spread > worst:
                 worst = spread
     return worst

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from calcimetry.anatomy import LabelMap, Structure, structures_at
 from calcimetry.deposits.around import Surroundings
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import box_of, paint, sampled
+from calcimetry.runs._jit import frozen, kernel
 
 SAMPLED = 400
 """Voxels of an object that distances are taken from: its surface is known well enough."""
@@ -84,11 +84,47 @@ def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> ND
 def thickness(scan: Scan, runs: Runs) -> float:
     """Diameter of the largest ball that fits into an object, mm; coarser for big objects."""
     box = box_of(runs)
-    own = np.pad(paint(box, runs), 1)
+    own = np.zeros([side.stop - side.start + 2 for side in box], np.bool_)
+    own[1:-1, 1:-1, 1:-1] = paint(box, runs)
     stride = max(1, round((own.size / MOST_VOXELS) ** (1 / 3)))
-    coarse = own[::stride, ::stride, ::stride]
-    depth = ndimage.distance_transform_edt(coarse, sampling=np.array(scan.spacing) * stride)
-    return 2.0 * float(depth.max())
+    coarse = frozen(own[::stride, ::stride, ::stride], np.bool_)
+    return 2.0 * float(_deepest(coarse, np.array(scan.spacing) * stride))
+
+
+@kernel
+def _deepest(own: Any, step: Any) -> Any:
+    """The largest distance from a voxel of a mask to the nearest that is not of it.
+
+    Squares of distances, along one axis after the other: a voxel looks only as far as the best
+    that it has. The mask's border is not set.
+    """
+    depth, height, width = own.shape
+    square = np.where(own, np.inf, 0.0)
+    for z in range(depth):
+        for y in range(height):
+            _nearer(square[z, y], step[2])
+    for z in range(depth):
+        for x in range(width):
+            _nearer(square[z, :, x], step[1])
+    for y in range(height):
+        for x in range(width):
+            _nearer(square[:, y, x], step[0])
+    return np.sqrt(square.max())
+
+
+@kernel
+def _nearer(line: Any, step: Any) -> None:
+    """Each square the least of all in the line, with their own distance squared added."""
+    before = line.copy()
+    for at in range(len(line)):
+        for by in range(1, len(line)):
+            apart = (by * step) ** 2
+            if apart >= line[at]:
+                break
+            if at - by >= 0:
+                line[at] = min(line[at], before[at - by] + apart)
+            if at + by < len(line):
+                line[at] = min(line[at], before[at + by] + apart)
 
 
 def at_edge(objects: Objects) -> NDArray[np.bool_]:

@@ -64,6 +64,7 @@ def load_file(path: str) -> Network | None:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # tiles differ in shape: laying out ahead only takes room
     options.enable_cpu_mem_arena = False  # else the biggest tile's memory is kept to the end
     content = Path(path).read_bytes()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

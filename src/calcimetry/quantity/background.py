@@ -13,13 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import kernel
+from calcimetry.runs._jit import frozen, kernel
 
 _LEAST_STEP_HU = 45.0
 _LEAST_SHARE = 0.04
 _FEWEST_VOXELS = 30
 _MOST_VOXELS = 4000
 _RIDGE = 1e-2
+_ROUNDS = 15
+_POWERS = np.array(
+    [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [2, 0, 0], [0, 2, 0], [0, 0, 2], [1, 1, 0],
+     [1, 0, 1], [0, 1, 1]]
+)  # fmt: skip
+"""Of z, y and x, in each term of a border."""
+
+_EXP = 1.0 / np.cumprod([1.0, *range(1, 13)])[::-1]  # Taylor, up to half of ln 2: exact
+_INTEGER = 1.5 * 2.0**52  # added to a double, it leaves the nearest whole number in its last bits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +37,6 @@ class Background:
     levels : HU of the tissues around, one or two
     sd : 1 SD of the mean of `field` over the deposit, where tissues do not meet
     step : HU from one tissue to the other, 0 for one tissue
-    border : float32 (z, y, x), p (1 - p) with p the share of the denser tissue
     scatter : SD of the shell about the model
     voxels : in the shell
     """
@@ -37,7 +45,6 @@ class Background:
     levels: tuple[float, ...]
     sd: float
     step: float
-    border: NDArray[np.float32] | None
     scatter: float
     voxels: int
 
@@ -55,34 +62,32 @@ def background_of(
         of other dense objects
     noise_sd : HU, to tell two tissues from noise
     """
-    where = np.argwhere(shell)
+    where, inside = _listed(frozen(hu, np.float32), frozen(shell, np.bool_))
     if len(where) < _FEWEST_VOXELS:
         return _assumed(hu.shape)
-    inside = hu[shell]
     low, high, share = _otsu(inside)
     step = max(_LEAST_STEP_HU, 2.9 * noise_sd)
     if high - low > step and _LEAST_SHARE < share < 1 - _LEAST_SHARE:
-        return _two(hu, where, inside, spacing, (low, high))
-    return _one(hu, where, inside, noise_sd)
+        return _two(hu.shape, where, inside, spacing, (low, high))
+    return _one(hu.shape, where, inside, noise_sd)
 
 
 def _assumed(shape: tuple[int, ...]) -> Background:
     """Too little soft tissue is in sight: 40 HU, as likely fat as muscle."""
-    return Background(np.full(shape, 40.0, np.float32), (), 50.0, 0.0, None, 50.0, 0)
+    return Background(np.full(shape, 40.0, np.float32), (), 50.0, 0.0, 50.0, 0)
 
 
 def _one(
-    hu: NDArray[np.float32],
-    where: NDArray[np.intp],
+    shape: tuple[int, ...],
+    where: NDArray[np.int64],
     inside: NDArray[np.float32],
     noise_sd: float,
 ) -> Background:
     keep = _kept(inside, noise_sd)
-    level = float(inside[keep].mean())
-    sd = _sector_sd(where[keep], inside[keep] - level)
-    scatter = float(inside[keep].std())
-    field = np.full(hu.shape, level, np.float32)
-    return Background(field, (level,), sd, 0.0, None, scatter, int(keep.sum()))
+    where, inside = where[keep], inside[keep]
+    level = float(inside.mean())
+    sd, scatter = _sector_sd(where, inside - np.float32(level)), float(inside.std())
+    return Background(np.full(shape, level, np.float32), (level,), sd, 0.0, scatter, len(inside))
 
 
 def _kept(values: NDArray[np.float32], noise_sd: float) -> NDArray[np.bool_]:
@@ -92,101 +97,216 @@ def _kept(values: NDArray[np.float32], noise_sd: float) -> NDArray[np.bool_]:
     return np.asarray(np.abs(values - middle) <= 3.0 * spread)
 
 
-def _sector_sd(where: NDArray[np.intp], residual: NDArray[np.float32]) -> float:
-    """1 SD of the shell's mean, from how the means of its eight octants differ.
-
-    Catches noise, streaks and uneven tissue alike, however they are correlated.
-    """
-    side = where > where.mean(axis=0)
-    octant = side @ np.array([4, 2, 1])
-    count = np.bincount(octant, minlength=8)
-    total = np.bincount(octant, weights=residual, minlength=8)
-    good = count >= 5
-    if good.sum() < 3:
-        return float(residual.std())
-    means = total[good] / count[good]
-    return float(np.std(means, ddof=1) / np.sqrt(good.sum()))
-
-
-def _otsu(values: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Means of the two classes that Otsu's threshold makes, and the share of the upper."""
-    ordered = np.sort(values.astype(np.float64))
-    n = len(ordered)
-    sums = np.cumsum(ordered)
-    k = np.arange(1, n)
-    low, high = sums[:-1] / k, (sums[-1] - sums[:-1]) / (n - k)
-    best = int(np.argmax(k * (n - k) * (high - low) ** 2))
-    return float(low[best]), float(high[best]), 1.0 - (best + 1) / n
-
-
 def _two(
-    hu: NDArray[np.float32],
-    where: NDArray[np.intp],
+    shape: tuple[int, ...],
+    where: NDArray[np.int64],
     inside: NDArray[np.float32],
     spacing: tuple[float, float, float],
     levels: tuple[float, float],
 ) -> Background:
-    low, high = levels
-    every = max(1, len(where) // _MOST_VOXELS)
     centre = where.mean(axis=0)
-    scale = np.abs(where - centre).max(axis=0).max() * max(spacing)
-    design = _quadratic((where[::every] - centre) * np.array(spacing) / scale)
-    target = np.clip((inside[::every] - low) / (high - low), 0.0, 1.0)
-    weights = _logistic(design, target.astype(np.float64))
-    share = np.empty(hu.shape, np.float32)
-    _shares(centre, np.array(spacing) / scale, weights, share)
-    at = share[tuple(where.T)]
-    low, high = _levels(inside, at)
-    field = (low + (high - low) * share).astype(np.float32)
-    residual = inside - field[tuple(where.T)]
-    sd = _sector_sd(where, residual)
-    border = (share * (1 - share)).astype(np.float32)
-    scatter = float(residual.std())
-    return Background(field, (low, high), sd, high - low, border, scatter, len(where))
+    scale = np.abs(where - centre).max() * max(spacing)
+    unit = np.array(spacing) / scale
+    every = max(1, len(where) // _MOST_VOXELS)
+    target = np.clip((inside[::every] - levels[0]) / (levels[1] - levels[0]), 0.0, 1.0)
+    at = np.ascontiguousarray(((where[::every] - centre) * unit).T)
+    weights = _logistic(at, target.astype(np.float64))
+    share = np.empty(shape, np.float32)
+    _shares(centre, unit, weights, share)
+    here = share[tuple(where.T)]
+    low, high = _levels(inside, here)
+    residual = inside - (low + (high - low) * here)
+    sd, scatter = _sector_sd(where, residual), float(residual.std())
+    field = low + (high - low) * share
+    return Background(field, (low, high), sd, high - low, scatter, len(where))
 
 
-def _levels(inside: NDArray[np.float32], share: NDArray[np.float32]) -> tuple[float, float]:
+@kernel
+def _listed(hu: Any, shell: Any) -> Any:
+    """The voxels of a shell, (n, 3) in raster order, and their HU."""
+    size = shell.sum()
+    where, inside = np.empty((size, 3), np.int64), np.empty(size, np.float32)
+    count = 0
+    for z in range(shell.shape[0]):
+        for y in range(shell.shape[1]):
+            if not shell[z, y].any():
+                continue
+            for x in range(shell.shape[2]):
+                if shell[z, y, x]:
+                    where[count, 0], where[count, 1], where[count, 2] = z, y, x
+                    inside[count] = hu[z, y, x]
+                    count += 1
+    return where, inside
+
+
+@kernel
+def _otsu(values: Any) -> Any:
+    """Means of the two classes that Otsu's threshold makes, and the share of the upper.
+
+    values : whole HU
+    """
+    first = int(values.min())
+    counts = np.zeros(int(values.max()) - first + 1, np.int64)
+    whole, below, total = 0.0, 0, 0.0
+    for value in values:
+        counts[int(value) - first] += 1
+        whole += value
+    best, low, high, share = -1.0, whole / values.size, whole / values.size, 0.0
+    for at in range(len(counts) - 1):
+        below += counts[at]
+        total += counts[at] * (first + at)
+        under, over = total / below, (whole - total) / (values.size - below)
+        between = below * (values.size - below) * (over - under) ** 2
+        if counts[at] and between > best:
+            best, low, high, share = between, under, over, 1.0 - below / values.size
+    return low, high, share
+
+
+@kernel
+def _sector_sd(where: Any, residual: Any) -> Any:
+    """1 SD of the shell's mean, from how the means of its eight octants differ.
+
+    Catches noise, streaks and uneven tissue alike, however they are correlated.
+    """
+    centre, count, total = np.zeros(3), np.zeros(8), np.zeros(8)
+    for n in range(len(where)):
+        for k in range(3):
+            centre[k] += where[n, k]
+    centre /= len(where)
+    for n in range(len(where)):
+        z, y, x = where[n, 0] > centre[0], where[n, 1] > centre[1], where[n, 2] > centre[2]
+        count[4 * z + 2 * y + x] += 1
+        total[4 * z + 2 * y + x] += residual[n]
+    good = count >= 5
+    if good.sum() < 3:
+        return np.float64(residual.std())
+    means = total[good] / count[good]
+    return means.std() / np.sqrt(len(means) - 1)
+
+
+@kernel
+def _levels(inside: Any, share: Any) -> Any:
     """Least squares of ``low (1 - p) + high p`` over the shell."""
-    design = np.stack([1.0 - share, share], axis=1).astype(np.float64)
-    fit = np.linalg.lstsq(design, inside.astype(np.float64), rcond=None)[0]
-    return float(fit[0]), float(fit[1])
+    ll, lh, hh, by_low, by_high = 0.0, 0.0, 0.0, 0.0, 0.0
+    for n in range(len(inside)):
+        value, p = np.float64(inside[n]), np.float64(share[n])
+        q = 1.0 - p
+        ll, lh, hh = ll + q * q, lh + q * p, hh + p * p
+        by_low, by_high = by_low + value * q, by_high + value * p
+    apart = ll * hh - lh * lh
+    return (hh * by_low - lh * by_high) / apart, (ll * by_high - lh * by_low) / apart
 
 
-def _quadratic(at: NDArray[np.float64]) -> NDArray[np.float64]:
-    z, y, x = at.T
-    return np.stack([np.ones_like(z), z, y, x, z * z, y * y, x * x, z * y, z * x, y * x], axis=1)
+@kernel
+def _logistic(at: Any, target: Any) -> Any:
+    """Ridge logistic regression by Newton's method; curvature is held back more than slope.
 
-
-def _probability(design: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0))))
-
-
-def _logistic(design: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ridge logistic regression by Newton's method; curvature is held back more than slope."""
-    ridge = np.array([1e-6, *[_RIDGE] * 3, *[10 * _RIDGE] * 6]) * len(target) * 0.01
-    weights = np.zeros(design.shape[1])
-    for _ in range(15):
-        p = _probability(design, weights)
-        gradient = design.T @ (target - p) - ridge * weights
-        spread = np.maximum(p * (1 - p), 1e-4)
-        step = np.linalg.solve(design.T @ (design * spread[:, None]) + np.diag(ridge), gradient)
-        weights = weights + np.clip(step, -8.0, 8.0)
+    at : z, y and x (3, n), those of a row one after the other
+    """
+    ridge = np.full(len(_POWERS), 0.1 * _RIDGE * len(target))
+    ridge[0], ridge[1:4] = 1e-8 * len(target), 0.01 * _RIDGE * len(target)
+    weights, p = np.zeros(len(_POWERS)), np.empty(len(target))
+    for _ in range(_ROUNDS):
+        _border(at, weights, p)
+        slope, curve = _newton(at, target, p)
+        step = np.linalg.solve(curve + np.diag(ridge), slope - ridge * weights)
+        weights += np.minimum(np.maximum(step, -8.0), 8.0)
         if np.abs(step).max() < 1e-3:
             break
-    return np.asarray(weights)
+    return weights
+
+
+@kernel
+def _border(at: Any, w: Any, p: Any) -> None:
+    """The share of the denser tissue at z, y and x (3, n)."""
+    for n in range(p.size):
+        z, y, x = at[0, n], at[1, n], at[2, n]
+        flat = w[0] + w[1] * z + w[2] * y + w[3] * x
+        bent = w[4] * z * z + w[5] * y * y + w[6] * x * x
+        p[n] = flat + bent + w[7] * z * y + w[8] * z * x + w[9] * y * x
+    _probability(p)
+
+
+@kernel
+def _newton(at: Any, target: Any, p: Any) -> Any:
+    """Gradient and curvature of the fit.
+
+    Both are sums of powers of z, y and x, taken over each row, folded into its slice's and
+    these into the whole: ``sums[i, j, k]`` has z^i y^j x^k.
+    """
+    row, plane, whole = np.empty(8), np.zeros((5, 8)), np.zeros((5, 40))
+    begin = 0
+    while begin < p.size:
+        end, z, y = begin, at[0, begin], at[1, begin]
+        while end < p.size and at[0, end] == z and at[1, end] == y:
+            end += 1
+        _add_up(at[2, begin:end], target[begin:end], p[begin:end], row)
+        _fold(row, y, plane)
+        if end == p.size or at[0, end] != z:
+            _fold(plane.ravel(), z, whole)
+            plane[:] = 0.0
+        begin = end
+    sums = whole.reshape(5, 5, 8)
+    slope, curve = np.empty(len(_POWERS)), np.empty((len(_POWERS), len(_POWERS)))
+    for a in range(len(_POWERS)):
+        i, j, k = _POWERS[a]
+        slope[a] = sums[i, j, 5 + k]
+        for b in range(len(_POWERS)):
+            curve[a, b] = sums[i + _POWERS[b, 0], j + _POWERS[b, 1], k + _POWERS[b, 2]]
+    return slope, curve
+
+
+@kernel
+def _add_up(x: Any, target: Any, p: Any, row: Any) -> None:
+    """Over a row: p (1 - p) times 1, x ... x^4, and what is missing times 1, x and x^2."""
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for n in range(x.size):
+        spread, off, square = max(p[n] * (1 - p[n]), 1e-4), target[n] - p[n], x[n] * x[n]
+        a, b, c = a + spread, b + spread * x[n], c + spread * square
+        d, e = d + spread * square * x[n], e + spread * square * square
+        f, g, h = f + off, g + off * x[n], h + off * square
+    row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = a, b, c, d, e, f, g, h
+
+
+@kernel
+def _fold(part: Any, base: Any, into: Any) -> None:
+    scale = 1.0
+    for power in range(len(into)):
+        for n in range(part.size):
+            into[power, n] += scale * part[n]
+        scale *= base
 
 
 @kernel
 def _shares(centre: Any, unit: Any, weights: Any, out: Any) -> None:
-    """The share of the denser tissue in every voxel; `_probability` of `_quadratic` on a grid."""
-    for k in range(out.shape[0]):
-        z = (k - centre[0]) * unit[0]
-        for j in range(out.shape[1]):
-            y = (j - centre[1]) * unit[1]
-            fixed = weights[0] + weights[1] * z + weights[2] * y
-            fixed += weights[4] * z * z + weights[5] * y * y + weights[7] * z * y
-            slope = weights[3] + weights[8] * z + weights[9] * y
-            for i in range(out.shape[2]):
-                x = (i - centre[2]) * unit[2]
-                level = fixed + (slope + weights[6] * x) * x
-                out[k, j, i] = 1.0 / (1.0 + np.exp(-min(max(level, -30.0), 30.0)))
+    """The share of the denser tissue in every voxel of a crop."""
+    height, width = out.shape[1:]
+    at, plane = np.empty((3, height * width)), np.empty(height * width)
+    for v in range(height * width):
+        at[1, v] = (v // width - centre[1]) * unit[1]
+        at[2, v] = (v % width - centre[2]) * unit[2]
+    for z in range(out.shape[0]):
+        at[0] = (z - centre[0]) * unit[0]
+        _border(at, weights, plane)
+        out[z] = plane.reshape(height, width)
+
+
+@kernel
+def _probability(level: Any) -> None:
+    """``1 / (1 + exp(-level))`` in place; levels beyond +-30 count as that.
+
+    With an exponential of its own, right to 1e-15, of which the compiler makes vectors.
+    """
+    whole, rest, part = np.empty_like(level), np.empty_like(level), np.zeros_like(level)
+    for n in range(level.size):
+        power = min(max(-level[n], -30.0), 30.0)
+        whole[n] = power * (1.0 / np.log(2.0)) + _INTEGER
+        rest[n] = power - (whole[n] - _INTEGER) * np.log(2.0)
+    for term in _EXP:
+        for n in range(level.size):
+            part[n] = part[n] * rest[n] + term
+    bits, shift = part.view(np.int64), whole.view(np.int64)
+    for n in range(level.size):
+        bits[n] += shift[n] << 52
+    for n in range(level.size):
+        level[n] = 1.0 / (1.0 + part[n])

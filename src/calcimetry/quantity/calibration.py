@@ -148,11 +148,11 @@ def _plain_path(scan: Scan) -> NDArray[np.float64]:
     return np.asarray(2.0 * np.sqrt(area / np.pi))
 
 
-def slope_of(calibration: Calibration, slices: NDArray[np.intp]) -> float:
-    """c for voxels that lie on these slices (one entry per voxel or per slice)."""
+def slopes_of(calibration: Calibration, first: int, end: int) -> NDArray[np.float64]:
+    """c of the slices from `first` to before `end`: float64 (end - first,)."""
     if calibration.per_slice is None:
-        return calibration.mg_cm3_per_hu
-    return float(np.asarray(calibration.per_slice)[slices].mean())
+        return np.full(end - first, calibration.mg_cm3_per_hu)
+    return np.array(calibration.per_slice[first:end])
 
 
 def hu_threshold(calibration: Calibration, mg_cm3: float, tissue_hu: float = 40.0) -> float:

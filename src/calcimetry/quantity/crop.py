@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.records import Box, Finding, Runs, Scan
-from calcimetry.runs import box_of, crop, paint
-from calcimetry.runs._jit import kernel
+from calcimetry.runs import box_of, crop, paint, stacked
+from calcimetry.runs._jit import frozen, kernel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,17 +44,7 @@ class Index:
 
 def index(findings: Sequence[Finding], shape: tuple[int, int, int]) -> Index:
     """Put the runs of all findings in one list. `shape` is the scan's."""
-    if not findings:
-        empty = np.zeros(0, np.int32)
-        return Index(Runs(shape, empty, empty, empty), empty)
-    row, start, stop = (
-        np.concatenate([getattr(f.runs, name) for f in findings])
-        for name in ("row", "start", "stop")
-    )
-    lengths = [len(f.runs) for f in findings]
-    owner = np.repeat(np.arange(1, len(findings) + 1, dtype=np.int32), lengths)
-    order = np.lexsort((start, row))
-    return Index(Runs(shape, row[order], start[order], stop[order]), owner[order])
+    return Index(*stacked([finding.runs for finding in findings], shape))
 
 
 def box_around(runs: Runs, spacing: tuple[float, float, float], margin_mm: float) -> Box:
@@ -72,6 +62,13 @@ def cut(scan: Scan, runs: Runs, number: int, everything: Index, margin_mm: float
     return Crop(hu, own, other, scan.spacing, scan.voxel_mm3, box)
 
 
+def flooded(seeds: NDArray[np.bool_], room: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of `room`, connected by faces, edges or corners, that hold a seed."""
+    found = seeds.astype(np.uint8)
+    _flood(found, frozen(room, np.bool_))
+    return found.view(np.bool_)
+
+
 def values(hu: NDArray[np.int16], runs: Runs) -> NDArray[np.int16]:
     """The HU of the voxels of runs, in order."""
     out = np.empty(runs.voxels, np.int16)
@@ -87,3 +84,26 @@ def _gather(hu: Any, row: Any, start: Any, stop: Any, out: Any) -> None:
         for x in range(start[n], stop[n]):
             out[at] = hu[z, y, x]
             at += 1
+
+
+@kernel
+def _flood(found: Any, room: Any) -> None:
+    depth, height, width = room.shape
+    waiting = np.empty(room.size, np.int64)
+    held, done = 0, 0
+    flat = found.ravel()
+    for v in range(room.size):
+        if flat[v]:
+            waiting[held] = v
+            held += 1
+    while done < held:
+        z, rest = divmod(waiting[done], height * width)
+        y, x = divmod(rest, width)
+        done += 1
+        for k in range(max(z - 1, 0), min(z + 2, depth)):
+            for j in range(max(y - 1, 0), min(y + 2, height)):
+                for i in range(max(x - 1, 0), min(x + 2, width)):
+                    if room[k, j, i] and not found[k, j, i]:
+                        found[k, j, i] = 1
+                        waiting[held] = (k * height + j) * width + i
+                        held += 1

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.plan import Plan
-from calcimetry.quantity.calibration import slope_of
+from calcimetry.quantity.calibration import slopes_of
 from calcimetry.records import Box, Calibration, Runs, Scan
 from calcimetry.runs import box_of, paint
 
@@ -43,9 +43,7 @@ def density_map(
     """
     box = box_of(runs)
     own = paint(box, runs)
-    slopes = np.array(
-        [slope_of(calibration, np.array([z])) for z in range(box[0].start, box[0].stop)]
-    )
+    slopes = slopes_of(calibration, box[0].start, box[0].stop)
     matrix = plan.quantity.matrix_hu + calibration.water_hu
     density = np.maximum((scan.hu[box] - matrix) * slopes[:, None, None], 0.0)
     return box, np.where(own, density, np.nan).astype(np.float32)

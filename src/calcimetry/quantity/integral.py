@@ -14,8 +14,9 @@ from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.crop import Crop
 from calcimetry.quantity.noise import Noise
 from calcimetry.quantity.reach import within
-from calcimetry.quantity.sharing import blurred, shares, sharpened
-from calcimetry.runs._jit import kernel
+from calcimetry.quantity.sharing import shares, spread
+from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs._order import middle, quantile
 
 AIR_HU = -250.0
 DENSE_HU = 130.0
@@ -98,7 +99,7 @@ def _captured(
 ) -> float:
     """Of a sharpened and again blurred deposit, what lies inside the region."""
     sigma = blur.sigma(crop.spacing)
-    whole = blurred(sharpened(excess, crop.own, sigma), sigma)
+    whole = spread(excess, crop.own, sigma)
     kept = float(whole[weights > 0].sum()) / max(float(whole.sum()), 1e-6)
     return float(np.clip(kept, 0.5, 1.0))
 
@@ -110,10 +111,7 @@ def rim_of(crop: Crop, blur: Blur) -> float:
     between background and peak, which is ``-Phi^-1(t)`` SD outside the true edge: far out
     for dense deposits, inside it for faint ones.
     """
-    own = crop.hu[crop.own]
-    around = crop.hu[(crop.hu < DENSE_HU) & (crop.hu > AIR_HU) & ~crop.own]
-    background = float(np.median(around)) if len(around) else 40.0
-    edge, top = np.quantile(own, (0.1, 0.95)) - background
+    edge, top = _contrast(frozen(crop.hu, np.float32), frozen(crop.own, np.bool_))
     level = float(np.clip(edge / max(top, 1.0), 0.05, 0.95))
     sigma = blur.in_plane if blur.measured else 1.25 * blur.in_plane
     reach = float(np.clip(2.4 + special.ndtri(level), 1.0, 4.0))
@@ -159,6 +157,27 @@ def _segmentation(
     lost = float(np.sum((weights * np.abs(excess))[mine]))
     won = float(np.sum(((1 - weights) * np.abs(excess))[theirs]))
     return rules.cut_sd_voxels * 0.5 * (lost + won)
+
+
+@kernel
+def _contrast(hu: Any, own: Any) -> Any:
+    """The 10th and the 95th percentile of a mask's HU, over the median of the tissue around."""
+    first = int(AIR_HU) + 1
+    counts = np.zeros(int(DENSE_HU) - first, np.int64)
+    inside = np.empty(own.sum(), np.float32)
+    count = 0
+    for z in range(hu.shape[0]):
+        for y in range(hu.shape[1]):
+            for x in range(hu.shape[2]):
+                if own[z, y, x]:
+                    inside[count] = hu[z, y, x]
+                    count += 1
+                elif AIR_HU < hu[z, y, x] < DENSE_HU:
+                    counts[int(hu[z, y, x]) - first] += 1
+    around = counts.sum()
+    background = first + middle(counts, around) if around else 40.0
+    inside.sort()
+    return quantile(inside, 0.1) - background, quantile(inside, 0.95) - background
 
 
 @kernel

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from calcimetry.plan import Plan
 from calcimetry.quantity import agatston
 from calcimetry.quantity.blur import Blur, point_spread
-from calcimetry.quantity.calibration import slope_of
-from calcimetry.quantity.crop import Crop, Index, cut, index, values
+from calcimetry.quantity.calibration import slopes_of
+from calcimetry.quantity.crop import Crop, Index, cut, flooded, index, values
 from calcimetry.quantity.density import density_classes, density_map
 from calcimetry.quantity.integral import Integral, Rules, integrate
 from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
@@ -22,11 +21,10 @@ from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
-from calcimetry.runs import stacked, tabulate
+from calcimetry.runs import box_of, stacked, tabulate
 
 FILE_CEILING_HU = 3071  # of 12-bit CT
 _SOFT_TISSUE_HU = 50.0
-_CONNECTED = np.ones((3, 3, 3), bool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,20 +106,21 @@ def quantify(
 def _plain(scan: Scan, findings: Sequence[Finding], calibration: Calibration) -> Iterator[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
     table = tabulate(scan.hu, *stacked([finding.runs for finding in findings], scan.hu.shape))
+    voxel = scan.voxel_mm3
     rows = zip(table.voxels.tolist(), table.total.tolist(), table.peak.tolist(), strict=True)
     for finding, (count, total, peak), floor, box in zip(
         findings, rows, table.floor.tolist(), table.box.tolist(), strict=True
     ):
         # A connected object has voxels in every slice between its first and its last.
-        c = slope_of(calibration, np.arange(box[0], box[1]))
-        volume = count * scan.voxel_mm3
-        mass = max(0.0, c * (total - _SOFT_TISSUE_HU * count) * scan.voxel_mm3 / 1000.0)
+        c = float(slopes_of(calibration, box[0], box[1]).mean())
+        volume = count * voxel
+        mass = max(0.0, c * (total - _SOFT_TISSUE_HU * count) * voxel / 1000.0)
         dense = count if floor >= 130 else int((values(scan.hu, finding.runs) >= 130).sum())
         yield Quantity(
             mass_mg=Estimate(mass),
             volume_mm3=Estimate(volume),
             density_mg_cm3=Estimate(1000.0 * mass / volume),
-            volume_130_mm3=dense * scan.voxel_mm3,
+            volume_130_mm3=dense * voxel,
             mean_hu=total / count,
             max_hu=peak,
             agatston=None,
@@ -136,12 +135,13 @@ def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
     crop = cut(scan, finding.runs, number, tools.everything, reach)
     part = integrate(crop, tools.blur, tools.noise, tools.rules)
     size = extent(part, crop.own, crop.spacing, tools.blur)
-    slope = slope_of(tools.calibration, crop.box[0].start + np.nonzero(crop.own)[0])
+    slopes = slopes_of(tools.calibration, crop.box[0].start, crop.box[0].stop)
+    slope = float(np.average(slopes, weights=crop.own.sum(axis=(1, 2))))
     scale = Scale(slope, plan.matrix_hu + tools.calibration.water_hu)
     mass = mass_of(crop, part, size, scale, tools.noise, plan)
     own = crop.hu[crop.own]
     at_ceiling = int((own >= tools.ceiling).sum())
-    facts = Facts(crop, part, size, mass, at_ceiling, scan.hu.shape, tools.withheld)
+    facts = Facts(box_of(finding.runs), part, size, mass, at_ceiling, scan.hu.shape, tools.withheld)
     quantity = Quantity(
         mass_mg=mass.estimate(tools.calibration.relative_sd),
         volume_mm3=_volume(size),
@@ -199,12 +199,7 @@ def _dense(crop: Crop, part: Integral, threshold: float) -> NDArray[np.bool_]:
     """The deposit's voxels at a threshold, also those that its own mask did not reach."""
     domain = crop.own | ((part.weights > 0.5) & ~crop.other)
     dense = domain & (crop.hu >= threshold)
-    if not (dense & ~crop.own).any():
-        return dense
-    labels, count = ndimage.label(dense, _CONNECTED)
-    keep = np.zeros(count + 1, bool)
-    keep[labels[dense & crop.own]] = True
-    return np.asarray(keep[labels])
+    return flooded(dense & crop.own, dense)
 
 
 def _score(tools: Bench, crop: Crop, part: Integral) -> float:

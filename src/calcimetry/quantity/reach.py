@@ -25,34 +25,58 @@ def within(
     mask : bool (z, y, x)
     steps : length of a voxel along (z, y, x), in the unit of `reach`; less than 255 along x
     """
-    z, y, x = (
-        (np.arange(min(int(reach / step) + 1, n - 1) + 1) * step) ** 2
-        for step, n in zip(steps, mask.shape, strict=True)
-    )
-    far = np.sqrt(z[:, None, None] + y[None, :, None] + x[None, None, :])
-    widths = np.minimum((far <= reach).sum(axis=2) - 1, _FAR - 1)
     found = np.zeros(mask.shape, np.uint8)
-    _reach(frozen(mask, np.bool_), np.ascontiguousarray(widths), found)
+    _reach(frozen(mask, np.bool_), _widths(steps, reach), found)
     return found.view(np.bool_)
 
 
 @kernel
+def _widths(steps: Any, reach: Any) -> Any:
+    """How many voxels along x are within reach at each step (dz, dy); -1 where none is."""
+    deep, high = int(reach / steps[0]) + 2, int(reach / steps[1]) + 2
+    widths = np.full((deep, high), -1)
+    for z in range(deep):
+        for y in range(high):
+            beside = (z * steps[0]) ** 2 + (y * steps[1]) ** 2
+            while widths[z, y] < _FAR - 1:
+                if np.sqrt(beside + ((widths[z, y] + 1) * steps[2]) ** 2) > reach:
+                    break
+                widths[z, y] += 1
+    return widths
+
+
+@kernel
 def _reach(mask: Any, widths: Any, found: Any) -> None:
-    depth, height = mask.shape[:2]
-    gap = np.empty(mask.shape, np.uint8)
-    held = np.empty((depth, height), np.bool_)
+    depth, height, width = mask.shape
+    gap = np.empty((depth, height * width), np.uint8)
+    held = np.zeros(height + 1, np.bool_)
+    lines = found.reshape(depth, height * width)
     for z in range(depth):
         for y in range(height):
-            held[z, y] = _along(mask[z, y], gap[z, y])
-    for z in range(depth):
-        for y in range(height):
-            line = found[z, y]
-            for other_z in range(max(0, z - len(widths) + 1), min(depth, z + len(widths))):
-                wide = widths[abs(other_z - z)]
-                for other_y in range(max(0, y - len(wide) + 1), min(height, y + len(wide))):
-                    most = wide[abs(other_y - y)]
-                    if most >= 0 and held[other_z, other_y]:
-                        _merge(line, gap[other_z, other_y], np.uint8(most))
+            held[y] = mask[z, y].any()
+            if held[y]:
+                _along(mask[z, y], gap[z, y * width : (y + 1) * width])
+        end = 0
+        for y in range(height + 1):
+            if held[y]:
+                continue
+            if end < y:
+                _spread(gap[z], (z, end, y), width, widths, lines)
+            end = y + 1
+
+
+@kernel
+def _spread(gap: Any, rows: Any, width: Any, widths: Any, lines: Any) -> None:
+    """From rows that follow each other in a slice to all that they reach."""
+    z, first, end = rows
+    height = gap.size // width
+    for other in range(max(0, z - len(widths) + 1), min(len(lines), z + len(widths))):
+        wide = widths[abs(other - z)]
+        for by in range(1 - len(wide), len(wide)):
+            low, high = max(0, first + by), min(height, end + by)
+            if wide[abs(by)] >= 0 and low < high:
+                line = gap[(low - by) * width : (high - by) * width]
+                _merge(lines[other, low * width : high * width], line, np.uint8(wide[abs(by)]))
 
 
 @kernel
@@ -62,16 +86,13 @@ def _merge(line: Any, gap: Any, most: Any) -> None:
 
 
 @kernel
-def _along(mask: Any, gap: Any) -> Any:
-    """Voxels to the nearest that is set, up to 255; whether there is any."""
+def _along(mask: Any, gap: Any) -> None:
+    """Voxels to the nearest that is set, up to 255."""
     far = _FAR
-    held = False
     for x in range(len(mask)):
         far = 0 if mask[x] else min(far + 1, _FAR)
         gap[x] = far
-        held |= mask[x]
     far = _FAR
     for x in range(len(mask) - 1, -1, -1):
         far = 0 if mask[x] else min(far + 1, _FAR)
         gap[x] = min(gap[x], far)
-    return held

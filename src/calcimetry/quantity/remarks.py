@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calcimetry.quantity.crop import Crop
 from calcimetry.quantity.integral import Integral
 from calcimetry.quantity.mass import Mass
 from calcimetry.quantity.volume import Extent
-from calcimetry.records import Flag, Severity
+from calcimetry.records import Box, Flag, Severity
 
 _UNRESOLVED = 4.0  # radius over blur below which the volume is mostly model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """What was measured on one deposit. `shape` is the scan's (z, y, x)."""
+    """What was measured on one deposit. `box` holds its voxels; `shape` is the scan's."""
 
-    crop: Crop
+    box: Box
     part: Integral
     size: Extent
     mass: Mass
@@ -91,9 +90,7 @@ def _resolution(size: Extent) -> Flag | None:
 
 
 def _field(facts: Facts) -> Flag | None:
-    own, box = facts.crop.own, facts.crop.box
-    for axis, (part, size) in enumerate(zip(box, facts.shape, strict=True)):
-        first, last = own.take(0, axis=axis).any(), own.take(-1, axis=axis).any()
-        if (part.start == 0 and first) or (part.stop == size and last):
-            return Flag("CUT_BY_FIELD", "the edge of the scan cuts it: mass is a lower bound")
+    sides = zip(facts.box, facts.shape, strict=True)
+    if any(side.start == 0 or side.stop == size for side, size in sides):
+        return Flag("CUT_BY_FIELD", "the edge of the scan cuts it: mass is a lower bound")
     return None

@@ -4,16 +4,21 @@ Both are sharpened together (Richardson-Lucy, each only inside its own mask), th
 apart again: a voxel's excess is shared in proportion to what each blurred object puts there.
 Spill-in from bone is thereby left out and spill-out into bone taken back, and the shares of
 touching objects add up to the whole.
+
+A crop is laid out as one line of numbers, with zeros between rows, between slices and at both
+ends, as many as the blur reaches: a step along any axis is then a shift of the line. Few rows
+hold anything of the masks; blur is worked out in those that it can reach, and no others.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import kernel
+from calcimetry.runs._jit import frozen, kernel
 
 Sigma = tuple[float, float, float]
 _ROUNDS = 8
@@ -32,128 +37,218 @@ def shares(
     own, other : bool, masks that do not overlap
     sigma : point spread, in voxels
     """
-    sharp = sharpened(excess, own | other, sigma)
-    whole = blurred(sharp, sigma)
-    part = blurred(np.where(own, sharp, np.float32(0)), sigma)
-    return np.asarray(part / np.maximum(whole, 1e-3), np.float32)
+    shared: NDArray[np.float32] = _shares(*_given(excess, own, other), _taps(sigma), _ROUNDS)
+    return shared
 
 
-def sharpened(
-    excess: NDArray[np.float32], support: NDArray[np.bool_], sigma: Sigma, rounds: int = _ROUNDS
+def spread(
+    excess: NDArray[np.float32], own: NDArray[np.bool_], sigma: Sigma
 ) -> NDArray[np.float32]:
-    """Richardson-Lucy estimate of the excess before blur, zero outside the support."""
-    estimate = np.zeros(excess.shape, np.float32)
-    box = _reached(support, sigma)
-    if box is None:
-        return estimate
-    # What lies further from the support than the blur reaches has no part in it.
-    observed = np.ascontiguousarray(excess[box], np.float32)
-    inside = np.ascontiguousarray(support[box])
-    estimate[box] = _sharpen(observed, inside, _taps(sigma), rounds)
-    return estimate
+    """What the deposit alone puts where: its excess sharpened inside its mask, and blurred."""
+    lone: NDArray[np.float32] = _spread(*_given(excess, own), _taps(sigma), _ROUNDS)
+    return lone
 
 
-def blurred(volume: NDArray[np.float32], sigma: Sigma) -> NDArray[np.float32]:
-    """Through a Gaussian point spread of SD `sigma` voxels; nothing lies beyond the crop.
-
-    The kernel is cut off at 3 SD and sums to 1, as in scipy.ndimage.gaussian_filter.
-    """
-    out = np.zeros(volume.shape, np.float32)
-    box = _reached(volume != 0, sigma)
-    if box is not None:
-        part = np.ascontiguousarray(volume[box], np.float32)
-        work = np.empty_like(part), np.empty_like(part)
-        _blur(part, _taps(sigma), *work)
-        out[box] = work[0]
-    return out
+def _given(excess: NDArray[np.float32], *masks: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
+    return frozen(excess, np.float32), *(frozen(mask, np.bool_) for mask in masks)
 
 
+@cache
 def _taps(sigma: Sigma) -> tuple[NDArray[np.float32], ...]:
-    """For each axis the kernel's weights from the middle outwards."""
+    """For each axis the kernel's weights from the middle outwards, an even number of them."""
     return tuple(_kernel_of(sd) for sd in sigma)
 
 
 def _kernel_of(sd: float) -> NDArray[np.float32]:
     reach = int(_CUT * sd + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sd, 1e-12)) ** 2)
-    return np.asarray(weights[reach:] / weights.sum(), np.float32)
-
-
-def _reached(mask: NDArray[np.bool_], sigma: Sigma) -> tuple[slice, ...] | None:
-    """The box that holds all that is set and the blur around it; None where nothing is set."""
-    box = []
-    for axis, sd in enumerate(sigma):
-        held = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        if not len(held):
-            return None
-        reach = int(_CUT * sd + 0.5)
-        low, high = int(held[0]) - reach, int(held[-1]) + reach + 1
-        box.append(slice(max(0, low), min(mask.shape[axis], high)))
-    return tuple(box)
+    half = weights[reach:] / weights.sum()
+    return frozen(np.pad(half, (0, len(half) % 2)), np.float32)
 
 
 @kernel
-def _sharpen(observed: Any, support: Any, taps: Any, rounds: Any) -> Any:
-    one, nothing = np.float32(1), np.float32(0)
-    estimate = np.zeros(observed.shape, np.float32)
-    seen, ratio, work = np.empty_like(estimate), np.empty_like(estimate), np.empty_like(estimate)
-    flat, before, after = estimate.ravel(), seen.ravel(), ratio.ravel()
-    level, held = observed.ravel(), support.ravel()
+def _shares(excess: Any, own: Any, other: Any, taps: Any, rounds: Any) -> Any:
+    layout, support = _layout(excess.shape, taps), own | other
+    rows = _rows(support, taps, layout)
+    sharp = _sharpened(excess, support, taps, layout, rows, rounds)
+    mine = np.zeros_like(sharp)
+    _set_out(own, layout, mine)
+    mine *= sharp
+    whole, part = _blurred(sharp, taps, layout, rows), _blurred(mine, taps, layout, rows)
+    return _taken_back(part / np.maximum(whole, np.float32(1e-3)), layout, excess.shape)
+
+
+@kernel
+def _spread(excess: Any, own: Any, taps: Any, rounds: Any) -> Any:
+    layout = _layout(excess.shape, taps)
+    rows = _rows(own, taps, layout)
+    sharp = _sharpened(excess, own, taps, layout, rows, rounds)
+    return _taken_back(_blurred(sharp, taps, layout, rows), layout, excess.shape)
+
+
+@kernel
+def _sharpened(excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any) -> Any:
+    """Richardson-Lucy estimate of the excess before blur, as a line; 0 outside the support."""
+    nothing, one = np.float32(0), np.float32(1)
+    level, estimate = _line(excess.shape, layout), _line(excess.shape, layout)
+    _set_out(excess, layout, level)
+    _set_out(support, layout, estimate)
     for v in range(level.size):
-        if held[v]:
-            flat[v] = max(level[v], one)
+        estimate[v] *= max(level[v], one)
+        level[v] = max(level[v], nothing)
+    ratio, work = np.zeros_like(level), _three(level)
+    seen = work[2]
     for _ in range(rounds):
-        _blur(estimate, taps, seen, work)
-        for v in range(level.size):
-            after[v] = max(level[v], nothing) / max(before[v], one)
-        _blur(ratio, taps, seen, work)
-        for v in range(level.size):
-            flat[v] *= before[v]
+        _outwards(estimate, taps, layout, rows, work)
+        for begin, end in rows[2]:
+            _over(level[begin:end], seen[begin:end], ratio[begin:end])
+        _inwards(ratio, taps, layout, rows, work)
+        for begin, end in rows[0]:
+            estimate[begin:end] *= seen[begin:end]
     return estimate
 
 
 @kernel
-def _blur(volume: Any, taps: Any, out: Any, work: Any) -> None:
-    """Along z, y and x in turn: the result in `out`; `work` is of the same shape."""
-    depth, height, width = volume.shape
-    along_z, along_y, along_x = taps
-    # Slices and rows are lines of a flat volume: one step in z is a line of height x width.
-    _across(volume.reshape(1, depth, height * width), along_z, out.reshape(1, depth, -1))
-    _across(out, along_y, work)
-    reach = len(along_x) - 1
-    line = np.zeros(width + 2 * reach, np.float32)
-    for z in range(depth):
-        for y in range(height):
-            line[reach : reach + width] = work[z, y]
-            into = out[z, y]
-            for x in range(width):
-                into[x] = line[x + reach] * along_x[0]
-            for k in range(1, reach + 1):
-                weight = along_x[k]
-                for x in range(width):
-                    into[x] += (line[x + reach - k] + line[x + reach + k]) * weight
+def _over(level: Any, seen: Any, ratio: Any) -> None:
+    for v in range(ratio.size):
+        ratio[v] = level[v] / max(seen[v], np.float32(1))
 
 
 @kernel
-def _across(volume: Any, taps: Any, out: Any) -> None:
-    """Along the middle axis of three."""
+def _blurred(line: Any, taps: Any, layout: Any, rows: Any) -> Any:
+    work = _three(line)
+    _outwards(line, taps, layout, rows, work)
+    return work[2]
+
+
+@kernel
+def _three(line: Any) -> Any:
+    return np.zeros_like(line), np.zeros_like(line), np.zeros_like(line)
+
+
+@kernel
+def _outwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
+    """Blur of what lies in the rows of the masks, in all that it reaches: into `work[2]`."""
+    plane, row, _ = layout
+    _along(line, 1, taps[2], rows[0], work[0])
+    _along(work[0], row, taps[1], rows[1], work[1])
+    _along(work[1], plane, taps[0], rows[2], work[2])
+
+
+@kernel
+def _inwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
+    """Blur of what lies around the masks, in the rows of the masks: into `work[2]`."""
+    plane, row, _ = layout
+    _along(line, plane, taps[0], rows[1], work[1])
+    _along(work[1], row, taps[1], rows[0], work[0])
+    _along(work[0], 1, taps[2], rows[0], work[2])
+
+
+@kernel
+def _along(line: Any, step: Any, taps: Any, rows: Any, out: Any) -> None:
+    """Blur along one axis; two taps at a time on either side, the first with the middle."""
+    for begin, end in rows:
+        into, middle = out[begin:end], line[begin:end]
+        before, after = line[begin - step : end - step], line[begin + step : end + step]
+        _first(middle, before, after, taps[0], taps[1], into)
+        for k in range(2, len(taps), 2):
+            by, on = k * step, (k + 1) * step
+            near = line[begin - by : end - by], line[begin + by : end + by]
+            far = line[begin - on : end - on], line[begin + on : end + on]
+            _add(near, far, taps[k], taps[k + 1], into)
+
+
+@kernel
+def _first(middle: Any, before: Any, after: Any, weight: Any, beside: Any, out: Any) -> None:
+    for v in range(out.size):
+        out[v] = middle[v] * weight + (before[v] + after[v]) * beside
+
+
+@kernel
+def _add(near: Any, far: Any, weight: Any, further: Any, out: Any) -> None:
+    (a, b), (c, d) = near, far
+    for v in range(out.size):
+        out[v] += (a[v] + b[v]) * weight + (c[v] + d[v]) * further
+
+
+@kernel
+def _layout(shape: Any, taps: Any) -> Any:
+    """Steps along the line for one slice and one row, and the zeros before the first voxel."""
+    row = shape[2] + len(taps[2]) - 1
+    plane = row * (shape[1] + len(taps[1]) - 1)
+    ahead = max((len(taps[0]) - 1) * plane, (len(taps[1]) - 1) * row, len(taps[2]) - 1)
+    return plane, row, ahead
+
+
+@kernel
+def _rows(mask: Any, taps: Any, layout: Any) -> Any:
+    """Where on the line the rows lie that hold some of the mask, those that blur along y
+    reaches from them, and those that it reaches along z from these: each (n, 2)."""
+    held = np.zeros(mask.shape[:2], np.bool_)
+    for z in range(mask.shape[0]):
+        for y in range(mask.shape[1]):
+            held[z, y] = mask[z, y].any()
+    beside = _grown(held.T, len(taps[1]) - 1).T
+    reached = _grown(beside, len(taps[0]) - 1)
+    width = mask.shape[2]
+    return (
+        _stretches(held, layout, width),
+        _stretches(beside, layout, width),
+        _stretches(reached, layout, width),
+    )
+
+
+@kernel
+def _grown(held: Any, reach: Any) -> Any:
+    """Grown along the first axis."""
+    grown = np.zeros(held.shape, np.bool_)
+    for n in range(len(held)):
+        for near in range(max(0, n - reach), min(len(held), n + reach + 1)):
+            grown[n] |= held[near]
+    return grown
+
+
+@kernel
+def _stretches(rows: Any, layout: Any, width: Any) -> Any:
+    """Begin and end on the line of rows that are set; such as follow each other are one."""
+    plane, row, ahead = layout
+    found = np.empty((rows.size, 2), np.int64)
+    count = 0
+    for z in range(rows.shape[0]):
+        for y in range(rows.shape[1]):
+            if not rows[z, y]:
+                continue
+            begin = ahead + z * plane + y * row
+            if y == 0 or not rows[z, y - 1]:
+                found[count, 0] = begin
+                count += 1
+            found[count - 1, 1] = begin + width
+    return found[:count]
+
+
+@kernel
+def _line(shape: Any, layout: Any) -> Any:
+    plane, _, ahead = layout
+    return np.zeros(shape[0] * plane + 2 * ahead, np.float32)
+
+
+@kernel
+def _set_out(volume: Any, layout: Any, line: Any) -> None:
+    plane, row, ahead = layout
     for z in range(volume.shape[0]):
         for y in range(volume.shape[1]):
-            _weigh(volume[z, y], taps[0], out[z, y])
-            for k in range(1, len(taps)):
-                if y - k >= 0:
-                    _add(volume[z, y - k], taps[k], out[z, y])
-                if y + k < volume.shape[1]:
-                    _add(volume[z, y + k], taps[k], out[z, y])
+            begin = ahead + z * plane + y * row
+            for x in range(volume.shape[2]):
+                line[begin + x] = volume[z, y, x]
 
 
 @kernel
-def _weigh(line: Any, weight: Any, out: Any) -> None:
-    for x in range(line.size):
-        out[x] = line[x] * weight
-
-
-@kernel
-def _add(line: Any, weight: Any, out: Any) -> None:
-    for x in range(line.size):
-        out[x] += line[x] * weight
+def _taken_back(line: Any, layout: Any, shape: Any) -> Any:
+    plane, row, ahead = layout
+    volume = np.empty(shape, np.float32)
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            begin = ahead + z * plane + y * row
+            for x in range(shape[2]):
+                volume[z, y, x] = line[begin + x]
+    return volume

@@ -19,6 +19,7 @@ opposite (phantom study) and their geometric mean is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from scipy import special
 
 from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.integral import Integral
+from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs._order import quantile
 
 Spacing = tuple[float, float, float]
 _PLATEAU = 0.95  # quantile of the mask's excess that stands for the plateau
@@ -52,13 +55,13 @@ def extent(part: Integral, own: NDArray[np.bool_], spacing: Spacing, blur: Blur)
     part : its integral; own : bool (z, y, x), its mask, on the same crop
     """
     voxel = float(np.prod(spacing))
-    signal = part.weights * part.excess
-    plateau = max(float(np.quantile(signal[own], _PLATEAU)), 1.0)
+    plateau, seen, second, squares = _signal(part.weights, part.excess, frozen(own, np.bool_))
     spread = with_voxel(blur, spacing)
-    half = _half_maximum(signal, plateau, voxel, spread)
+    half = _half_maximum(seen * voxel, voxel, spread)
     resolved = float(np.cbrt(half / _BALL)) / spread
     mix = 0.5 * float(np.clip((_RESOLVED - resolved) / (_RESOLVED - _BLURRED), 0.0, 1.0))
-    other = _concentration(part, signal, voxel, spread * _roughness(own, spacing))
+    second -= part.background.scatter**2 * squares
+    other = _concentration(part.total, second, voxel, spread * _roughness(own, spacing))
     other = float(np.clip(other, 0.3 * half, 1.2 * half))
     volume = half ** (1.0 - mix) * other**mix
     doubt = _relative_sd(resolved, float(np.log(other / half)) * (1.0 - mix))
@@ -81,26 +84,55 @@ def with_voxel(blur: Blur, spacing: Spacing) -> float:
     return float(np.sqrt((z + 2.0 * plane) / 3.0))
 
 
-def _half_maximum(
-    signal: NDArray[np.float32], plateau: float, voxel_mm3: float, spread: float
-) -> float:
-    seen = float(_in_part(signal / plateau).sum()) * voxel_mm3
-    seen = max(seen, 0.5 * voxel_mm3)
+def _half_maximum(seen_mm3: float, voxel_mm3: float, spread: float) -> float:
+    seen = max(seen_mm3, 0.5 * voxel_mm3)
     radius = np.exp(np.interp(np.log(seen / spread**3), np.log(_SEEN), np.log(_RADIUS)))
     return float(seen / np.interp(radius, _RADIUS, _SEEN / (_BALL * _RADIUS**3)))
 
 
-def _in_part(level: NDArray[np.float32]) -> NDArray[np.float32]:
+@kernel
+def _in_part(level: Any) -> Any:
     """0 below a quarter, 1 above three quarters, linear between: half counts half."""
-    return np.asarray(np.clip((level - 0.25) / 0.5, 0.0, 1.0))
+    return np.minimum(np.maximum((level - 0.25) / 0.5, 0.0), 1.0)
 
 
-def _concentration(
-    part: Integral, signal: NDArray[np.float32], voxel_mm3: float, spread: float
-) -> float:
-    first = max(part.total, 1e-6)
-    second = float(np.sum(signal.astype(np.float64) ** 2))
-    second -= part.background.scatter**2 * float(np.sum(part.weights**2))
+@kernel
+def _signal(weights: Any, excess: Any, own: Any) -> Any:
+    """The plateau, the voxels over half of it, and sums of squares of signal and of weights."""
+    inside = np.empty(own.sum(), np.float32)
+    count, seen, second, squares = 0, 0.0, 0.0, 0.0
+    flat, level, held = weights.ravel(), excess.ravel(), own.ravel()
+    for v in range(flat.size):
+        if held[v]:
+            inside[count] = flat[v] * level[v]
+            count += 1
+    inside.sort()
+    plateau = max(quantile(inside, _PLATEAU), 1.0)
+    for v in range(flat.size):
+        if flat[v] != 0:
+            signal = np.float64(flat[v] * level[v])
+            seen += _in_part(signal / plateau)
+            second += signal * signal
+            squares += np.float64(flat[v]) ** 2
+    return plateau, seen, second, squares
+
+
+@kernel
+def _faces(own: Any) -> Any:
+    """How many faces between inside and outside look along z, y and x."""
+    count = np.zeros(3, np.int64)
+    for z in range(own.shape[0]):
+        for y in range(own.shape[1]):
+            for x in range(own.shape[2]):
+                if own[z, y, x]:
+                    count[0] += 2 - 2 * (z > 0 and own[z - 1, y, x])
+                    count[1] += 2 - 2 * (y > 0 and own[z, y - 1, x])
+                    count[2] += 2 - 2 * (x > 0 and own[z, y, x - 1])
+    return count
+
+
+def _concentration(total: float, second: float, voxel_mm3: float, spread: float) -> float:
+    first = max(total, 1e-6)
     second = max(second, first**2 * voxel_mm3 / (1e6 * spread**3), 1e-6)
     raw = voxel_mm3 * first**2 / second
     moved = spread * np.sqrt(2.0)
@@ -113,11 +145,8 @@ def _roughness(own: NDArray[np.bool_], spacing: Spacing) -> float:
 
     Faces of voxels overstate a smooth surface by 3/2 on average over directions.
     """
-    padded = np.pad(own, 1).astype(np.int8)
     z, y, x = spacing
-    faces = 0.0
-    for axis, area in enumerate((y * x, z * x, z * y)):
-        faces += float(np.count_nonzero(np.diff(padded, axis=axis))) * area
+    faces = float(np.dot(_faces(frozen(own, np.bool_)), (y * x, z * x, z * y)))
     volume = float(own.sum()) * z * y * x
     ball = float(np.cbrt(36.0 * np.pi * volume**2))
     return max(1.0, faces / 1.5 / ball)
@@ -135,7 +164,8 @@ def _seen(radius: float) -> float:
     """What `_in_part` counts of such a ball, with its own peak as plateau."""
     r = np.linspace(1e-3, radius + 5.0, 1200)
     profile = ball_profile(r, radius)
-    return float(np.trapezoid(4 * np.pi * r**2 * _in_part(profile / profile[0]), r))
+    # As Python: nothing is compiled where a module is only imported.
+    return float(np.trapezoid(4 * np.pi * r**2 * _in_part.py_func(profile / profile[0]), r))
 
 
 def _inside(radius: float) -> float:

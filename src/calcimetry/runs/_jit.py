@@ -29,7 +29,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     threads compile slowly and oversubscribe the processors under Dask.
     """
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "cannot cache function ...: no locator available"
         return _kernel_elsewhere(function)
 
@@ -48,14 +48,14 @@ def frozen(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 def _kernel_elsewhere(function: Callable[..., Any]) -> Any:
     folder = _private_folder()
     if folder is None:
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, error_model="numpy")(function)
     with _LOCK:  # numba's setting is global; it is read while decorating and put back
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(folder)
         try:
-            return numba.njit(nogil=True, cache=True)(function)
+            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
         except (RuntimeError, OSError):
-            return numba.njit(nogil=True)(function)
+            return numba.njit(nogil=True, error_model="numpy")(function)
         finally:
             numba.config.CACHE_DIR = before
 

@@ -32,7 +32,7 @@ def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, 
         for name in ("row", "start", "stop")
     )
     label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), [len(p) for p in pieces])
-    order = np.lexsort((start, row))
+    order = np.argsort(row.astype(np.int64) * shape[2] + start)
     return Runs(shape, row[order], start[order], stop[order]), label[order]
 
 

@@ -1,0 +1,98 @@
+"""The kernels of quantity against the plain formulas that they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage, signal, special
+
+from calcimetry.quantity.background import _levels, _logistic, _otsu, _probability
+from calcimetry.quantity.crop import flooded
+from calcimetry.quantity.noise import Noise
+from calcimetry.quantity.reach import within
+from calcimetry.quantity.sharing import shares
+from calcimetry.runs._order import middle, quantile
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("dense", [0.003, 0.1])
+def test_within_is_a_distance_map_compared(rng, dense):
+    mask = rng.random((9, 14, 21)) < dense
+    mask[4, 5, 6] = True
+    far = ndimage.distance_transform_edt(~mask, sampling=(2.5, 0.8, 0.7))
+    assert np.array_equal(within(mask, (2.5, 0.8, 0.7), 3.1), far <= 3.1)
+
+
+@pytest.mark.parametrize("sigma", [(0.1, 0.5, 0.9), (1.2, 0.8, 0.6)])
+def test_shares_are_those_of_richardson_and_lucy(rng, sigma):
+    own, other = np.zeros((2, 11, 16, 18), bool)
+    own[4:7, 5:9, 6:10] = True
+    other[3:9, 4:12, 10:14] = True
+    excess = (300 * own + 700 * other + rng.normal(0, 20, own.shape)).astype(np.float32)
+
+    def blur(volume):
+        return ndimage.gaussian_filter(volume, sigma, mode="constant", truncate=3.0)
+
+    support = own | other
+    sharp = np.where(support, np.maximum(excess, 1.0), 0.0).astype(np.float64)
+    for _ in range(8):
+        sharp = sharp * blur(np.maximum(excess, 0.0) / np.maximum(blur(sharp), 1.0))
+    part, whole = blur(np.where(own, sharp, 0.0)), blur(sharp)
+    expected = part / np.maximum(whole, 1e-3)
+    assert shares(excess, own, other, sigma) == pytest.approx(expected, abs=2e-5)
+
+
+def test_noise_of_a_sum_is_that_of_the_whole_correlation(rng):
+    half = rng.random((3, 5, 5))
+    correlation = half + half[::-1, ::-1, ::-1]
+    weights = np.zeros((12, 13, 14), np.float32)
+    weights[2:9, 4:8, 5:13] = rng.random((7, 4, 8))
+    spread = signal.fftconvolve(weights, correlation, mode="same")
+    expected = 7.0 * np.sqrt(np.sum(weights * spread))
+    assert Noise(7.0, correlation).sd_of_sum(weights) == pytest.approx(expected, rel=1e-5)
+    assert Noise(7.0, correlation).sd_of_sum(np.zeros_like(weights)) == 0.0
+
+
+def test_own_exponential_is_exact():
+    level = np.linspace(-35, 35, 1001)
+    found = level.copy()
+    _probability(found)
+    assert found == pytest.approx(special.expit(np.clip(level, -30, 30)), rel=1e-14)
+
+
+def test_a_border_is_found_where_it_was_drawn(rng):
+    at = np.argwhere(np.ones((9, 9, 9))).T / 4.0 - 1.0
+    drawn = np.array([0.3, 2.0, -1.0, 1.5, 0.5, 0.0, -0.5, 0.2, 0.0, 0.4])
+    z, y, x = at
+    design = np.stack([z**0, z, y, x, z * z, y * y, x * x, z * y, z * x, y * x])
+    target = special.expit(drawn @ design)
+    weights = _logistic(np.ascontiguousarray(at), target)
+    assert special.expit(weights @ design) == pytest.approx(target, abs=0.02)
+    low, high = _levels((-100 + 150 * target).astype(np.float32), target.astype(np.float32))
+    assert (low, high) == pytest.approx((-100, 50), abs=1e-3)
+
+
+def test_otsu_parts_where_the_classes_differ_most(rng):
+    values = np.concatenate([rng.normal(-100, 15, 300), rng.normal(40, 15, 700)]).round()
+    low, high, share = _otsu(values.astype(np.float32))
+    assert share == pytest.approx(0.7, abs=0.01)
+    assert (low, high) == pytest.approx((-100, 40), abs=3)
+
+
+def test_flood_reaches_over_corners_only_what_holds_a_seed(rng):
+    room = rng.random((7, 8, 9)) < 0.12
+    seeds = room & (rng.random(room.shape) < 0.1)
+    labels, _ = ndimage.label(room, np.ones((3, 3, 3)))
+    assert np.array_equal(flooded(seeds, room), np.isin(labels, labels[seeds]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8])
+def test_order_statistics(rng, size):
+    values = np.sort(rng.integers(0, 12, size))
+    assert middle(np.bincount(values, minlength=12), size) == np.median(values)
+    for share in (0.0, 0.1, 0.95, 1.0):
+        assert quantile(values, share) == pytest.approx(np.quantile(values, share))
