@@ -1,15 +1,16 @@
-"""landmarks.npz: points by which a later visit is laid over this one (docs/outputs.md)."""
+"""landmarks.npz: what a later visit is laid over this one by (docs/outputs.md)."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.records import Landmarks
+from calcimetry.records import Landmarks, SoftTissue
 
 STEP_MM = 0.05
 
@@ -26,6 +27,7 @@ def landmark_bytes(marks: Landmarks | None) -> bytes:
             ("skin", _steps(skin, origin)),
             ("origin_mm", origin),
             ("step_mm", np.array(STEP_MM)),
+            *_soft(marks),
         ):
             # A fixed date, so that equal landmarks give equal bytes.
             entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
@@ -36,6 +38,12 @@ def landmark_bytes(marks: Landmarks | None) -> bytes:
     return out.getvalue()
 
 
+def _soft(marks: Landmarks | None) -> list[tuple[str, NDArray[Any]]]:
+    if marks is None or marks.soft is None:
+        return []
+    return [("soft", marks.soft.code), ("soft_affine_mm", marks.soft.affine)]
+
+
 def saved_landmarks(folder: Path) -> Landmarks | None:
     """The landmarks in `folder`/landmarks.npz; None where there are none or they are damaged."""
     try:
@@ -44,9 +52,10 @@ def saved_landmarks(folder: Path) -> Landmarks | None:
             bone, skin = (
                 (archive[name] * step + origin).astype(np.float32) for name in ("bone", "skin")
             )
+            parts = (archive["soft"], archive["soft_affine_mm"]) if "soft" in archive else None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None
-    return Landmarks(bone, skin)
+    return Landmarks(bone, skin, SoftTissue(*parts) if parts else None)
 
 
 def _steps(
