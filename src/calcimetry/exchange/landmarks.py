@@ -47,7 +47,10 @@ def _soft(marks: Landmarks | None) -> list[tuple[str, NDArray[Any]]]:
 def saved_landmarks(folder: Path) -> Landmarks | None:
     """The landmarks in `folder`/landmarks.npz; None where there are none or they are damaged."""
     try:
-        with np.load(folder / "landmarks.npz", allow_pickle=False) as archive:
+        with (
+            (folder / "landmarks.npz").open("rb") as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
             origin, step = archive["origin_mm"], float(archive["step_mm"])
             bone, skin = (
                 (archive[name] * step + origin).astype(np.float32) for name in ("bone", "skin")

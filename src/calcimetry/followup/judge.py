@@ -39,6 +39,7 @@ class Amount:
     volume_sd_mm3 : of the volume
     calibration_sd : 1 SD, as a fraction
     noise_sd_mg : of the noise alone, a part of mass_sd_mg
+    scale_sd_mg : of what scales the masses of both visits alike, and makes no change of none
     """
 
     mass_mg: float | None
@@ -48,6 +49,7 @@ class Amount:
     volume_sd_mm3: float = 0.0
     calibration_sd: float = 0.0
     noise_sd_mg: float = 0.0
+    scale_sd_mg: float = 0.0
 
     @property
     def density(self) -> float | None:
@@ -116,10 +118,10 @@ def added(amounts: Sequence[Amount]) -> Amount:
     masses, volumes = [a.mass_mg for a in amounts], [a.volume_mm3 for a in amounts]
     mass = None if None in masses else float(sum(m for m in masses if m is not None))
     volume = None if None in volumes else float(sum(v for v in volumes if v is not None))
-    names = ("mass_sd_mg", "cut_sd_mg", "volume_sd_mm3")
-    sds = [float(np.sqrt(sum(getattr(a, name) ** 2 for a in amounts))) for name in names]
+    names = ("mass_sd_mg", "cut_sd_mg", "volume_sd_mm3", "noise_sd_mg", "scale_sd_mg")
+    sds = {name: float(np.sqrt(sum(getattr(a, name) ** 2 for a in amounts))) for name in names}
     calibration = max((a.calibration_sd for a in amounts), default=0.0)
-    return Amount(mass, volume, sds[0], sds[1], sds[2], calibration)
+    return Amount(mass, volume, calibration_sd=calibration, **sds)
 
 
 def reconciled(first: Amount, second: Amount, gain: Gain) -> tuple[Amount, Amount] | None:
@@ -129,23 +131,25 @@ def reconciled(first: Amount, second: Amount, gain: Gain) -> tuple[Amount, Amoun
     bone included; that error is shared, so it scales the difference but makes none. None where
     the gain does not fit between the amounts.
     """
-    a, b = first.mass_mg, second.mass_mg
-    if not a or not b:
+    own = first.mass_mg, second.mass_mg
+    if not own[0] or not own[1]:
         return None
     weight = [1.0 / max(part.alone_sd_mg, 1e-6) ** 2 for part in (first, second)]
-    middle = float(np.average([a + gain.mg / 2, b - gain.mg / 2], weights=weight))
+    middle = float(np.average([own[0] + gain.mg / 2, own[1] - gain.mg / 2], weights=weight))
     if abs(gain.mg) > _MOST_GAIN * middle:
         return None
     masses = middle - gain.mg / 2, middle + gain.mg / 2
-    spread = abs(np.log(masses[1] / masses[0])) / np.sqrt(sum(weight)) / middle
-    sds = [
-        float(np.sqrt(part.noise_sd_mg**2 + (gain.sd_mg**2 + (mass * spread) ** 2) / 2))
+    a, b = (
+        replace(
+            part,
+            mass_mg=mass,
+            mass_sd_mg=float(np.hypot(part.noise_sd_mg, gain.sd_mg / np.sqrt(2))),
+            cut_sd_mg=0.0,
+            scale_sd_mg=float(mass / middle / np.sqrt(sum(weight))),
+        )
         for part, mass in zip((first, second), masses, strict=True)
-    ]
-    return (
-        replace(first, mass_mg=masses[0], mass_sd_mg=sds[0], cut_sd_mg=0.0),
-        replace(second, mass_mg=masses[1], mass_sd_mg=sds[1], cut_sd_mg=0.0),
     )
+    return a, b
 
 
 def error_of_ratio(first: Amount, second: Amount, alike: float) -> float:
@@ -185,7 +189,7 @@ def change(
     mass_sd = _mass_sd(a, b, shared, alike)
     called, limit = _called(a, b, mass_sd, repeatability, how.widened)
     return Change(
-        mass_pct=_percent(_log(a.mass_mg, b.mass_mg), mass_sd),
+        mass_pct=_percent(_log(a.mass_mg, b.mass_mg), _whole_sd(a, b, mass_sd)),
         mass_mg=_difference(a, b, shared, alike),
         volume_pct=_percent(*_volume(first, second)),
         density_pct=_percent(*_density(first, second, shared, alike)),
@@ -225,6 +229,17 @@ def _mass_sd(first: Amount, second: Amount, shared: float, alike: float) -> floa
         return None
     cuts = first.cut_sd_mg / a, second.cut_sd_mg / b
     return float(np.sqrt(alone**2 + cuts[0] ** 2 + cuts[1] ** 2 - 2 * alike * cuts[0] * cuts[1]))
+
+
+def _whole_sd(first: Amount, second: Amount, sd: float | None) -> float | None:
+    """1 SD of the logarithm of the ratio, with what scales both masses alike.
+
+    That widens the interval, but not what a change must exceed: scaled, none is still none.
+    """
+    ratio = _log(first.mass_mg, second.mass_mg)
+    if sd is None or ratio is None or not first.mass_mg:
+        return sd
+    return float(np.hypot(sd, ratio * first.scale_sd_mg / first.mass_mg))
 
 
 def _percent(log_ratio: float | None, sd: float | None) -> Estimate:

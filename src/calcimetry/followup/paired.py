@@ -36,6 +36,7 @@ _ROBUST_HU = 40.0
 _ROUNDS, _STILL_MM = 15, 0.004
 _FAR_MM = 4.0  # further than this, what was laid over is something else
 _FEWEST, _UNKNOWN_HU = 60, 5.0  # cells of tissue around; with fewer, 1 SD of its difference
+_UNSEEN = 0.01  # share of the region that may lie outside the images
 _NONE = -30000.0  # HU of what no image shows
 
 
@@ -173,7 +174,7 @@ def _summed(
     dense = (most >= _DENSE_HU) & ~inside
     region = (far <= _RIM_MM) & ~(dense & (far > _INTO_BONE_MM))
     weight = ndimage.gaussian_filter(region.astype(np.float32), _SOFT_MM / step)
-    if (weight[~seen] > 0.01).any():
+    if float(weight[~seen].sum()) > _UNSEEN * float(weight.sum()):
         return None
     clear = ndimage.distance_transform_edt(most < _DENSE_HU, sampling=step) > _CLEAR_MM
     around = clear & seen & (np.minimum(*values) > _AIR_HU) & (far > _RIM_MM + _GAP_MM)

@@ -31,7 +31,9 @@ _STILL_MM = 0.02
 _ROUNDS = 12
 _STARTS = 4  # that are bettered
 _APART_MM, _MOST_STEPS = 3.0, 8  # between starts on the way from one bone's motion to another's
-_WINS = 0.75  # how unlike it may be against where bones laid it, to be believed
+_WINS, _GAINS = 0.75, 0.02  # how unlike it may be against where bones laid it; and how much less
+_TURN_SD, _SHIFT_SD_MM = np.deg2rad(5.0), 3.0  # how far from a start its end is expected
+_EXPECTED = 0.01  # weight of that: tissue without structure would slide anywhere
 _UNLIKE = 0.3  # above this nothing was found
 _ERROR_MM, _ERROR_UNLIKE_MM = 0.4, 5.0
 
@@ -118,7 +120,10 @@ def _ball() -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A motion, and how unlike the surroundings are then: 0 the same, 1 wholly."""
+    """A motion, and how unlike the surroundings are then: 0 the same, 1 wholly.
+
+    off : HU by which each point differs, with its weight
+    """
 
     motion: Motion
     unlike: float
@@ -138,18 +143,22 @@ def fit(own: Surroundings, second: Tissue, motion: Motion) -> Fit:
 
 
 def bettered(own: Surroundings, second: Tissue, start: Fit) -> Fit:
-    """A fit improved by damped least squares (inverse compositional: Baker and Matthews 2004,
-    doi 10.1023/B:VISI.0000011205.11775.fd), robustly weighted."""
-    best, damping = start, 1e-3
+    """A fit improved by damped least squares, robustly weighted, its end expected near its start.
+
+    Inverse compositional: Baker and Matthews 2004, doi 10.1023/B:VISI.0000011205.11775.fd.
+    """
+    best, cost, damping = start, start.unlike, 1e-3
+    gone = np.zeros(6)
     for _ in range(_ROUNDS):
-        step = _step(own, best, damping)
-        trial = fit(own, second, best.motion.after(step))
-        if trial.unlike < best.unlike:
-            moved = np.linalg.norm(step(own.centre) - own.centre) + RADIUS_MM * np.deg2rad(
-                step.angle_deg
-            )
-            best, damping = trial, max(0.3 * damping, 1e-4)
-            if moved < _STILL_MM:
+        step = _step(own, best, gone, damping)
+        motion = best.motion.after(
+            Motion.moved(-step[3:]).after(Motion.about(own.centre, -step[:3]))
+        )
+        trial = fit(own, second, motion)
+        trial_cost = trial.unlike + float(_PRIOR @ (gone - step) ** 2)
+        if trial_cost < cost:
+            best, cost, gone, damping = trial, trial_cost, gone - step, max(0.3 * damping, 1e-4)
+            if np.linalg.norm(step[3:]) + RADIUS_MM * np.linalg.norm(step[:3]) < _STILL_MM:
                 break
         elif damping > 1e2:
             break
@@ -158,13 +167,19 @@ def bettered(own: Surroundings, second: Tissue, start: Fit) -> Fit:
     return best
 
 
-def _step(own: Surroundings, now: Fit, damping: float) -> Motion:
+_PRIOR = _EXPECTED / np.array([_TURN_SD] * 3 + [_SHIFT_SD_MM] * 3) ** 2
+
+
+def _step(
+    own: Surroundings, now: Fit, gone: NDArray[np.float64], damping: float
+) -> NDArray[np.float64]:
+    """Turn (3, radians) and shift (3, mm) of the points that would make them alike."""
     weight = now.weight / (1 + (now.off / _ROBUST_HU) ** 2) ** 2
+    weight /= _ROBUST_HU**2 * max(float(now.weight.sum()), 1e-9)
     rows = own.slope * weight[:, None]
-    matrix = rows.T @ own.slope
-    matrix += damping * np.diag(np.diag(matrix)) + 1e-9 * (np.trace(matrix) + 1) * np.eye(6)
-    turn, shift = np.split(np.linalg.solve(matrix, rows.T @ now.off), 2)
-    return Motion.moved(-shift).after(Motion.about(own.centre, -turn))
+    matrix = rows.T @ own.slope + np.diag(_PRIOR)
+    matrix += damping * np.diag(np.diag(matrix))
+    return np.asarray(np.linalg.solve(matrix, rows.T @ now.off + _PRIOR * gone))
 
 
 def sought(
@@ -180,7 +195,8 @@ def sought(
     starts = sorted(others, key=lambda trial: trial.unlike)[:_STARTS]
     found = [bettered(own, second, start) for start in (expected, *starts) if start.unlike < 1.0]
     best = min(found, key=lambda trial: trial.unlike, default=expected)
-    if best.unlike > _WINS * expected.unlike or best.unlike > _UNLIKE:
+    most = min(_WINS * expected.unlike, expected.unlike - _GAINS, _UNLIKE)
+    if best.unlike > most:
         return None
     there = best.motion(centre)
     return Place(centre, there, best.motion, _ERROR_MM + _ERROR_UNLIKE_MM * best.unlike)
