@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.exchange.archive import packed
 from calcimetry.records import Landmarks, SoftTissue
 
 STEP_MM = 0.05
@@ -20,22 +20,15 @@ def landmark_bytes(marks: Landmarks | None) -> bytes:
     bone, skin = (np.zeros((0, 3)),) * 2 if marks is None else (marks.bone, marks.skin)
     every = np.concatenate([bone, skin]).astype(np.float64)
     origin = (every.min(axis=0) + every.max(axis=0)) / 2 if len(every) else np.zeros(3)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, values in (
+    return packed(
+        [
             ("bone", _steps(bone, origin)),
             ("skin", _steps(skin, origin)),
             ("origin_mm", origin),
             ("step_mm", np.array(STEP_MM)),
             *_soft(marks),
-        ):
-            # A fixed date, so that equal landmarks give equal bytes.
-            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, values, allow_pickle=False)
-            archive.writestr(entry, buffer.getvalue())
-    return out.getvalue()
+        ]
+    )
 
 
 def _soft(marks: Landmarks | None) -> list[tuple[str, NDArray[Any]]]:

@@ -37,7 +37,8 @@ _ROUNDS, _STILL_MM = 15, 0.004
 _FAR_MM = 4.0  # further than this, what was laid over is something else
 _FEWEST, _UNKNOWN_HU = 60, 5.0  # cells of tissue around; with fewer, 1 SD of its difference
 _UNSEEN = 0.01  # share of the region that may lie outside the images
-_NONE = -30000.0  # HU of what no image shows
+_NONE, _LEAST_HU = -30000.0, -1100.0  # HU of what no image shows; the least that one shows
+_EDGE_CELLS = 3  # of the grid, by which what is laid over keeps off what no image shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ def difference(
     grid, step = _grid(both)
     there = motion(grid)
     first, second = _part(scans[0], grid, own[0]), _part(scans[1], there, own[1])
+    if not first.hu.size or not second.hu.size:
+        return None
     mended = _laid(first, second, grid, step, motion)
     moved = float(np.linalg.norm(mended(both.mean(axis=0)) - motion(both.mean(axis=0))))
     if moved > _FAR_MM:
@@ -140,10 +143,14 @@ def _part(scan: Scan, grid: Points, own: Points) -> _Part:
 
 def _laid(first: _Part, second: _Part, grid: Points, step: float, motion: Motion) -> Motion:
     """The motion mended by what both visits show there; what changed has little say."""
-    before = ndimage.gaussian_filter(first.at(grid), _SMOOTH_MM / step)
+    shown = first.at(grid)
+    unseen = ndimage.binary_dilation(shown < _LEAST_HU, iterations=_EDGE_CELLS).ravel()
+    before = ndimage.gaussian_filter(shown, _SMOOTH_MM / step)
     slope = np.stack(np.gradient(before, step), axis=-1).reshape(-1, 3)
     points, before = grid.reshape(-1, 3), before.ravel()
-    kept = np.flatnonzero(before > 2 * _AIR_HU)
+    kept = np.flatnonzero((before > 2 * _AIR_HU) & ~unseen)
+    if len(kept) < _FEWEST:
+        return motion
     steepness = (slope[kept] ** 2).sum(axis=1)
     kept = kept[np.argsort(-steepness)[:_MOST_POINTS]]
     points, before, slope = points[kept], before[kept], slope[kept].astype(np.float64)
@@ -169,7 +176,7 @@ def _summed(
     step: float,
 ) -> Difference | None:
     change, most = values[1] - values[0], np.maximum(*values)
-    seen = np.minimum(*values) > _NONE / 2
+    seen = np.minimum(*values) > _LEAST_HU
     far = ndimage.distance_transform_edt(~inside, sampling=step)
     dense = (most >= _DENSE_HU) & ~inside
     region = (far <= _RIM_MM) & ~(dense & (far > _INTO_BONE_MM))

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError
-from calcimetry.exchange import document, saved_document, saved_landmarks, saved_pictures
+from calcimetry.exchange import (
+    document,
+    saved_crops,
+    saved_document,
+    saved_landmarks,
+    saved_pictures,
+)
 from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
 from calcimetry.records import Examination, Landmarks, Scan, SoftTissue
 from calcimetry.runs import voxels_of
@@ -33,7 +39,7 @@ class Visit:
     cloud : what it is aligned by; bone : the bones of it
     pictures : its saved PNGs by name
     soft : the soft tissue around its deposits; None where it was not kept
-    scan : its images, where they are at hand
+    scan : its images, or those about deposits that touch bone, where they are at hand
     whole : by deposit number, all of its voxels' middles, LPS mm
     """
 
@@ -94,12 +100,14 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
     marks_saved = saved_landmarks(folder)
     if marks_saved is None:
         raise _missing(folder / "landmarks.npz", "NO_LANDMARKS")
-    shapes = _shapes(folder / "labels.nii.gz")
+    whole = _voxels(folder / "labels.nii.gz")
+    shapes = {number: _spread(points) for number, points in whole.items()}
     cloud, bone = _cloud(marks_saved, shapes), _bone(marks_saved)
-    return Visit(0, facts, shapes, cloud, bone, saved_pictures(folder), marks_saved.soft)
+    scan, pictures = saved_crops(folder, facts["scan"]), saved_pictures(folder)
+    return Visit(0, facts, shapes, cloud, bone, pictures, marks_saved.soft, scan, whole)
 
 
-def _shapes(path: Path) -> dict[int, Points]:
+def _voxels(path: Path) -> dict[int, Points]:
     try:
         image = nib.load(path)
         labels = np.asarray(image.dataobj)
@@ -110,7 +118,7 @@ def _shapes(path: Path) -> dict[int, Points]:
     ijk = np.stack(np.unravel_index(flat, labels.shape), axis=1)
     affine = _LPS_TO_RAS @ image.affine
     points = ijk @ affine[:3, :3].T + affine[:3, 3]
-    return {int(n): _spread(points[numbers == n]) for n in np.unique(numbers)}
+    return {int(n): points[numbers == n] for n in np.unique(numbers)}
 
 
 def _missing(path: Path, code: str) -> InputError:
