@@ -94,6 +94,17 @@ def test_exchanging_the_visits_turns_the_sign():
     assert there.value == pytest.approx(-back.value, abs=0.05 * WHOLE)
 
 
+def test_another_bone_that_moved_beside_it_is_not_taken_for_growth():
+    second = visit_of(MOVED, 1.0, 2, 0.0)
+    bent = second.scan.hu.copy()
+    at = second.scan.to_zyx(MOVED(MIDDLE + np.array([5.0, 0.0, 0.0])))
+    z, y, x = np.rint(at).astype(int).tolist()
+    bent[z - 5 : z + 6, y - 7 : y + 8, x + 2 : x + 8] = 1100
+    beside = replace(second, scan=replace(second.scan, hu=bent))
+    assert difference((FIRST, second), NUMBERS, MOVED) is not None
+    assert difference((FIRST, beside), NUMBERS, MOVED) is None
+
+
 def test_without_images_or_outside_of_them_nothing_is_said():
     second = visit_of(MOVED, 1.0, 2, 0.0)
     assert difference((replace(FIRST, scan=None), second), NUMBERS, MOVED) is None

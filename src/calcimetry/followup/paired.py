@@ -36,6 +36,8 @@ _ROBUST_HU = 40.0
 _ROUNDS, _STILL_MM = 15, 0.004
 _FAR_MM = 4.0  # further than this, what was laid over is something else
 _FEWEST, _UNKNOWN_HU = 60, 5.0  # cells of tissue around; with fewer, 1 SD of its difference
+_BESIDE_MM = 1.5, 5.0  # from the masks: what lies there is the same on both visits
+_TORN, _TORN_HU = 0.05, 250.0  # share of it that may differ by so much
 _UNSEEN = 0.01  # share of the region that may lie outside the images
 _NONE, _LEAST_HU = -30000.0, -1100.0  # HU of what no image shows; the least that one shows
 _EDGE_CELLS = 3  # of the grid, by which what is laid over keeps off what no image shows
@@ -178,6 +180,9 @@ def _summed(
     change, most = values[1] - values[0], np.maximum(*values)
     seen = np.minimum(*values) > _LEAST_HU
     far = ndimage.distance_transform_edt(~inside, sampling=step)
+    beside = seen & (far > _BESIDE_MM[0]) & (far <= _BESIDE_MM[1])
+    if float((np.abs(change[beside]) > _TORN_HU).sum()) > _TORN * float(beside.sum()):
+        return None  # bones that one motion does not lay over each other
     dense = (most >= _DENSE_HU) & ~inside
     region = (far <= _RIM_MM) & ~(dense & (far > _INTO_BONE_MM))
     weight = ndimage.gaussian_filter(region.astype(np.float32), _SOFT_MM / step)
