@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.finder.pictures import montage
 from benchmarks.followup import plots, tables, trials
-from benchmarks.followup.study import Job, Result, merged, spread, subjects
+from benchmarks.followup.study import Job, Result, merged, more_trunks, spread, subjects
 from benchmarks.followup.subjects import Drawn
 from benchmarks.followup.visits import WAYS
 
@@ -47,19 +47,24 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--no-time", action="store_true", help="leave the timing out")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--trunks", type=Path, help="folder that get-trunks filled: more subjects")
+    parser.add_argument(
+        "--seeds", type=int, default=0, help="other phantoms and deposits: what to set numbers on"
+    )
     return parser.parse_args()
 
 
 def _studies(asked: argparse.Namespace) -> dict[str, Result]:
-    people = subjects(asked.data if asked.data.is_dir() else None, asked.pairs)
-    count = -(-asked.pairs // 3)
+    seeds, count = asked.seeds, -(-asked.pairs // 3)
+    people = subjects(asked.data if asked.data.is_dir() else None, asked.pairs, seeds)
+    more = more_trunks(asked.trunks) if asked.trunks else []
     jobs = [
-        Job(work, subject, number, asked.keep)
-        for work in ("fates", "repeats")
-        for number, subject in enumerate(people if work == "fates" else people[: 2 * count])
+        Job(work, subject, seeds + number, asked.keep)
+        for work, all_of in (("fates", people), ("repeats", people[: 2 * count]))
+        for number, subject in enumerate([*all_of, *more])
     ]
-    joints = JOINTS[: max(count, 2)]
-    jobs += [Job("bends", Drawn(*joint), k, asked.keep) for k, joint in enumerate(joints)]
+    joints = enumerate(JOINTS[: max(count, 2)], seeds)
+    jobs += [Job("bends", Drawn(name, seeds + seed), k, asked.keep) for k, (name, seed) in joints]
     out: dict[str, list[Result]] = {}
     for job, results in spread(jobs, asked.jobs):
         for study, result in results.items():

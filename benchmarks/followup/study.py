@@ -66,10 +66,10 @@ class Result:
     seconds: float = 0.0
 
 
-def subjects(data: Path | None, count: int) -> list[Subject]:
+def subjects(data: Path | None, count: int, seeds: int = 0) -> list[Subject]:
     """So many: phantoms, and (where the data is) as many real CTs, in turn."""
     drawn: list[Subject] = [
-        Drawn(REGIONS[k % len(REGIONS)], 40 + k, _phantom_spacing(k)) for k in range(count)
+        Drawn(REGIONS[k % len(REGIONS)], 40 + seeds + k, _phantom_spacing(k)) for k in range(count)
     ]
     if data is None:
         return drawn
@@ -81,6 +81,14 @@ def subjects(data: Path | None, count: int) -> list[Subject]:
         Real(trunks / "chest_lidc0314_1.5mm.nii.gz", 28.0, (40, 110)),
     ]
     return [real[(k // 2) % len(real)] if k % 2 else drawn[k // 2] for k in range(count)]
+
+
+def more_trunks(folder: Path) -> list[Subject]:
+    """The chest and the aorta that `get-trunks` fetched."""
+    return [
+        Real(folder / "chest_ct.nii.gz", 28.0, (40, 110)),
+        Real(folder / "aorta_cta.nii.gz", 28.0, (60, 170)),
+    ]
 
 
 def _phantom_spacing(k: int) -> tuple[float, float, float]:

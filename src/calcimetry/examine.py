@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks
+from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks, soft_tissue
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify, total
 from calcimetry.records import (
@@ -89,7 +89,10 @@ def measure(
         flags=_by_code(scan.flags, scale.flags, found.flags),
         timings=clock.end(),
         versions=versions(),
-        landmarks=landmarks(scan, body, found.skeleton),
+        landmarks=replace(
+            landmarks(scan, body, found.skeleton),
+            soft=soft_tissue(scan, [deposit.runs for deposit in listed]),
+        ),
         anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
     )
 

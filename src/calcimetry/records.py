@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -365,15 +365,34 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Landmarks:
-    """What of a body is kept to lay another visit over this one. LPS mm, float32 (n, 3).
+class SoftTissue:
+    """Coarse HU of the soft tissue around deposits.
 
-    bone : points of the bones' outer surface
+    code : uint8 (z, y, x); 0 was not kept, 255 holds something dense, any other is
+        ``LOW_HU + STEP_HU * (code - 1)`` HU, cut off at LOW_HU and HIGH_HU
+    affine : (4, 4), cells (i, j, k) to LPS mm
+    """
+
+    LOW_HU: ClassVar[float] = -200.0
+    HIGH_HU: ClassVar[float] = 130.0
+    STEP_HU: ClassVar[float] = 2.0
+
+    code: NDArray[np.uint8]
+    affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landmarks:
+    """What of a body is kept to lay another visit over this one.
+
+    bone : points of the bones' outer surface, LPS mm, float32 (n, 3)
     skin : points of the skin
+    soft : soft tissue around deposits; None in examinations of older versions
     """
 
     bone: NDArray[np.float32]
     skin: NDArray[np.float32]
+    soft: SoftTissue | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,6 +26,7 @@ CONTRACT = {
     "objects.csv",
     "labels.nii.gz",
     "landmarks.npz",
+    "crops.npz",
     "examination.json",
     "report.html",
     "pictures",

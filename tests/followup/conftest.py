@@ -114,10 +114,10 @@ def elbow() -> Callable[..., Phantom]:
     return make
 
 
-def dated(phantom: Phantom, date: str | None) -> Examination:
+def dated(phantom: Phantom, date: str | None, plan: Plan = RULES) -> Examination:
     scan = phantom.scan
     facts = replace(scan.acquisition, date=date)
-    return measure(replace(scan, acquisition=facts), RULES)
+    return measure(replace(scan, acquisition=facts), plan)
 
 
 MOVED = Pose((8.0, -5.0, 12.0), (9.0, -6.0, 4.0))

@@ -16,6 +16,11 @@ import calcimetry as cm
 from calcimetry.errors import InputError, OutputError, UsageError
 from calcimetry.followup import follow, write_followup
 from calcimetry.followup.document import LINEAGE_COLUMNS, document, table_rows
+from calcimetry.phantom import DepositSpec
+from calcimetry.plan import Plan
+from calcimetry.records import Examination
+
+from .conftest import MOVED, dated
 
 COLUMNS = (
     "lineage,visit_from,visit_to,deposits_from,deposits_to,fate,mass_from_mg,mass_to_mg,"
@@ -74,6 +79,32 @@ def folders(twice, tmp_path_factory) -> list[Path]:
 def test_folders_give_what_examinations_give(folders, found):
     saved = {(r.first, r.second, r.fate) for r in follow(folders).rows}
     assert saved == {(r.first, r.second, r.fate) for r in found.rows}
+
+
+@pytest.fixture(scope="module")
+def on_bone(elbow) -> tuple[Examination, Examination]:
+    """A nodule on the olecranon, then 50 % heavier; the arm lies otherwise."""
+    nodule = DepositSpec("olecranon", "nodule", 9.0, 600.0, 4)
+    later = replace(nodule, diameter_mm=9.0 * 1.5 ** (1 / 3))
+    scans = elbow((nodule,)), elbow((later,), MOVED, 5)
+    first, second = (dated(s, f"202{k}-01-01", Plan()) for k, s in enumerate(scans))
+    return first, second
+
+
+def test_what_touches_bone_is_judged_by_the_difference_of_the_images(on_bone, tmp_path):
+    for name, exam in zip(("a", "b"), on_bone, strict=True):
+        cm.write(exam, tmp_path / name)
+    rows = []
+    for visits in (on_bone, [tmp_path / "a", tmp_path / "b"]):
+        changed = [row for row in follow(visits).rows if "BY_DIFFERENCE" in row.flags]
+        rows.append(max(changed, key=lambda row: row.amounts[0].mass_mg))
+    memory, folder = (row.change for row in rows)
+    assert memory.called
+    assert memory.mass_pct.low < 50 < memory.mass_pct.high
+    assert folder.mass_pct.value == pytest.approx(memory.mass_pct.value, rel=0.05)
+    (tmp_path / "a" / "crops.npz").unlink()
+    without = follow([tmp_path / "a", tmp_path / "b"])
+    assert not any("BY_DIFFERENCE" in row.flags for row in without.rows)
 
 
 def test_what_is_written(folders, tmp_path):

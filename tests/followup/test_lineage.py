@@ -133,7 +133,7 @@ def test_no_mass_is_lost_or_counted_twice(balls):
         assert sorted(numbers) == sorted(balls[side])
         held = sum(row.amounts[side].mass_mg for row in rows)
         assert held == pytest.approx(sum(mass for _, mass in balls[side].values()))
-    total = total_change(found, sorted(balls[0]), sorted(balls[1]))
+    total = total_change(found, rows)
     summed = sum(row.change.mass_mg.value for row in rows)
     assert total.mass_mg.value == pytest.approx(summed, abs=1e-6)
 

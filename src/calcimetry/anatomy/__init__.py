@@ -24,6 +24,7 @@ from calcimetry.anatomy.labelmap import (
 )
 from calcimetry.anatomy.landmarks import landmarks
 from calcimetry.anatomy.segmenter import Segmenter, segment, segmenters
+from calcimetry.anatomy.soft import soft_tissue
 from calcimetry.anatomy.warm import warm
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "skin_depth",
     "skin_gap",
     "skin_gaps",
+    "soft_tissue",
     "structures_at",
     "warm",
     "water_equivalent_diameter",

@@ -1,5 +1,6 @@
 """What leaves an examination: its document, tables, label map and output folder."""
 
+from calcimetry.exchange.crops import crop_bytes, saved_crops
 from calcimetry.exchange.document import RESEARCH_USE, SCHEMA_VERSION, document
 from calcimetry.exchange.labels import label_volume, nifti_bytes
 from calcimetry.exchange.landmarks import landmark_bytes, saved_landmarks
@@ -11,6 +12,7 @@ __all__ = [
     "OBJECT_COLUMNS",
     "RESEARCH_USE",
     "SCHEMA_VERSION",
+    "crop_bytes",
     "csv_text",
     "document",
     "label_volume",
@@ -18,6 +20,7 @@ __all__ = [
     "nifti_bytes",
     "parquet_bytes",
     "replace_files",
+    "saved_crops",
     "saved_document",
     "saved_landmarks",
     "saved_pictures",

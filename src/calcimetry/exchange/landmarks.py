@@ -1,15 +1,16 @@
-"""landmarks.npz: points by which a later visit is laid over this one (docs/outputs.md)."""
+"""landmarks.npz: what a later visit is laid over this one by (docs/outputs.md)."""
 
 from __future__ import annotations
 
-import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.records import Landmarks
+from calcimetry.exchange.archive import packed
+from calcimetry.records import Landmarks, SoftTissue
 
 STEP_MM = 0.05
 
@@ -19,34 +20,38 @@ def landmark_bytes(marks: Landmarks | None) -> bytes:
     bone, skin = (np.zeros((0, 3)),) * 2 if marks is None else (marks.bone, marks.skin)
     every = np.concatenate([bone, skin]).astype(np.float64)
     origin = (every.min(axis=0) + every.max(axis=0)) / 2 if len(every) else np.zeros(3)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, values in (
+    return packed(
+        [
             ("bone", _steps(bone, origin)),
             ("skin", _steps(skin, origin)),
             ("origin_mm", origin),
             ("step_mm", np.array(STEP_MM)),
-        ):
-            # A fixed date, so that equal landmarks give equal bytes.
-            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, values, allow_pickle=False)
-            archive.writestr(entry, buffer.getvalue())
-    return out.getvalue()
+            *_soft(marks),
+        ]
+    )
+
+
+def _soft(marks: Landmarks | None) -> list[tuple[str, NDArray[Any]]]:
+    if marks is None or marks.soft is None:
+        return []
+    return [("soft", marks.soft.code), ("soft_affine_mm", marks.soft.affine)]
 
 
 def saved_landmarks(folder: Path) -> Landmarks | None:
     """The landmarks in `folder`/landmarks.npz; None where there are none or they are damaged."""
     try:
-        with np.load(folder / "landmarks.npz", allow_pickle=False) as archive:
+        with (
+            (folder / "landmarks.npz").open("rb") as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
             origin, step = archive["origin_mm"], float(archive["step_mm"])
             bone, skin = (
                 (archive[name] * step + origin).astype(np.float32) for name in ("bone", "skin")
             )
+            parts = (archive["soft"], archive["soft_affine_mm"]) if "soft" in archive else None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None
-    return Landmarks(bone, skin)
+    return Landmarks(bone, skin, SoftTissue(*parts) if parts else None)
 
 
 def _steps(

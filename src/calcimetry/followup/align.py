@@ -25,6 +25,7 @@ from calcimetry.followup.motion import (
     SKIN,
     Cloud,
     Motion,
+    Place,
     Points,
     refined,
 )
@@ -42,6 +43,7 @@ _LEAST_POINTS = 40  # of a piece
 _MOST_PIECES = 16
 _TURNS_DEG = (-40.0, -25.0, -12.0, 12.0, 25.0, 40.0)
 _SLIDES_MM = (-160.0, -120.0, -80.0, -40.0, 40.0, 80.0, 120.0, 160.0)
+_PLACE_MM = 6.0  # how far about the middle of a place what was found of it holds
 _UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
 _ALONG_MM = (0.0, -3.0, 3.0, -6.0, 6.0)  # a shaft fits itself nearly as well a little further on
 _FAR_ALONG_MM = tuple(3.0 * step for step in range(-8, 9))  # for the motion of most bones
@@ -68,6 +70,7 @@ class Alignment:
     motions : of the pieces; backward : the same, fitted the other way round
     score : 0-1, share of landmarks in both fields that agree
     by_skin : there was too little bone
+    places : how deposits far from bone moved, where their surroundings tell
     """
 
     marks: Points
@@ -77,6 +80,7 @@ class Alignment:
     backward: tuple[Motion, ...]
     score: float
     by_skin: bool
+    places: tuple[Place, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -103,14 +107,18 @@ class Alignment:
     def _after(self) -> list[Any]:
         return self._trees(self._moved)
 
+    def gaps(self, point: Points, *, first: bool = True) -> NDArray[np.float64]:
+        """Distance, mm, of a point of the first (or second) visit from what each motion moves."""
+        trees = self._before if first else self._after
+        return np.array([np.inf if t is None else t.query(point)[0] for t in trees])
+
     def shares(self, point: Points, *, first: bool = True) -> list[tuple[int, float]]:
         """The pieces that carry a point of the first (or second) visit, and their say (sum 1).
 
         A bone's say falls with its distance, so that what is clearly nearer to one moves with
         it, and tissue beside a joint with both in part. Likeliest first.
         """
-        trees = self._before if first else self._after
-        gaps = np.array([np.inf if t is None else t.query(point)[0] for t in trees])
+        gaps = self.gaps(point, first=first)
         if not np.isfinite(gaps).any():
             return [(0, 1.0)]
         say = np.maximum(gaps, _HOLDS_MM) ** -_FALL
@@ -120,6 +128,16 @@ class Alignment:
 
     def carrying(self, point: Points, *, first: bool = True) -> Motion:
         """How a point of the first (or second) visit gets to the second."""
+        place = self.place(point, first=first)
+        return self._by_bone(point, first=first) if place is None else place.motion
+
+    def place(self, point: Points, *, first: bool = True) -> Place | None:
+        """The place that a point of the first (or second) visit belongs to."""
+        away = [np.linalg.norm((p.centre if first else p.there) - point) for p in self.places]
+        nearest = int(np.argmin(away)) if away else -1
+        return self.places[nearest] if away and away[nearest] <= _PLACE_MM else None
+
+    def _by_bone(self, point: Points, *, first: bool) -> Motion:
         shares = self.shares(point, first=first)
         motion, sum_ = self.motions[shares[0][0]], shares[0][1]
         for piece, share in shares[1:]:
@@ -139,8 +157,12 @@ class Alignment:
         """How well a point of the first visit is placed in the second: 1 SD or so, mm.
 
         Of the misfit of the bones that carry it, of how far the two directions of the fit
-        disagree there, and, between bones that move otherwise, of how far apart they lay it.
+        disagree there, and, between bones that move otherwise, of how far apart they lay it; of
+        a place that was found by its surroundings, how well these were.
         """
+        place = self.place(point)
+        if place is not None:
+            return place.error_mm
         piece = self.shares(point)[0][0]
         tree = self._before[piece]
         if tree is None:
@@ -150,12 +172,11 @@ class Alignment:
         _, index = tree.query(point, k=np.arange(1, count + 1))
         misfit = float(np.median(self.residual[self.piece == piece][index]))
         fit = float(np.hypot(misfit, np.linalg.norm(back - point)))
-        return float(np.hypot(fit, self._between(point)))
+        return float(np.hypot(fit, self.between(point)))
 
-    def _between(self, point: Points) -> float:
+    def between(self, point: Points) -> float:
         """How unsure it is which bones tissue moves with: the spread of where they lay it, mm."""
-        gaps = np.array([np.inf if t is None else t.query(point)[0] for t in self._before])
-        say = np.maximum(gaps, _HOLDS_MM) ** -2.0
+        say = np.maximum(self.gaps(point), _HOLDS_MM) ** -2.0
         say /= say.sum()
         there = np.stack([motion(point) for motion in self.motions])
         return _UNSURE * float(np.sqrt(say @ ((there - say @ there) ** 2).sum(axis=1)))

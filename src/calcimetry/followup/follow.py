@@ -11,8 +11,9 @@ from calcimetry.errors import UsageError
 from calcimetry.followup.align import align
 from calcimetry.followup.compare import compared
 from calcimetry.followup.events import Events
-from calcimetry.followup.judge import Change, change
-from calcimetry.followup.lineage import Row, Step, amounts_of, joined, numbered, rows_of
+from calcimetry.followup.judge import Change, added, change
+from calcimetry.followup.lineage import Row, Step, joined, numbered, rows_of
+from calcimetry.followup.places import placed
 from calcimetry.followup.repeat import Repeatability, repeatability
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.records import Examination, Flag
@@ -96,7 +97,8 @@ def _ordered(visits: Sequence[Visit]) -> tuple[list[Visit], tuple[Flag, ...]]:
 
 def _step(first: Visit, second: Visit, rule: Repeatability, events: Events) -> Step:
     how = compared(first, second, rule)
-    return Step((first, second), how, align(first, second), rule, events)
+    alignment = placed(align(first, second), first, second)
+    return Step((first, second), how, alignment, rule, events)
 
 
 def _bridged(
@@ -153,14 +155,15 @@ def _between(step: Step, rows: Sequence[Row]) -> Between:
     numbers = step.visits[0].number, step.visits[1].number
     own = tuple(row for row in rows if row.visits == numbers)
     counted = [row for row in own if row.counts and _sure(step, row)]
-    first, second = ([n for row in counted for n in (row.first, row.second)[k]] for k in (0, 1))
-    return Between(step, total_change(step, first, second), own)
+    return Between(step, total_change(step, counted), own)
 
 
-def total_change(step: Step, first: Sequence[int], second: Sequence[int]) -> Change:
-    """The change of a sum of deposits; errors of one visit's deposits are independent."""
-    a, b = amounts_of(step, first, second)
-    return change(a, b, step.how, step.repeatability, step.days)
+def total_change(step: Step, rows: Sequence[Row]) -> Change:
+    """The change of a sum of lineages; errors of one visit's deposits are independent."""
+    sums = [added([row.amounts[k] for row in rows]) for k in (0, 1)]
+    judged = [added([row.change_of[k] for row in rows]) for k in (0, 1)]
+    how, rule = step.how, step.repeatability
+    return change(sums[0], sums[1], how, rule, step.days, (judged[0], judged[1]))
 
 
 def _sure(step: Step, row: Row) -> bool:

@@ -12,7 +12,7 @@ one-sided: a direction is called).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ Z95 = 1.959964
 Z_CALLED = 1.644854
 _INDEPENDENT, _CUT = ("noise", "background"), ("segmentation",)
 _LEAST_DAYS = 30  # between visits, for a rate per year to mean anything
+_MOST_GAIN = 1.5  # of the middle of two masses: seven times as much, or a seventh
 YEAR = 365.25
 
 
@@ -37,6 +38,8 @@ class Amount:
     cut_sd_mg : of segmentation, which it may share in part
     volume_sd_mm3 : of the volume
     calibration_sd : 1 SD, as a fraction
+    noise_sd_mg : of the noise alone, a part of mass_sd_mg
+    scale_sd_mg : of what scales the masses of both visits alike, and makes no change of none
     """
 
     mass_mg: float | None
@@ -45,6 +48,8 @@ class Amount:
     cut_sd_mg: float = 0.0
     volume_sd_mm3: float = 0.0
     calibration_sd: float = 0.0
+    noise_sd_mg: float = 0.0
+    scale_sd_mg: float = 0.0
 
     @property
     def density(self) -> float | None:
@@ -56,6 +61,17 @@ class Amount:
     def alone_sd_mg(self) -> float:
         """Of all but the calibration, shared or not."""
         return float(np.hypot(self.mass_sd_mg, self.cut_sd_mg))
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What the difference of the images says: mass of the second visit less that of the first.
+
+    sd_mg : 1 SD without the noise of the images, which is that of the amounts
+    """
+
+    mg: float
+    sd_mg: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +108,54 @@ def amount(rows: Iterable[Mapping[str, Any]], calibration_sd: float, scale: floa
     variance = sum((scale * _sd(row, _INDEPENDENT)) ** 2 for row in listed)
     cut = sum((scale * _sd(row, _CUT)) ** 2 for row in listed if row.get("mass_mg"))
     spread = sum(_volume_sd(row) ** 2 for row in listed)
-    own, shared, size = (float(np.sqrt(v)) for v in (variance, cut, spread))
-    return Amount(mass, volume, own, shared, size, calibration_sd)
+    noise = sum((scale * _sd(row, ("noise",))) ** 2 for row in listed)
+    own, shared, size, grain = (float(np.sqrt(v)) for v in (variance, cut, spread, noise))
+    return Amount(mass, volume, own, shared, size, calibration_sd, grain)
+
+
+def added(amounts: Sequence[Amount]) -> Amount:
+    """The sum of amounts of one visit; their errors are independent, but for the calibration's."""
+    masses, volumes = [a.mass_mg for a in amounts], [a.volume_mm3 for a in amounts]
+    mass = None if None in masses else float(sum(m for m in masses if m is not None))
+    volume = None if None in volumes else float(sum(v for v in volumes if v is not None))
+    names = ("mass_sd_mg", "cut_sd_mg", "volume_sd_mm3", "noise_sd_mg", "scale_sd_mg")
+    sds = {name: float(np.sqrt(sum(getattr(a, name) ** 2 for a in amounts))) for name in names}
+    calibration = max((a.calibration_sd for a in amounts), default=0.0)
+    return Amount(mass, volume, calibration_sd=calibration, **sds)
+
+
+def reconciled(first: Amount, second: Amount, gain: Gain) -> tuple[Amount, Amount] | None:
+    """Two amounts that differ by what the difference of the images says.
+
+    Their middle is the mean of what either visit makes of it, weighted by its errors, cut from
+    bone included; that error is shared, so it scales the difference but makes none. None where
+    the gain does not fit between the amounts.
+    """
+    own = first.mass_mg, second.mass_mg
+    if not own[0] or not own[1]:
+        return None
+    weight = [1.0 / max(part.alone_sd_mg, 1e-6) ** 2 for part in (first, second)]
+    middle = float(np.average([own[0] + gain.mg / 2, own[1] - gain.mg / 2], weights=weight))
+    if abs(gain.mg) > _MOST_GAIN * middle:
+        return None
+    masses = middle - gain.mg / 2, middle + gain.mg / 2
+    a, b = (
+        replace(
+            part,
+            mass_mg=mass,
+            mass_sd_mg=float(np.hypot(part.noise_sd_mg, gain.sd_mg / np.sqrt(2))),
+            cut_sd_mg=0.0,
+            scale_sd_mg=float(mass / middle / np.sqrt(sum(weight))),
+        )
+        for part, mass in zip((first, second), masses, strict=True)
+    )
+    return a, b
+
+
+def error_of_ratio(first: Amount, second: Amount, alike: float) -> float:
+    """1 SD of the logarithm of two masses' ratio, without the calibration's; inf for none."""
+    sd = _mass_sd(first, second, 0.0, alike)
+    return float("inf") if sd is None else sd
 
 
 def _sd(row: Mapping[str, Any], causes: Sequence[str]) -> float:
@@ -115,22 +177,26 @@ def change(
     how: Comparability,
     repeatability: Repeatability,
     days: float | None,
+    judged: tuple[Amount, Amount] | None = None,
 ) -> Change:
-    """The change between two amounts of the same thing."""
+    """The change between two amounts of the same thing.
+
+    judged : the amounts that the change of mass is taken from, where these are others
+    """
     shared = _calibration_sd(first, second, how, repeatability)
-    alike = 0.0 if how.widened else repeatability.same_cut
-    mass_sd = _mass_sd(first, second, shared, alike)
-    called, limit = _called(first, second, mass_sd, repeatability, how.widened)
-    log_ratio = _log(first.mass_mg, second.mass_mg)
+    alike = repeatability.same_cut_of(how.widened)
+    a, b = judged or (first, second)
+    mass_sd = _mass_sd(a, b, shared, alike)
+    called, limit = _called(a, b, mass_sd, repeatability, how.widened)
     return Change(
-        mass_pct=_percent(log_ratio, mass_sd),
-        mass_mg=_difference(first, second, shared, alike),
+        mass_pct=_percent(_log(a.mass_mg, b.mass_mg), _whole_sd(a, b, mass_sd)),
+        mass_mg=_difference(a, b, shared, alike),
         volume_pct=_percent(*_volume(first, second)),
         density_pct=_percent(*_density(first, second, shared, alike)),
         called=called,
         limit_pct=limit,
         density=_hardness(first, second, (shared, alike), repeatability, how.widened),
-        **_rates(first, second, called, days),
+        **_rates(a, b, called, days),
     )
 
 
@@ -163,6 +229,17 @@ def _mass_sd(first: Amount, second: Amount, shared: float, alike: float) -> floa
         return None
     cuts = first.cut_sd_mg / a, second.cut_sd_mg / b
     return float(np.sqrt(alone**2 + cuts[0] ** 2 + cuts[1] ** 2 - 2 * alike * cuts[0] * cuts[1]))
+
+
+def _whole_sd(first: Amount, second: Amount, sd: float | None) -> float | None:
+    """1 SD of the logarithm of the ratio, with what scales both masses alike.
+
+    That widens the interval, but not what a change must exceed: scaled, none is still none.
+    """
+    ratio = _log(first.mass_mg, second.mass_mg)
+    if sd is None or ratio is None or not first.mass_mg:
+        return sd
+    return float(np.hypot(sd, ratio * first.scale_sd_mg / first.mass_mg))
 
 
 def _percent(log_ratio: float | None, sd: float | None) -> Estimate:

@@ -12,9 +12,18 @@ from scipy.spatial import cKDTree
 from calcimetry.followup.align import Alignment
 from calcimetry.followup.compare import Comparability
 from calcimetry.followup.events import Events
-from calcimetry.followup.judge import Amount, Change, amount, change
+from calcimetry.followup.judge import (
+    Amount,
+    Change,
+    Gain,
+    amount,
+    change,
+    error_of_ratio,
+    reconciled,
+)
 from calcimetry.followup.match import REACH_MM, Group, matched
 from calcimetry.followup.motion import BONE
+from calcimetry.followup.paired import difference
 from calcimetry.followup.repeat import Repeatability
 from calcimetry.followup.visit import Visit
 
@@ -28,12 +37,17 @@ _COVERED = 0.95  # share of a deposit's place inside the other field for it to c
 _POOR_MM = 4.0  # alignment error beyond which a deposit without partner near by may be that
 _LOST_MM = 15.0  # alignment error beyond which nothing is called new or gone
 _RIVAL = 2.0  # times the alignment's error
+_SURE_CUT = 0.03  # error of the cut, of the mass, up to which there is nothing to better
+BY_DIFFERENCE = "BY_DIFFERENCE"
 _BONE_MM, _BONE_SHARE = 2.0, 0.3  # how near, and how much of a place, bone takes over
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One lineage between two visits; numbers of visits and deposits from 1."""
+    """One lineage between two visits; numbers of visits and deposits from 1.
+
+    judged : what they differ by was measured on the difference of the images (BY_DIFFERENCE)
+    """
 
     lineage: int
     visits: tuple[int, int]
@@ -44,6 +58,12 @@ class Row:
     amounts: tuple[Amount, Amount]
     alignment_mm: float
     flags: tuple[str, ...] = ()
+    judged: tuple[Amount, Amount] | None = None
+
+    @property
+    def change_of(self) -> tuple[Amount, Amount]:
+        """The amounts that the change of mass was taken from."""
+        return self.judged or self.amounts
 
     @property
     def counts(self) -> bool:
@@ -85,15 +105,16 @@ def rows_of(step: Step, numbers: tuple[Sequence[int], Sequence[int]] | None = No
 
 def _row(step: Step, group: Group, lone: Lone) -> Row:
     amounts = amounts_of(step, group.first, group.second)
-    made = change(*amounts, step.how, step.repeatability, step.days)
-    flags = [*_flags(step, group)]
+    judged = judged_by(step, group.first, group.second, amounts)
+    made = change(*amounts, step.how, step.repeatability, step.days, judged)
+    flags = [*_flags(step, group), *([BY_DIFFERENCE] if judged else [])]
     fate, more = _fate(step, group, made, flags)
     if fate in ("new", "gone") and _rivals(step, group, lone):
         fate, more = "doubtful", ["RIVAL"]
     visits = step.visits[0].number, step.visits[1].number
     row = Row(
         0, visits, group.first, group.second, fate, made, amounts, group.alignment_mm,
-        tuple(dict.fromkeys([*flags, *more])),
+        tuple(dict.fromkeys([*flags, *more])), judged,
     )  # fmt: skip
     return row if _may_be_called(row) else replace(row, change=_uncalled(made))
 
@@ -109,6 +130,53 @@ def amounts_of(step: Step, first: Iterable[int], second: Iterable[int]) -> tuple
         for visit, numbers, scale in zip(step.visits, (first, second), step.how.scale, strict=True)
     )
     return first_, second_
+
+
+def judged_by(
+    step: Step, first: Sequence[int], second: Sequence[int], amounts: tuple[Amount, Amount]
+) -> tuple[Amount, Amount] | None:
+    """Amounts by the difference of the images, where that is surer than two cuts from bone.
+
+    Only of scans made alike, whose images are at hand, and of what is a deposit on one of them.
+    """
+    cuts = [part.cut_sd_mg > _SURE_CUT * (part.mass_mg or np.inf) for part in amounts]
+    alike = not step.how.widened and step.how.same_calibration
+    if not (first and second and any(cuts) and alike and _is_deposit(step, first, second)):
+        return None
+    gain = _gain(step, first, second)
+    found = None if gain is None else reconciled(*amounts, gain)
+    if found is None:
+        return None
+    same = step.repeatability.same_cut_of(step.how.widened)
+    return found if error_of_ratio(*found, same) < error_of_ratio(*amounts, same) else None
+
+
+def _is_deposit(step: Step, first: Sequence[int], second: Sequence[int]) -> bool:
+    sides = zip(step.visits, (first, second), strict=True)
+    return any(visit.deposits[n]["kind"] == "deposit" for visit, ns in sides for n in ns)
+
+
+def _gain(step: Step, first: Sequence[int], second: Sequence[int]) -> Gain | None:
+    """The difference of the images in mg.
+
+    What grows takes the place of the tissue around, and holds soft tissue of its own: of the HU
+    that are won, a part that follows from the deposit's density and from the background is not
+    mineral (as for the mass of one visit, docs/quantity.md).
+    """
+    centre = np.concatenate([step.visits[0].shapes[n] for n in first]).mean(axis=0)
+    found = difference(step.visits, (first, second), step.alignment.carrying(centre))
+    if found is None:
+        return None
+    rows = [v.deposits[n] for v, ns in zip(step.visits, (first, second), strict=True) for n in ns]
+    mass, volume, background = (
+        sum(float(row[name] or 0.0) for row in rows)
+        for name in ("mass_mg", "volume_mm3", "background_hu")
+    )
+    facts = step.visits[0].facts
+    slope = float(facts["calibration"]["mg_cm3_per_hu"]) * step.how.scale[0] / 1000.0
+    contrast = float(facts["plan"]["quantity"]["matrix_hu"]) - background / len(rows)
+    slope /= 1.0 + max(slope * contrast * volume / max(mass, 1e-6), -0.5)
+    return Gain(slope * found.value, slope * found.sd)
 
 
 def _may_be_called(row: Row) -> bool:
@@ -278,7 +346,8 @@ def _summed(rows: Sequence[Row], step: Step) -> Row:
     first = tuple(sorted(n for row in rows for n in row.first))
     second = tuple(sorted(n for row in rows for n in row.second))
     amounts = amounts_of(step, first, second)
-    made = change(*amounts, step.how, step.repeatability, step.days)
+    judged = judged_by(step, first, second, amounts)
+    made = change(*amounts, step.how, step.repeatability, step.days, judged)
     fates = {row.fate for row in rows}
     if len(fates) == 1:
         fate = rows[0].fate
@@ -289,5 +358,7 @@ def _summed(rows: Sequence[Row], step: Step) -> Row:
         fate = "stable" if not made.called else "grown" if grew else "shrunk"
     flags = tuple(dict.fromkeys([f for row in rows for f in row.flags] + ["JOINED_LATER"]))
     worst = max(row.alignment_mm for row in rows)
-    row = Row(rows[0].lineage, rows[0].visits, first, second, fate, made, amounts, worst, flags)
+    row = Row(
+        rows[0].lineage, rows[0].visits, first, second, fate, made, amounts, worst, flags, judged
+    )
     return row if _may_be_called(row) else replace(row, change=_uncalled(made))

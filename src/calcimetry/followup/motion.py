@@ -70,6 +70,24 @@ class Motion:
         return float(np.rad2deg(Rotation.from_matrix(self.rotation).magnitude()))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """How one place moved.
+
+    centre, there : on the first and on the second visit, LPS mm; error_mm : 1 SD or so
+    """
+
+    centre: Points
+    there: Points
+    motion: Motion
+    error_mm: float
+
+    @property
+    def backward(self) -> Place:
+        """The same, from the second visit to the first."""
+        return Place(self.there, self.centre, self.motion.inverse(), self.error_mm)
+
+
 @dataclass(frozen=True, eq=False)
 class Cloud:
     """Points with their group and weight.

@@ -42,6 +42,10 @@ class Repeatability:
     scores: float
     across: Mapping[str, float]
 
+    def same_cut_of(self, widened: float) -> float:
+        """`same_cut` of two visits; scans made otherwise have none of the cut's error in common."""
+        return 0.0 if widened else self.same_cut
+
     def coefficient(self, mass_mg: float) -> float:
         """For a deposit of this mass; constant in mg below the first point."""
         first, coefficient = self.points[0]

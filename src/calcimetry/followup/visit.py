@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError
-from calcimetry.exchange import document, saved_document, saved_landmarks, saved_pictures
+from calcimetry.exchange import (
+    document,
+    saved_crops,
+    saved_document,
+    saved_landmarks,
+    saved_pictures,
+)
 from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
-from calcimetry.records import Examination, Landmarks
+from calcimetry.records import Examination, Landmarks, Scan, SoftTissue
 from calcimetry.runs import voxels_of
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -32,6 +38,9 @@ class Visit:
     shapes : by deposit number, points (n, 3) LPS mm spread over it
     cloud : what it is aligned by; bone : the bones of it
     pictures : its saved PNGs by name
+    soft : the soft tissue around its deposits; None where it was not kept
+    scan : its images, or those about deposits that touch bone, where they are at hand
+    whole : by deposit number, all of its voxels' middles, LPS mm
     """
 
     number: int
@@ -40,6 +49,9 @@ class Visit:
     cloud: Cloud
     bone: Cloud
     pictures: Mapping[str, bytes]
+    soft: SoftTissue | None = None
+    scan: Scan | None = None
+    whole: Mapping[int, Points] = field(default_factory=dict)
 
     @property
     def date(self) -> str | None:
@@ -76,20 +88,26 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
     if isinstance(source, Visit):
         return source
     if isinstance(source, Examination):
-        shapes = {d.number: _spread(source.scan.to_lps(voxels_of(d.runs))) for d in source.deposits}
+        whole = {d.number: source.scan.to_lps(voxels_of(d.runs)) for d in source.deposits}
+        shapes = {number: _spread(points) for number, points in whole.items()}
         marks = source.landmarks or Landmarks(*(np.zeros((0, 3), np.float32),) * 2)
-        return Visit(0, document(source), shapes, _cloud(marks, shapes), _bone(marks), {})
+        return Visit(
+            0, document(source), shapes, _cloud(marks, shapes), _bone(marks), {}, marks.soft,
+            source.scan, whole,
+        )  # fmt: skip
     folder = Path(source)
     facts = saved_document(folder)
     marks_saved = saved_landmarks(folder)
     if marks_saved is None:
         raise _missing(folder / "landmarks.npz", "NO_LANDMARKS")
-    shapes = _shapes(folder / "labels.nii.gz")
+    whole = _voxels(folder / "labels.nii.gz")
+    shapes = {number: _spread(points) for number, points in whole.items()}
     cloud, bone = _cloud(marks_saved, shapes), _bone(marks_saved)
-    return Visit(0, facts, shapes, cloud, bone, saved_pictures(folder))
+    scan, pictures = saved_crops(folder, facts["scan"]), saved_pictures(folder)
+    return Visit(0, facts, shapes, cloud, bone, pictures, marks_saved.soft, scan, whole)
 
 
-def _shapes(path: Path) -> dict[int, Points]:
+def _voxels(path: Path) -> dict[int, Points]:
     try:
         image = nib.load(path)
         labels = np.asarray(image.dataobj)
@@ -100,7 +118,7 @@ def _shapes(path: Path) -> dict[int, Points]:
     ijk = np.stack(np.unravel_index(flat, labels.shape), axis=1)
     affine = _LPS_TO_RAS @ image.affine
     points = ijk @ affine[:3, :3].T + affine[:3, 3]
-    return {int(n): _spread(points[numbers == n]) for n in np.unique(numbers)}
+    return {int(n): points[numbers == n] for n in np.unique(numbers)}
 
 
 def _missing(path: Path, code: str) -> InputError:

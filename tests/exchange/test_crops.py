@@ -1,0 +1,35 @@
+"""crops.npz: boxes of a scan come back where they were, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calcimetry.exchange.crops import UNKNOWN_HU, packed_crops, saved_crops
+
+RNG = np.random.default_rng(2)
+HU = RNG.integers(-1000, 2000, (8, 10, 12), dtype=np.int16)
+AFFINE = np.array([[0.8, 0, 0, -20], [0, 0.8, 0, 5], [0, 0, 1.5, 100], [0, 0, 0, 1.0]])
+FACTS = {"shape_zyx": list(HU.shape), "affine_ijk_to_lps_mm": AFFINE.tolist()}
+BOXES = [
+    (slice(0, 3), slice(2, 7), slice(1, 5)),
+    (slice(2, 6), slice(5, 10), slice(4, 12)),  # overlaps the first
+]
+
+
+def test_boxes_come_back_and_the_rest_is_unknown(tmp_path):
+    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES))
+    scan = saved_crops(tmp_path, FACTS)
+    kept = np.zeros(HU.shape, bool)
+    for box in BOXES:
+        kept[box] = True
+    np.testing.assert_array_equal(scan.hu[kept], HU[kept])
+    assert (scan.hu[~kept] == UNKNOWN_HU).all()
+    np.testing.assert_allclose(scan.to_lps(np.zeros(3)), AFFINE[:3, 3])
+
+
+def test_no_boxes_and_no_file_are_no_images(tmp_path):
+    assert saved_crops(tmp_path, FACTS) is None
+    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, []))
+    assert saved_crops(tmp_path, FACTS) is None
+    (tmp_path / "crops.npz").write_bytes(b"no archive")
+    assert saved_crops(tmp_path, FACTS) is None
