@@ -23,9 +23,9 @@ HISTORY = (
     "(recipe.start) and went on for the steps named here with small and faint deposits and cut "
     "fields drawn more often; from step 6,975 trunks were shown without deposits more often; at "
     "step 14,400 the end was set to 24,000 instead of 30,000, and the rate began to fall. "
-    "Version 3 began from version 2's with other shapes and other paint (seed 1), a lower rate that does not "
-    "fall to nothing, and a longer mean of the weights; its length was set while it ran. A run of "
-    "the command as it stands makes weights of the same kind, not the same bits."
+    "Version 3 began from version 2's with other shapes and other paint (seed 1), a lower rate "
+    "that does not fall to nothing, and a longer mean of the weights; its length was set while it "
+    "ran. A run of the command as it stands makes weights of the same kind, not the same bits."
 )
 LIMITS = (
     "Trained on CTs of 16 limbs, one chest and one abdomen of adults, and on phantoms: other "
