@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of
-from calcimetry.records import Scan
+from calcimetry.records import Scan, turned
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._slabs import over_chunks, over_slabs
 
@@ -44,7 +44,7 @@ def gaps_to_skin(
 
     Where HU crosses nowhere, the distance to the nearest cell's middle.
     """
-    own = np.asarray(points, np.float64).reshape(-1, 3) @ blocks.to_mm.T
+    own = turned(np.asarray(points).reshape(-1, 3), blocks.to_mm)
     asked = own, frozen(bounds, np.int64)
     grid, near, unseen = lattice
     home = np.zeros(grid.shape, np.bool_)
