@@ -113,9 +113,10 @@ def _voxels(path: Path) -> dict[int, Points]:
         labels = np.asarray(image.dataobj)
     except (OSError, ValueError, EOFError, nib.filebasedimages.ImageFileError) as error:
         raise _missing(path, "NO_LABELS") from error
-    flat = np.flatnonzero(labels)
-    numbers = labels.ravel()[flat]
-    ijk = np.stack(np.unravel_index(flat, labels.shape), axis=1)
+    turned = labels.T  # as NIfTI lies in memory: no copy of a whole volume is turned over
+    flat = np.flatnonzero(turned)
+    numbers = turned.ravel()[flat]
+    ijk = np.stack(np.unravel_index(flat, turned.shape)[::-1], axis=1)
     affine = _LPS_TO_RAS @ image.affine
     points = ijk @ affine[:3, :3].T + affine[:3, 3]
     return {int(n): points[numbers == n] for n in np.unique(numbers)}
