@@ -51,6 +51,7 @@ _REACH = 60  # nearest landmarks that say how a deposit moves
 _HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
 _FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
 _SAY = 0.05  # of the largest say, for a bone to have any
+_LEAST_SEEN = 0.3  # share of a bone's points that must lie in the other field, to slide it there
 _EDGE_MM = 4.0  # this near its faces, the other field may lack neighbours
 _SLIP_MM = 20.0  # where bones meet lies up to 35 mm off the axis: 30 degrees move it by 18 mm
 _OCCUPIED = 0.5  # share of a bone's new place that may be another's
@@ -195,13 +196,13 @@ def align(first: Visit, second: Visit) -> Alignment:
     # A deposit may be gone: it helps to fit, but tells nothing of how well bones fit.
     steady = np.arange(len(kept)) < (len(kept) if by_skin else len(first.bone))
     if not by_skin:
-        motion = _again(kept, target, motion, _FAR_ALONG_MM)
+        motion = _again(kept, target, motion, second, _FAR_ALONG_MM)
     motions = [motion] if by_skin else _pieces(kept, target, motion, (second, steady))
     piece, _ = _assigned(kept, target, motions, second)
-    motions = [_again(kept.pick(piece == k), target, m) for k, m in enumerate(motions)]
+    motions = [_again(kept.pick(piece == k), target, m, second) for k, m in enumerate(motions)]
     piece, residual = _settled(kept, target, motions, second)
     back = [
-        _again(_moved_from(kept.pick(piece == k), target, m), kept, m.inverse())
+        _again(_moved_from(kept.pick(piece == k), target, m), kept, m.inverse(), first)
         for k, m in enumerate(motions)
     ]
     kept, piece, residual = kept.pick(steady), piece[steady], residual[steady]
@@ -235,7 +236,7 @@ def _moved_from(own: Cloud, target: Cloud, motion: Motion) -> Cloud:
 
 
 def _again(
-    own: Cloud, target: Cloud, motion: Motion, slides: tuple[float, ...] = _ALONG_MM
+    own: Cloud, target: Cloud, motion: Motion, other: Visit, slides: tuple[float, ...] = _ALONG_MM
 ) -> Motion:
     """A piece's motion bettered by its own points; shafts are tried up and down themselves."""
     if len(own) < 12:
@@ -246,8 +247,19 @@ def _again(
     trials = (
         refined(few, target, Motion.moved(slide * along).after(motion), _FINE) for slide in slides
     )
-    best = max(trials, key=lambda trial: _closeness(few, target, trial))
+    best = max(trials, key=lambda trial: _closeness_seen(few, target, trial, other))
     return refined(own.thinned(4000), target, best, _FINE)
+
+
+def _closeness_seen(part: Cloud, target: Cloud, motion: Motion, other: Visit) -> float:
+    """`_closeness` of what a motion leaves in the other field; less than 0 where that is little.
+
+    Otherwise a shaft would slide to where the other field shows most of it.
+    """
+    seen = other.in_field(motion(part.points), _EDGE_MM)
+    if seen.mean() < _LEAST_SEEN:
+        return -1.0
+    return _closeness(part.pick(seen), target, motion)
 
 
 def _whole(first: Visit, second: Visit, source: Cloud, target: Cloud) -> tuple[Motion, float]:
@@ -437,13 +449,25 @@ def _settled(
         if loose is None:
             break
         del motions[loose]
-        cost, misfit = (np.delete(part, loose, axis=0) for part in (cost, misfit))
+        # What it held changes what the others are made of.
+        motions[:] = _refitted(own, target, motions, np.delete(cost, loose, axis=0), second)
+        gaps = _gaps(own, target, motions, second)
+        misfit = _smooth(own, gaps)
+        cost = misfit + _smooth(own, gaps, _BROAD)
     sure = (residual <= _GOOD_MM) & seen
     if sure.any():
         _, nearest = cKDTree(own.points[sure]).query(own.points[~sure])
         piece[~sure] = piece[sure][nearest]
         residual = misfit[piece, np.arange(len(own))]
     return piece, residual
+
+
+def _refitted(
+    own: Cloud, target: Cloud, motions: list[Motion], cost: NDArray[np.float64], second: Visit
+) -> list[Motion]:
+    """Each motion bettered by the points that it explains best."""
+    piece = cost.argmin(axis=0)
+    return [_again(own.pick(piece == k), target, m, second) for k, m in enumerate(motions)]
 
 
 def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:

@@ -150,7 +150,7 @@ def _laid(first: _Part, second: _Part, grid: Points, step: float, motion: Motion
     shown = first.at(grid)
     unseen = ndimage.binary_dilation(shown < _LEAST_HU, iterations=_EDGE_CELLS).ravel()
     before = first.smooth().at(grid)
-    slope = np.stack(np.gradient(before, step), axis=-1).reshape(-1, 3)
+    slope = np.moveaxis(np.asarray(np.gradient(before, step)), 0, -1).reshape(-1, 3)
     points, before = grid.reshape(-1, 3), before.ravel()
     unseen |= second.at(motion(points)) < _LEAST_HU
     kept = np.flatnonzero(~unseen)
