@@ -51,7 +51,6 @@ _REACH = 60  # nearest landmarks that say how a deposit moves
 _HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
 _FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
 _SAY = 0.05  # of the largest say, for a bone to have any
-_LEAST_SEEN = 0.3  # share of a bone's points that must lie in the other field, to slide it there
 _EDGE_MM = 4.0  # this near its faces, the other field may lack neighbours
 _SLIP_MM = 20.0  # where bones meet lies up to 35 mm off the axis: 30 degrees move it by 18 mm
 _OCCUPIED = 0.5  # share of a bone's new place that may be another's
@@ -252,14 +251,14 @@ def _again(
 
 
 def _closeness_seen(part: Cloud, target: Cloud, motion: Motion, other: Visit) -> float:
-    """`_closeness` of what a motion leaves in the other field; less than 0 where that is little.
+    """`_closeness`, but what a motion carries out of the other field is half for, half against.
 
-    Otherwise a shaft would slide to where the other field shows most of it.
+    Were it all against, a shaft would slide to where the other field shows most of it.
     """
-    seen = other.in_field(motion(part.points), _EDGE_MM)
-    if seen.mean() < _LEAST_SEEN:
-        return -1.0
-    return _closeness(part.pick(seen), target, motion)
+    there = motion(part.points)
+    gap = target.gap(there, part.group, _AGREE_MM)
+    gap = np.where(other.in_field(there, _EDGE_MM), gap, np.minimum(gap, _UNSEEN_MM))
+    return float(1.0 - gap.mean() / _AGREE_MM)
 
 
 def _whole(first: Visit, second: Visit, source: Cloud, target: Cloud) -> tuple[Motion, float]:
