@@ -12,6 +12,7 @@ from benchmarks.followup.visits import AS_FOUND, TRUE_MASKS
 
 LEFT_OUT = ("partly", "too small")
 TWO = ("split", "merged")
+CHANGED = ("grown", "shrunk")
 KINDS = ("phantom", "real")
 _NAMES = {"phantom": "phantoms", "real": "real CTs"}
 
@@ -87,7 +88,7 @@ def wrong(outcomes: Iterable[Outcome]) -> str:
 
 def called(outcomes: Sequence[Outcome], sums: Sequence[Sum]) -> str:
     """How many deposits and totals of repeat pairs are called changed."""
-    every = [o for o in outcomes if o.truth != "partly"]
+    every = [o for o in outcomes if o.truth not in ("partly", "not_covered")]
     groups = [("all deposits", every)]
     groups += [(f"of {BAR_MG:.0f} mg and more", [o for o in every if o.big])]
     groups += [(_NAMES[kind], [o for o in every if o.kind == kind]) for kind in KINDS]
@@ -130,13 +131,14 @@ def spreads(outcomes: Iterable[Outcome]) -> str:
 
 
 def changes(outcomes: Sequence[Outcome]) -> str:
-    every = [o for o in counted(outcomes) if o.mass_mg[0] >= BAR_MG]
+    # What lies outside the other field has no change that could be called.
+    every = [o for o in counted(outcomes) if o.truth in CHANGED and o.mass_mg[0] >= BAR_MG]
 
     def right(o: Outcome) -> bool:
         return o.called and (o.times_said > 1) == (o.truth == "grown")
 
     groups = [("all", every)]
-    groups += [(name, [o for o in every if o.truth == name]) for name in ("grown", "shrunk")]
+    groups += [(name, [o for o in every if o.truth == name]) for name in CHANGED]
     groups += [(_NAMES[kind], [o for o in every if o.kind == kind]) for kind in KINDS]
     groups += [
         ("of 20 mg and more", [o for o in every if o.mass_mg[0] >= 20]),

@@ -195,13 +195,13 @@ def align(first: Visit, second: Visit) -> Alignment:
     # A deposit may be gone: it helps to fit, but tells nothing of how well bones fit.
     steady = np.arange(len(kept)) < (len(kept) if by_skin else len(first.bone))
     if not by_skin:
-        motion = _again(kept, target, motion, _FAR_ALONG_MM)
+        motion = _again(kept, target, motion, second, _FAR_ALONG_MM)
     motions = [motion] if by_skin else _pieces(kept, target, motion, (second, steady))
     piece, _ = _assigned(kept, target, motions, second)
-    motions = [_again(kept.pick(piece == k), target, m) for k, m in enumerate(motions)]
+    motions = [_again(kept.pick(piece == k), target, m, second) for k, m in enumerate(motions)]
     piece, residual = _settled(kept, target, motions, second)
     back = [
-        _again(_moved_from(kept.pick(piece == k), target, m), kept, m.inverse())
+        _again(_moved_from(kept.pick(piece == k), target, m), kept, m.inverse(), first)
         for k, m in enumerate(motions)
     ]
     kept, piece, residual = kept.pick(steady), piece[steady], residual[steady]
@@ -235,7 +235,7 @@ def _moved_from(own: Cloud, target: Cloud, motion: Motion) -> Cloud:
 
 
 def _again(
-    own: Cloud, target: Cloud, motion: Motion, slides: tuple[float, ...] = _ALONG_MM
+    own: Cloud, target: Cloud, motion: Motion, other: Visit, slides: tuple[float, ...] = _ALONG_MM
 ) -> Motion:
     """A piece's motion bettered by its own points; shafts are tried up and down themselves."""
     if len(own) < 12:
@@ -246,8 +246,19 @@ def _again(
     trials = (
         refined(few, target, Motion.moved(slide * along).after(motion), _FINE) for slide in slides
     )
-    best = max(trials, key=lambda trial: _closeness(few, target, trial))
+    best = max(trials, key=lambda trial: _closeness_seen(few, target, trial, other))
     return refined(own.thinned(4000), target, best, _FINE)
+
+
+def _closeness_seen(part: Cloud, target: Cloud, motion: Motion, other: Visit) -> float:
+    """`_closeness`, but what a motion carries out of the other field is half for, half against.
+
+    Were it all against, a shaft would slide to where the other field shows most of it.
+    """
+    there = motion(part.points)
+    gap = target.gap(there, part.group, _AGREE_MM)
+    gap = np.where(other.in_field(there, _EDGE_MM), gap, np.minimum(gap, _UNSEEN_MM))
+    return float(1.0 - gap.mean() / _AGREE_MM)
 
 
 def _whole(first: Visit, second: Visit, source: Cloud, target: Cloud) -> tuple[Motion, float]:
@@ -437,13 +448,25 @@ def _settled(
         if loose is None:
             break
         del motions[loose]
-        cost, misfit = (np.delete(part, loose, axis=0) for part in (cost, misfit))
+        # What it held changes what the others are made of.
+        motions[:] = _refitted(own, target, motions, np.delete(cost, loose, axis=0), second)
+        gaps = _gaps(own, target, motions, second)
+        misfit = _smooth(own, gaps)
+        cost = misfit + _smooth(own, gaps, _BROAD)
     sure = (residual <= _GOOD_MM) & seen
     if sure.any():
         _, nearest = cKDTree(own.points[sure]).query(own.points[~sure])
         piece[~sure] = piece[sure][nearest]
         residual = misfit[piece, np.arange(len(own))]
     return piece, residual
+
+
+def _refitted(
+    own: Cloud, target: Cloud, motions: list[Motion], cost: NDArray[np.float64], second: Visit
+) -> list[Motion]:
+    """Each motion bettered by the points that it explains best."""
+    piece = cost.argmin(axis=0)
+    return [_again(own.pick(piece == k), target, m, second) for k, m in enumerate(motions)]
 
 
 def _loosest(piece: NDArray[np.int64], residual: NDArray[np.float64], count: int) -> int | None:

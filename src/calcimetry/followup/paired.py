@@ -83,7 +83,9 @@ class _Part:
 
     def smooth(self) -> _Part:
         sigma = _SMOOTH_MM / np.array(self.scan.spacing)
-        return _Part(self.scan, self.start, ndimage.gaussian_filter(self.hu, sigma), self.own)
+        # What no image shows must not leak into what lies beside it.
+        hu = ndimage.gaussian_filter(np.maximum(self.hu, _AIR_HU), sigma)
+        return _Part(self.scan, self.start, hu, self.own)
 
 
 def _sampled(
@@ -147,10 +149,11 @@ def _laid(first: _Part, second: _Part, grid: Points, step: float, motion: Motion
     """The motion mended by what both visits show there; what changed has little say."""
     shown = first.at(grid)
     unseen = ndimage.binary_dilation(shown < _LEAST_HU, iterations=_EDGE_CELLS).ravel()
-    before = ndimage.gaussian_filter(shown, _SMOOTH_MM / step)
-    slope = np.stack(np.gradient(before, step), axis=-1).reshape(-1, 3)
+    before = first.smooth().at(grid)
+    slope = np.moveaxis(np.asarray(np.gradient(before, step)), 0, -1).reshape(-1, 3)
     points, before = grid.reshape(-1, 3), before.ravel()
-    kept = np.flatnonzero((before > 2 * _AIR_HU) & ~unseen)
+    unseen |= second.at(motion(points)) < _LEAST_HU
+    kept = np.flatnonzero(~unseen)
     if len(kept) < _FEWEST:
         return motion
     steepness = (slope[kept] ** 2).sum(axis=1)
