@@ -17,6 +17,7 @@ POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 
 MARKED = {"deposit_probability": 0.8, "marked": True}
 FREED = {**MARKED, "freed": True, "bone_distance_mm": 0.0}
 FAINT = {"peak_hu": 200, "mean_hu": 160.0, "deposit_probability": 0.01}
+INMOST = {"skin_depth_mm": 120.0, "enclosure": 0.9, "volume_mm3": 500.0}
 SURELY = {"deposit_probability": 0.97, "marked": True}
 
 NODULE = Evidence(
@@ -76,14 +77,9 @@ NODULE = Evidence(
             {**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9, "bone_distance_mm": 5.0},
             Kind.UNCERTAIN,
         ),
-        (
-            {**SURELY, "skin_depth_mm": 120.0, "enclosure": 0.9, "volume_mm3": 500.0},
-            Kind.UNCERTAIN,
-        ),
-        (
-            {**SURELY, "skin_depth_mm": 80.0, "enclosure": 0.9, "volume_mm3": 500.0},
-            Kind.DEPOSIT,
-        ),
+        ({**SURELY, **INMOST, "at_edge": True}, Kind.UNCERTAIN),
+        ({**SURELY, **INMOST}, Kind.DEPOSIT),
+        ({**SURELY, **INMOST, "at_edge": True, "skin_depth_mm": 80.0}, Kind.DEPOSIT),
         (
             {"marked": True, "deposit_probability": 0.85, "freed": True, "volume_mm3": 1500.0},
             Kind.UNCERTAIN,

@@ -31,7 +31,7 @@ SURE_AT_EDGE = 0.9
 SURE_AMID_BONES = 0.5
 DOUBT = 0.2  # below which it speaks against a deposit
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
-INMOST_MM = 100.0  # deeper than any limb: the great arteries' calcium is not small
+INMOST_MM = 100.0  # deeper than limbs; great arteries run there, and through the field's edge
 FRONT, AT_RIBS, RIB_DEPTH_MM = 0.55, 0.43, 9.0
 RINGED, HALF_RINGED = 0.75, 0.5  # the same, within ribs or pelvis; and where it is deep, too
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
@@ -276,7 +276,7 @@ def _deep(evidence: Evidence) -> Verdict | None:
         return None
     if evidence.volume_mm3 <= SMALL_MM3:
         return Verdict(Kind.UNCERTAIN, SMALL_AND_DEEP, 0.5)
-    if depth > INMOST_MM and evidence.marked:
+    if depth > INMOST_MM and evidence.marked and evidence.at_edge:
         return Verdict(Kind.UNCERTAIN, WITHIN_TRUNK, 0.5)
     return None
 
