@@ -62,7 +62,8 @@ def unpacked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory):
             pytest.skip(f"the real scan {name} is not here")
         folder = tmp_path_factory.mktemp("unpacked")
         with tarfile.open(shared_data / name) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # 3.11.4 and later
+            archive.extractall(folder)
         return folder
 
     return unpack

@@ -49,7 +49,8 @@ def load() -> Scan:
     """The scan, read as any DICOM folder is."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(ARCHIVE) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # 3.11.4 and later
+            archive.extractall(folder)
         return read(folder)
 
 

@@ -35,3 +35,9 @@ def test_a_shaft_does_not_slide_to_where_the_other_field_shows_more_of_it():
         found = align(*pair)
         for centre, _ in BALLS.values():
             assert np.linalg.norm(found.to_second(np.array(centre, float)) - centre) < 1.0
+
+
+def test_neither_bone_nor_skin_is_no_alignment_and_no_crash():
+    visit = shaft(0.0, 150.0, 1)
+    bare = replace(visit, cloud=visit.cloud.pick(np.arange(5)), bone=visit.bone.pick(np.arange(5)))
+    assert align(bare, bare).score == 0.0

@@ -20,6 +20,8 @@ from calcimetry.runs._jit import kernel
 from calcimetry.runs._slabs import over_slabs
 
 CELL_MM = 3.0
+MOST_VOXELS = 60
+"""Of a cell along each side: a row of one and its neighbours fits a word of bits (skin.py)."""
 
 Mask = NDArray[np.bool_]
 
@@ -49,8 +51,8 @@ class Grid:
 
 
 def grid_of(scan: Scan, cell_mm: float = CELL_MM) -> Grid:
-    """The grid of cells nearest to `cell_mm` on each side, one voxel at least."""
-    z, y, x = (max(1, round(cell_mm / step)) for step in scan.spacing)
+    """The grid of cells nearest to `cell_mm` on each side, of 1 to MOST_VOXELS voxels."""
+    z, y, x = (min(max(1, round(cell_mm / step)), MOST_VOXELS) for step in scan.spacing)
     depth, height, width = scan.hu.shape
     shape = (-(-depth // z), -(-height // y), -(-width // x))
     dz, dy, dx = scan.spacing

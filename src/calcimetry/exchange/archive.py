@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+DAMAGED = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+"""What reading an archive raises that is missing, cut short or spoilt."""
 
 
 def packed(arrays: Iterable[tuple[str, NDArray[Any]]]) -> bytes:

@@ -6,7 +6,6 @@ on the difference of the images, which must be at hand for that.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.exchange.archive import packed
+from calcimetry.exchange.archive import DAMAGED, packed
 from calcimetry.records import Acquisition, Box, Examination, Scan, Source, StoredGrid
 from calcimetry.runs import box_of, crop
 
@@ -24,42 +23,53 @@ UNKNOWN_HU = -32768  # of a voxel that was not kept
 
 def crop_bytes(exam: Examination) -> bytes:
     """HU of a box about each deposit whose cut from bone has an error."""
-    boxes = [
-        crop(box_of(d.runs), d.runs.shape, MARGIN_MM, exam.scan.spacing)
-        for d in exam.deposits
-        if d.quantity.relative_error.get("segmentation", 0.0) > 0
-    ]
-    return packed_crops(exam.scan.hu, boxes)
+    kept = [d for d in exam.deposits if d.quantity.relative_error.get("segmentation", 0.0) > 0]
+    boxes = [crop(box_of(d.runs), d.runs.shape, MARGIN_MM, exam.scan.spacing) for d in kept]
+    return packed_crops(exam.scan.hu, boxes, [d.uid for d in kept])
 
 
-def packed_crops(hu: NDArray[np.int16], boxes: list[Box]) -> bytes:
+def packed_crops(hu: NDArray[np.int16], boxes: list[Box], uids: list[str]) -> bytes:
+    """Boxes of a scan, with the UIDs of the deposits in them, which tell whose they are."""
     ends = [[end for side in box for end in (side.start, side.stop)] for box in boxes]
     values = [hu[box].ravel() for box in boxes]
     flat = np.concatenate(values) if values else np.zeros(0, np.int16)
-    return packed([("box", np.array(ends, np.int32).reshape(-1, 6)), ("hu", flat)])
+    boxed = np.array(ends, np.int32).reshape(-1, 6)
+    return packed([("box", boxed), ("hu", flat), ("uid", np.array(uids, np.str_))])
 
 
-def saved_crops(folder: Path, facts: Mapping[str, Any]) -> Scan | None:
-    """A scan that shows what `folder`/crops.npz holds, UNKNOWN_HU elsewhere; None for nothing.
+def saved_crops(folder: Path, document: Mapping[str, Any]) -> Scan | None:
+    """A scan that shows what `folder`/crops.npz holds, UNKNOWN_HU elsewhere.
 
-    facts : those of the scan in the examination's document
+    document : the examination's; None comes back where the file is missing, damaged, empty or
+        another examination's
     """
+    facts, known = document["scan"], {row["uid"] for row in document["deposits"]}
     try:
         with (
             (folder / "crops.npz").open("rb") as file,
             np.load(file, allow_pickle=False) as archive,
         ):
-            boxes, flat = archive["box"], archive["hu"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            if not len(archive["box"]) or not known.issuperset(archive["uid"].tolist()):
+                return None
+            hu = _laid_out(archive["box"], archive["hu"], tuple(facts["shape_zyx"]))
+    except DAMAGED:
         return None
-    if not len(boxes):
-        return None
-    hu = np.full(facts["shape_zyx"], UNKNOWN_HU, np.int16)
+    affine = np.array(facts["affine_ijk_to_lps_mm"], np.float64)
+    shape = hu.shape[2], hu.shape[1], hu.shape[0]
+    return Scan(hu, affine, Acquisition(), StoredGrid(shape, affine), Source("", "array"))
+
+
+def _laid_out(
+    boxes: NDArray[np.int32], flat: NDArray[np.int16], shape: tuple[int, ...]
+) -> NDArray[np.int16]:
+    """Boxes in their place; ValueError where they are not in it, or hold other than `flat`."""
+    low, high = boxes[:, ::2].astype(np.int64), boxes[:, 1::2].astype(np.int64)
+    if (low < 0).any() or (high > shape).any() or (high - low).prod(axis=1).sum() != flat.size:
+        raise ValueError("boxes of another scan")
+    hu = np.full(shape, UNKNOWN_HU, np.int16)
     at = 0
     for ends in boxes.tolist():
         part = hu[tuple(slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True))]
         part[...] = flat[at : at + part.size].reshape(part.shape)
         at += part.size
-    affine = np.array(facts["affine_ijk_to_lps_mm"], np.float64)
-    shape = hu.shape[2], hu.shape[1], hu.shape[0]
-    return Scan(hu, affine, Acquisition(), StoredGrid(shape, affine), Source("", "array"))
+    return hu

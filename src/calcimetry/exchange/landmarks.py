@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.exchange.archive import packed
+from calcimetry.exchange.archive import DAMAGED, packed
 from calcimetry.records import Landmarks, SoftTissue
 
 STEP_MM = 0.05
@@ -49,7 +48,7 @@ def saved_landmarks(folder: Path) -> Landmarks | None:
                 (archive[name] * step + origin).astype(np.float32) for name in ("bone", "skin")
             )
             parts = (archive["soft"], archive["soft_affine_mm"]) if "soft" in archive else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except DAMAGED:
         return None
     return Landmarks(bone, skin, SoftTissue(*parts) if parts else None)
 

@@ -186,12 +186,13 @@ def align(first: Visit, second: Visit) -> Alignment:
     """Lay the first visit over the second."""
     by_skin = not (first.by_bone and second.by_bone)
     source, target = _usable(first, by_skin), _usable(second, by_skin)
-    if not len(source) or not len(target):
+    group = SKIN if by_skin else BONE
+    if not (source.group == group).any() or not (target.group == group).any():
         none = (Motion.none(),)
         empty = np.zeros(0)
         return Alignment(np.zeros((0, 3)), empty.astype(np.int64), empty, none, none, 0.0, by_skin)
     motion, score = _whole(first, second, source, target)
-    kept = source.pick(source.group == (SKIN if by_skin else BONE))
+    kept = source.pick(source.group == group)
     # A deposit may be gone: it helps to fit, but tells nothing of how well bones fit.
     steady = np.arange(len(kept)) < (len(kept) if by_skin else len(first.bone))
     if not by_skin:

@@ -174,7 +174,8 @@ def _gain(step: Step, first: Sequence[int], second: Sequence[int]) -> Gain | Non
     )
     facts = step.visits[0].facts
     slope = float(facts["calibration"]["mg_cm3_per_hu"]) * step.how.scale[0] / 1000.0
-    contrast = float(facts["plan"]["quantity"]["matrix_hu"]) - background / len(rows)
+    water = float(facts["calibration"].get("water_hu") or 0.0)
+    contrast = float(facts["plan"]["quantity"]["matrix_hu"]) + water - background / len(rows)
     slope /= 1.0 + max(slope * contrast * volume / max(mass, 1e-6), -0.5)
     return Gain(slope * found.value, slope * found.sd)
 

@@ -25,6 +25,7 @@ from calcimetry.records import Scan
 LAID_SD_MM = 0.06  # 1 SD along each axis of how visits lie over each other (docs/followup.md)
 STEP_MM = 1.0  # of the common grid
 MOST_CELLS = 150_000  # of it: with more it is made coarser
+COARSEST_MM = 1.4  # coarser, and the blurred rim of what is thin is taken for bone beside it
 _RIM_MM, _SHELL_MM, _GAP_MM = 3.0, 4.0, 1.0  # of the region; of what is around, beyond a gap
 _INTO_BONE_MM = 1.5  # how much of the bone at a deposit belongs to the region
 _SOFT_MM = 1.0  # SD of its edge
@@ -109,6 +110,8 @@ def difference(
     own = [np.concatenate([v.whole[n] for n in ns]) for v, ns in zip(visits, numbers, strict=True)]
     both = np.concatenate([own[0], motion.inverse()(own[1])])
     grid, step = _grid(both)
+    if step > COARSEST_MM:
+        return None
     there = motion(grid)
     first, second = _part(scans[0], grid, own[0]), _part(scans[1], there, own[1])
     if not first.hu.size or not second.hu.size:

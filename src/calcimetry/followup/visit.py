@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,7 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
     whole = _voxels(folder / "labels.nii.gz")
     shapes = {number: _spread(points) for number, points in whole.items()}
     cloud, bone = _cloud(marks_saved, shapes), _bone(marks_saved)
-    scan, pictures = saved_crops(folder, facts["scan"]), saved_pictures(folder)
+    scan, pictures = saved_crops(folder, facts), saved_pictures(folder)
     return Visit(0, facts, shapes, cloud, bone, pictures, marks_saved.soft, scan, whole)
 
 
@@ -111,7 +112,7 @@ def _voxels(path: Path) -> dict[int, Points]:
     try:
         image = nib.load(path)
         labels = np.asarray(image.dataobj)
-    except (OSError, ValueError, EOFError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, ValueError, EOFError, zlib.error, nib.filebasedimages.ImageFileError) as error:
         raise _missing(path, "NO_LABELS") from error
     turned = labels.T  # as NIfTI lies in memory: no copy of a whole volume is turned over
     flat = np.flatnonzero(turned)

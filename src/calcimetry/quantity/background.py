@@ -194,6 +194,9 @@ def _levels(inside: Any, share: Any) -> Any:
         ll, lh, hh = ll + q * q, lh + q * p, hh + p * p
         by_low, by_high = by_low + value * q, by_high + value * p
     apart = ll * hh - lh * lh
+    if apart <= 1e-9 * ll * hh:  # one share everywhere: nothing tells two levels apart
+        mean = (by_low + by_high) / max(len(inside), 1)
+        return mean, mean
     return (hh * by_low - lh * by_high) / apart, (ll * by_high - lh * by_low) / apart
 
 

@@ -148,7 +148,8 @@ def _mended(correlation: NDArray[np.float64], voxels: int) -> NDArray[np.float64
 def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
     axes = [np.arange(-int(3 / s), int(3 / s) + 1) * s for s in spacing]
     z, y, x = np.meshgrid(*axes, indexing="ij")
-    return np.asarray(np.exp(-(z * z + y * y + x * x) / (4 * 0.64**2)))
+    r = np.exp(-(z * z + y * y + x * x) / (4 * 0.64**2))
+    return np.asarray(np.where(r > _LEAST_R, r, 0.0))
 
 
 @kernel
