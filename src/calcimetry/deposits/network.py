@@ -49,6 +49,10 @@ def load() -> Network | None:
     """The shipped network, loaded once; None where onnxruntime or the weights are missing."""
     return load_file(str(files("calcimetry.weights") / "finder.onnx"))
 
+_DECIMALS = 5
+"""Of the spacing, mm: formats store it with other precision, and bytes turn a last bit into a
+whole step."""
+
 
 @cache
 def load_file(path: str) -> Network | None:
@@ -83,7 +87,7 @@ def probability(network: Network, scan: Scan, dense: Runs, *, jobs: int = 1) -> 
     -------
     float32 (dense.voxels,), 0 to 1, voxels of the runs one after the other
     """
-    lattice = list(zip(scan.hu.shape, scan.spacing, strict=True))
+    lattice = [(n, round(s, _DECIMALS)) for n, s in zip(scan.hu.shape, scan.spacing, strict=True)]
     taps = [axis_weights(count, spacing) for count, spacing in lattice]
     shape = tuple(len(index) for index, _ in taps)
     cells = [axis_cells(n, s, length) for (n, s), length in zip(lattice, shape, strict=True)]
