@@ -49,6 +49,7 @@ def load() -> Network | None:
     """The shipped network, loaded once; None where onnxruntime or the weights are missing."""
     return load_file(str(files("calcimetry.weights") / "finder.onnx"))
 
+
 _DECIMALS = 5
 """Of the spacing, mm: formats store it with other precision, and bytes turn a last bit into a
 whole step."""
