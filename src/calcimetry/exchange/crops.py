@@ -38,7 +38,7 @@ def packed_crops(hu: NDArray[np.int16], boxes: list[Box], uids: list[str]) -> by
 
 
 def saved_crops(folder: Path, document: Mapping[str, Any]) -> Scan | None:
-    """A scan that shows what `folder`/crops.npz holds, UNKNOWN_HU elsewhere.
+    """A scan of the part that `folder`/crops.npz shows, UNKNOWN_HU between its boxes.
 
     document : the examination's; None comes back where the file is missing, damaged, empty or
         another examination's
@@ -51,25 +51,30 @@ def saved_crops(folder: Path, document: Mapping[str, Any]) -> Scan | None:
         ):
             if not len(archive["box"]) or not known.issuperset(archive["uid"].tolist()):
                 return None
-            hu = _laid_out(archive["box"], archive["hu"], tuple(facts["shape_zyx"]))
+            hu, first = _laid_out(archive["box"], archive["hu"], tuple(facts["shape_zyx"]))
     except DAMAGED:
         return None
     affine = np.array(facts["affine_ijk_to_lps_mm"], np.float64)
+    affine[:3, 3] += affine[:3, :3] @ first[::-1]
     shape = hu.shape[2], hu.shape[1], hu.shape[0]
     return Scan(hu, affine, Acquisition(), StoredGrid(shape, affine), Source("", "array"))
 
 
 def _laid_out(
     boxes: NDArray[np.int32], flat: NDArray[np.int16], shape: tuple[int, ...]
-) -> NDArray[np.int16]:
-    """Boxes in their place; ValueError where they are not in it, or hold other than `flat`."""
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Boxes in the smallest part of the scan that holds all, and its first voxel (z, y, x).
+
+    ValueError where they are not in the scan, or hold other than `flat`.
+    """
     low, high = boxes[:, ::2].astype(np.int64), boxes[:, 1::2].astype(np.int64)
     if (low < 0).any() or (high > shape).any() or (high - low).prod(axis=1).sum() != flat.size:
         raise ValueError("boxes of another scan")
-    hu = np.full(shape, UNKNOWN_HU, np.int16)
+    first = low.min(axis=0)
+    hu = np.full(high.max(axis=0) - first, UNKNOWN_HU, np.int16)
     at = 0
-    for ends in boxes.tolist():
-        part = hu[tuple(slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True))]
+    for start, stop in zip((low - first).tolist(), (high - first).tolist(), strict=True):
+        part = hu[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
         part[...] = flat[at : at + part.size].reshape(part.shape)
         at += part.size
-    return hu
+    return hu, first
