@@ -19,6 +19,7 @@ from calcimetry.runs import piled
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._order import middle
 from calcimetry.runs._slabs import over_chunks
+from calcimetry.runs.find import integer_threshold, lowest_bit
 
 SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
 """Surroundings lie this far off: beyond the object's own blur, within its own tissue."""
@@ -27,6 +28,7 @@ LEAST_PAIRS = 20
 FAT_HU = (-200, -30)
 AIR_HU = -300
 _FLOOR = -32768
+_STRETCH = 4096
 _FAT, _SOFT, _AIR, _DENSE, _MEDIAN, _NOISE, _COUNT = range(7)
 
 
@@ -65,7 +67,7 @@ def surroundings(
     inner = _widths(scan.spacing, margin, lambda far: far < SHELL_FROM_MM)
     outer = _widths(scan.spacing, margin, lambda far: far <= reach)
     table = np.full((len(pieces), _COUNT), np.nan)
-    hu, least = frozen(scan.hu, np.int16), int(np.ceil(threshold))
+    hu, least = frozen(scan.hu, np.int16), integer_threshold(threshold)
 
     def chunk(first: int, end: int) -> None:
         _look(hu, pile.columns, pile.bounds, (inner, outer, margin), least, table, first, end)
@@ -97,7 +99,7 @@ def _look(
 ) -> None:
     inner, outer, margin = widths
     counts = np.zeros(1 - 2 * _FLOOR, np.int32)
-    apart = np.zeros(max(least - FAT_HU[0], 1) + 1, np.int32)
+    apart = np.zeros((4, max(least - FAT_HU[0], 1) + 1), np.int32)
     box = np.empty((3, 2), np.int64)
     for piece in range(begin, end):
         a, b = bounds[piece], bounds[piece + 1]
@@ -108,9 +110,12 @@ def _look(
         size = (box[0, 1] - box[0, 0], box[1, 1] - box[1, 0], words)
         near = np.zeros(size, np.uint64)
         far = np.zeros(size, np.uint64)
-        for run in range(a, b):
-            _widen(columns, run, hu.shape[1], inner, box, near)
-            _widen(columns, run, hu.shape[1], outer, box, far)
+        lines = np.empty((outer.max() + 1, words), np.uint64)
+        while a < b:
+            row, a = columns[0][a], _widen(columns, a, b, box[2, 0], lines)
+            at = (row // hu.shape[1] - box[0, 0], row % hu.shape[1] - box[1, 0])
+            _join(lines, inner, at, near)
+            _join(lines, outer, at, far)
         if _shell(hu, near, far, box, least, counts, table[piece]):
             table[piece, _NOISE] = _noise(hu, box, least, apart)
 
@@ -132,19 +137,39 @@ def _box(columns: Any, a: Any, b: Any, margin: Any, shape: Any, box: Any) -> Non
 
 
 @kernel
-def _widen(columns: Any, run: Any, height: Any, width: Any, box: Any, bits: Any) -> None:
-    """Set the bits of all voxels within reach of one run."""
+def _widen(columns: Any, run: Any, end: Any, x0: Any, lines: Any) -> Any:
+    """The bits of the runs of one row, made wider by 0, 1, ... voxels; the first run after them.
+
+    Bits past the box's end are set, too.
+    """
     row, start, stop = columns
-    z, y = row[run] // height, row[run] % height
-    for at_z in range(max(box[0, 0], z - len(width) + 1), min(box[0, 1], z + len(width))):
-        for at_y in range(
-            max(box[1, 0], y - width.shape[1] + 1), min(box[1, 1], y + width.shape[1])
-        ):
-            wide = width[abs(at_z - z), abs(at_y - y)]
+    first, lines[0] = run, np.uint64(0)
+    while run < end and row[run] == row[first]:
+        _set(lines[0], start[run] - x0, stop[run] - x0)
+        run += 1
+    one, top = np.uint64(1), np.uint64(63)
+    for wide in range(1, len(lines)):
+        below, line = np.uint64(0), lines[wide - 1]
+        for word in range(len(line)):
+            above = line[word + 1] if word + 1 < len(line) else np.uint64(0)
+            bits = line[word] | (line[word] << one) | (line[word] >> one)
+            lines[wide, word] = bits | (below >> top) | (above << top)
+            below = line[word]
+    return run
+
+
+@kernel
+def _join(lines: Any, width: Any, at: Any, bits: Any) -> None:
+    """Set the bits of all voxels within reach of one row's."""
+    z, y = at
+    deep, high = width.shape
+    for to_z in range(max(0, z - deep + 1), min(bits.shape[0], z + deep)):
+        widths, rows = width[abs(to_z - z)], bits[to_z]
+        for to_y in range(max(0, y - high + 1), min(bits.shape[1], y + high)):
+            wide = widths[abs(to_y - y)]
             if wide >= 0:
-                low = max(start[run] - wide, box[2, 0]) - box[2, 0]
-                high = min(stop[run] + wide, box[2, 1]) - box[2, 0]
-                _set(bits[at_z - box[0, 0], at_y - box[1, 0]], low, high)
+                for word in range(len(lines[0])):
+                    rows[to_y, word] |= lines[wide, word]
 
 
 @kernel
@@ -164,24 +189,25 @@ def _set(line: Any, low: Any, high: Any) -> None:
 @kernel
 def _shell(hu: Any, near: Any, far: Any, box: Any, least: Any, counts: Any, out: Any) -> Any:
     """Fractions and median over the voxels that are in `far` and not in `near`."""
-    span = np.array([-_FLOOR, _FLOOR])
+    low, high = np.int64(-_FLOOR), np.int64(_FLOOR)
     for z in range(far.shape[0]):
         for y in range(far.shape[1]):
-            line = hu[z + box[0, 0], y + box[1, 0]]
+            line = hu[z + box[0, 0], y + box[1, 0], box[2, 0] : box[2, 1]]
             for word in range(far.shape[2]):
                 bits = far[z, y, word] & ~near[z, y, word]
-                x = box[2, 0] + 64 * word
                 while bits != np.uint64(0):
-                    if bits & np.uint64(1):
-                        value = np.int64(line[x])
-                        counts[value - _FLOOR] += 1
-                        span[0], span[1] = min(span[0], value), max(span[1], value)
-                    bits >>= np.uint64(1)
-                    x += 1
-    if span[0] > span[1]:
+                    first = lowest_bit(bits)
+                    gap = ~(bits >> np.uint64(first))
+                    x = 64 * word + first
+                    end = x + lowest_bit(gap) if gap else x + 64
+                    for value in line[x:end]:
+                        counts[np.int64(value) - _FLOOR] += 1
+                        low, high = min(low, np.int64(value)), max(high, np.int64(value))
+                    bits &= bits + (np.uint64(1) << np.uint64(first))
+    if low > high:
         return False
-    seen = counts[span[0] - _FLOOR : span[1] - _FLOOR + 1]
-    _tell(seen, span[0], least, out)
+    seen = counts[low - _FLOOR : high - _FLOOR + 1]
+    _tell(seen, low, least, out)
     seen[:] = 0
     return True
 
@@ -189,39 +215,76 @@ def _shell(hu: Any, near: Any, far: Any, box: Any, least: Any, counts: Any, out:
 @kernel
 def _tell(counts: Any, first: Any, least: Any, out: Any) -> None:
     """Shares of kinds of tissue, and the median of what is not dense, from counts of HU."""
-    tally = np.zeros(5, np.int64)
-    for at in range(len(counts)):
-        value, number = first + at, counts[at]
-        tally[4] += number
-        tally[_FAT] += number * (FAT_HU[0] < value < FAT_HU[1])
-        tally[_SOFT] += number * (FAT_HU[1] <= value < least)
-        tally[_AIR] += number * (value < AIR_HU)
-        tally[_DENSE] += number * (value >= least)
-    for share in (_FAT, _SOFT, _AIR, _DENSE):
-        out[share] = tally[share] / tally[4]
-    quiet = tally[4] - tally[_DENSE]
+    total = counts.sum()
+    fat, soft, dense = FAT_HU[0] + 1 - first, FAT_HU[1] - first, least - first
+    out[_FAT] = _among(counts, fat, soft) / total
+    out[_SOFT] = _among(counts, soft, dense) / total
+    out[_AIR] = _among(counts, 0, AIR_HU - first) / total
+    out[_DENSE] = _among(counts, dense, len(counts)) / total
+    quiet = _among(counts, 0, dense)
     if quiet > 0:
         out[_MEDIAN] = first + middle(counts, quiet)
 
 
 @kernel
+def _among(counts: Any, begin: Any, end: Any) -> Any:
+    """How many have one of the values from `begin` on and below `end`."""
+    return counts[max(begin, 0) : max(begin, end, 0)].sum()
+
+
+@kernel
 def _noise(hu: Any, box: Any, least: Any, apart: Any) -> Any:
+    """1 SD by the middle difference of neighbours, along the axis that has the most."""
+    flat, steps = _laid(hu, box)
     worst = np.nan
-    for axis in range(3):
-        dz, dy, dx = int(axis == 0), int(axis == 1), int(axis == 2)
+    for step in steps:
         apart[:] = 0
-        pairs = 0
-        for z in range(box[0, 0], box[0, 1] - dz):
-            for y in range(box[1, 0], box[1, 1] - dy):
-                one, other = hu[z, y], hu[z + dz, y + dy]
-                for x in range(box[2, 0], box[2, 1] - dx):
-                    v, w = np.int64(one[x]), np.int64(other[x + dx])
-                    low, high = min(v, w), max(v, w)
-                    if low > FAT_HU[0] and high < least:
-                        apart[high - low] += 1
-                        pairs += 1
+        for begin in range(0, len(flat) - step, _STRETCH):
+            end = min(begin + _STRETCH, len(flat) - step)
+            _differ(flat[begin:end], flat[begin + step : end + step], least, apart)
+        number = apart[:, :-1].sum(axis=0)
+        pairs = number.sum()
         if pairs >= LEAST_PAIRS:
-            spread = 1.4826 * middle(apart, pairs) / np.sqrt(2.0)
+            spread = 1.4826 * middle(number, pairs) / np.sqrt(2.0)
             if np.isnan(worst) or spread > worst:
                 worst = spread
     return worst
+
+
+@kernel
+def _laid(hu: Any, box: Any) -> Any:
+    """HU of the box in one line, and how far apart neighbours along x, y and z are in it.
+
+    Rows and slices end with a border that is no tissue, so that the ends need no care.
+    """
+    (z0, z1), (y0, y1), (x0, x1) = box[0], box[1], box[2]
+    laid = np.empty((z1 - z0, y1 - y0 + 1, x1 - x0 + 1), np.int16)
+    for z in range(z0, z1):
+        for y in range(y0, y1):
+            for x in range(x0, x1):
+                laid[z - z0, y - y0, x - x0] = hu[z, y, x]
+            laid[z - z0, y - y0, x1 - x0] = _FLOOR
+        laid[z - z0, y1 - y0] = _FLOOR
+    return laid.reshape(-1), (1, laid.shape[2], laid.shape[1] * laid.shape[2])
+
+
+@kernel
+def _differ(one: Any, other: Any, least: Any, apart: Any) -> None:
+    """Count the differences of neighbours; those that are not both tissue in the last place.
+
+    The first loop is SIMD. In the second, four counts side by side keep one from waiting for
+    another, since neighbours in a row are often equal.
+    """
+    floor, top = np.int16(FAT_HU[0]), np.int16(max(least - 1, _FLOOR))
+    none = np.uint16(apart.shape[1] - 1)
+    gap = np.empty(len(one), np.uint16)
+    for x in range(len(one)):
+        v, w = one[x], other[x]
+        low, high = min(v, w), max(v, w)
+        gap[x] = np.uint16(high - low) if (low > floor) & (high <= top) else none
+    part = len(gap) // 4
+    for x in range(part):
+        for way in range(4):
+            apart[way, gap[way * part + x]] += 1
+    for x in range(4 * part, len(gap)):
+        apart[0, gap[x]] += 1

@@ -99,8 +99,10 @@ def find(
     surely[skeletal] = True
 
     runs = [pieces.runs[index] for index in listed]
-    sights = _at_sight(scan, pieces, listed, surely, plan, jobs)
-    sights = _in_body(scan, runs, sights, body, labels)
+    sights = _in_body(scan, runs, _at_sight(scan, pieces, listed, surely), body, labels)
+    # What lies around is looked at for those alone that are not decided without it.
+    undecided = [k for k, seen in enumerate(sights) if at_sight(seen) is None]
+    sights = _surrounded(scan, runs, sights, undecided, plan, jobs)
     look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
     verdicts, evidence = _judged(runs, sights, look)
     verdicts = _coursed(scan, runs, verdicts, evidence)
@@ -191,13 +193,10 @@ def _closer(
     contrast = enhancement(scan, body, skeleton)
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         thick = list(pool.map(partial(thickness, scan), runs))
-    unseen = [k for k, evidence in enumerate(sights) if evidence.skeletal]
-    shells = surroundings(scan, [runs[k] for k in unseen], plan.find.threshold_hu, jobs=jobs)
-    around = dict(zip(unseen, shells, strict=True))
+    unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
     return [
         replace(
             evidence,
-            surroundings=around.get(k, evidence.surroundings),
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
             skin_depth_mm=skin[k],
@@ -205,8 +204,24 @@ def _closer(
             front=front[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(sights)
+        for k, evidence in enumerate(_surrounded(scan, runs, sights, unseen, plan, jobs))
     ]
+
+
+def _surrounded(
+    scan: Scan,
+    runs: Sequence[Runs],
+    sights: Sequence[Evidence],
+    which: Sequence[int],
+    plan: Plan,
+    jobs: int,
+) -> list[Evidence]:
+    """The evidence, with what surrounds it for some of the objects."""
+    shells = surroundings(scan, [runs[k] for k in which], plan.find.threshold_hu, jobs=jobs)
+    evidence = list(sights)
+    for k, around in zip(which, shells, strict=True):
+        evidence[k] = replace(evidence[k], surroundings=around)
+    return evidence
 
 
 def _findings(scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
@@ -293,16 +308,9 @@ def _at_sight(
     pieces: Pieces,
     listed: Sequence[int],
     skeletal: NDArray[np.bool_],
-    plan: Plan,
-    jobs: int,
 ) -> list[Evidence]:
-    """What is to be seen of each listed piece and its nearest surroundings."""
+    """What is to be seen of each listed piece itself."""
     objects = pieces.objects
-    looked = [index for index in listed if not skeletal[index]]
-    shells = surroundings(
-        scan, [pieces.runs[index] for index in looked], plan.find.threshold_hu, jobs=jobs
-    )
-    around = dict(zip(looked, shells, strict=True))
     lengths, edge = axes(objects.moment, scan.spacing).tolist(), at_edge(objects)
     return [
         Evidence(
@@ -314,7 +322,7 @@ def _at_sight(
             inside=1.0,
             at_edge=bool(edge[index]),
             skeletal=bool(skeletal[index]),
-            surroundings=around.get(index, NOTHING),
+            surroundings=NOTHING,
             contrast_given=scan.acquisition.contrast,
             deposit_probability=_chance(pieces, index),
             marked=bool(pieces.marked[index]),

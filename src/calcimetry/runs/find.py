@@ -136,7 +136,7 @@ def _dense_bits(block: Any, least: Any) -> Any:
 
 
 @kernel
-def _lowest_bit(bits: Any) -> Any:
+def lowest_bit(bits: Any) -> Any:
     """Index of the lowest set bit, by a de Bruijn product (Leiserson, Prokop, Randall 1998)."""
     lowest = bits & (~bits + np.uint64(1))
     return _DE_BRUIJN_INDEX[(lowest * _DE_BRUIJN) >> np.uint64(58)]
@@ -154,7 +154,7 @@ def _line_edges(line: Any, least: Any, out: Any, edges: Any) -> Any:
         bits = _dense_bits(block, least)
         changes = bits ^ ((bits << np.uint64(1)) | inside)
         while changes:
-            out[edges] = x + _lowest_bit(changes)
+            out[edges] = x + lowest_bit(changes)
             edges += 1
             changes &= changes - np.uint64(1)
         inside = bits >> np.uint64(_BLOCK - 1)
