@@ -69,7 +69,7 @@ def measure(
     body = find_body(scan, jobs=jobs)
     clock.begin("calibrating")
     noise = noise_of(scan)
-    scale = calibrate(scan, plan, body=body, user=calibration, noise=noise)
+    scale = calibrate(scan, plan, body=body, user=calibration, noise=noise, jobs=jobs)
     plan = _with_threshold(plan, scale)
     clock.begin("finding dense voxels")
     dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=jobs)

@@ -6,13 +6,26 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.quantity.disc import measured_disc, opened
+from calcimetry.quantity.disc import dense_parts, measured_discs
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (3, 3), (40, 57)])
-def test_opening_is_scipys(shape):
-    mask = np.random.default_rng(5).random(shape) < 0.8
-    assert np.array_equal(opened(mask), ndimage.binary_opening(mask))
+@pytest.mark.parametrize("every", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (3, 3), (40, 57), (41, 58)])
+def test_dense_parts_are_scipys(shape, every):
+    plane = np.where(np.random.default_rng(5).random(shape) < 0.85, 130, 129).astype(np.int16)
+    labels, _ = ndimage.label(ndimage.binary_opening(plane[::every, ::every] >= 130))
+    expected = [[y.start, y.stop, x.start, x.stop] for y, x in ndimage.find_objects(labels)]
+    assert dense_parts(plane, every).tolist() == expected
+
+
+def test_parts_that_reach_every_border():
+    assert dense_parts(np.full((9, 12), 200, np.int16), 1).tolist() == [[0, 9, 0, 12]]
+
+
+def test_too_little_is_not_looked_at():
+    plane = np.full((9, 12), 200, np.int16)
+    assert len(dense_parts(plane, 1, 108)) == 1
+    assert len(dense_parts(plane, 1, 109)) == 0
 
 
 def _plane(across, dy=0.5, dx=0.7):
@@ -25,8 +38,14 @@ def _plane(across, dy=0.5, dx=0.7):
     return np.round(drawn + np.random.default_rng(1).normal(0, 8, drawn.shape)).astype(np.int16)
 
 
+def _measured(plane, most_sd=1000.0):
+    """All of a plane as one box."""
+    box = np.array([[0, plane.shape[0], 0, plane.shape[1]]])
+    return measured_discs(plane, box, (0.5, 0.7), most_sd)[0]
+
+
 def test_a_drawn_disc_is_measured():
-    y, x, diameter, mean, sd = measured_disc(_plane(lambda turn: 7.0 + 0 * turn), (0.5, 0.7))
+    y, x, diameter, mean, sd = _measured(_plane(lambda turn: 7.0 + 0 * turn))
     # Half height of a blurred disc lies inside its edge by half the variance over the radius.
     assert abs(diameter - (14.0 - (0.6**2 + 1.0**2) / 7.0)) < 0.1
     assert abs(mean - 400) < 2
@@ -40,7 +59,7 @@ def test_smoothing_and_part_are_scipys():
     smooth = ndimage.gaussian_filter(plane.astype(np.float32), (1 / 0.5, 1 / 0.7))
     labels, _ = ndimage.label(smooth >= 130)
     expected = ndimage.center_of_mass(labels == labels[30, 25])
-    assert measured_disc(plane, (0.5, 0.7))[:2] == pytest.approx(expected, abs=1e-9)
+    assert _measured(plane)[:2] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -52,4 +71,21 @@ def test_smoothing_and_part_are_scipys():
     ids=["oval", "square"],
 )
 def test_what_is_not_round_is_no_disc(across):
-    assert measured_disc(_plane(across), (0.5, 0.7)) is None
+    assert _measured(_plane(across))[2] == 0
+
+
+def test_what_is_uneven_is_no_disc():
+    plane = _plane(lambda turn: 7.0 + 0 * turn)
+    sd = _measured(plane)[4]
+    assert _measured(plane, sd * 1.01)[2] > 0
+    assert _measured(plane, sd)[2] == 0
+
+
+def test_each_box_is_measured_in_its_own_place():
+    plane = _plane(lambda turn: 7.0 + 0 * turn)
+    wide = np.tile(plane, (2, 2))
+    boxes = np.array([[60 * n, 60 * n + 60, 50 * m, 50 * m + 50] for n in (0, 1) for m in (0, 1)])
+    found = measured_discs(wide, boxes, (0.5, 0.7), 1000.0)
+    assert found[:, :2] == pytest.approx(boxes[:, ::2] + _measured(plane)[:2])
+    assert np.array_equal(found[:, 2:], np.tile(_measured(plane)[2:], (4, 1)))
+    assert measured_discs(plane, boxes[:0], (0.5, 0.7), 1000.0).shape == (0, 5)

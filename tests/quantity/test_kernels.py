@@ -8,9 +8,11 @@ from scipy import ndimage, signal, special
 
 from calcimetry.quantity.background import _levels, _logistic, _otsu, _probability
 from calcimetry.quantity.crop import flooded
-from calcimetry.quantity.noise import Noise
+from calcimetry.quantity.noise import Noise, _correlation, _less_plane
+from calcimetry.quantity.plain import summed
 from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import shares
+from calcimetry.runs import from_mask
 from calcimetry.runs._order import middle, quantile
 
 
@@ -55,6 +57,52 @@ def test_noise_of_a_sum_is_that_of_the_whole_correlation(rng):
     expected = 7.0 * np.sqrt(np.sum(weights * spread))
     assert Noise(7.0, correlation).sd_of_sum(weights) == pytest.approx(expected, rel=1e-5)
     assert Noise(7.0, correlation).sd_of_sum(np.zeros_like(weights)) == 0.0
+
+
+@pytest.mark.parametrize("shape", [(5, 9, 8), (1, 7, 6), (4, 1, 1)])
+def test_a_patch_less_its_plane_is_what_least_squares_leaves(rng, shape):
+    patch = rng.integers(-200, 200, shape).astype(np.int16)
+    design = np.stack([np.ones(patch.size), *np.indices(shape).reshape(3, -1)], axis=1)
+    fit = np.linalg.lstsq(design, patch.ravel().astype(float), rcond=None)[0]
+    left = (patch.ravel() - design @ fit).reshape(shape)
+    out = np.empty(shape)
+    assert _less_plane(patch, out) == pytest.approx(left.std())
+    assert out == pytest.approx(left, abs=1e-9)
+
+
+def test_correlation_is_that_of_all_pairs(rng):
+    patches = rng.normal(size=(3, 6, 9, 8)) + 0.3
+    found = _correlation(patches, (1.5, 0.8, 0.7))  # 2, 3 and 4 lags
+    assert found.shape == (5, 7, 9)
+    for dz, dy, dx in ((0, 0, 0), (2, 0, 0), (1, -3, 4), (-2, 3, -4)):
+        expected = []
+        for patch in patches:
+            moved = np.full((10, 15, 16), np.nan)
+            moved[2 + dz : 8 + dz, 3 + dy : 12 + dy, 4 + dx : 12 + dx] = patch
+            pairs = moved[2:8, 3:12, 4:12] * patch
+            expected.append(np.nanmean(pairs) / np.mean(patch * patch))
+        assert found[2 + dz, 3 + dy, 4 + dx] == pytest.approx(np.mean(expected))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_plain_sums_are_those_of_the_voxels(rng, jobs):
+    hu = rng.integers(-1000, 3000, (6, 11, 13)).astype(np.int16)
+    masks = np.zeros((70, *hu.shape), bool)
+    for n, mask in enumerate(masks[:-2]):
+        mask[n % 4 : n % 4 + 2] = rng.random((2, 11, 13)) < 0.3
+    masks[-2, 5, 10, 12] = True  # one voxel, in the corner
+    masks[-1] = True
+    slopes = rng.random(6)
+    found = summed(hu, [from_mask(mask) for mask in masks], slopes, jobs=jobs)
+    for n, mask in enumerate(masks):
+        values, held = hu[mask].astype(int), np.flatnonzero(mask.any(axis=(1, 2)))
+        assert (found.voxels[n], found.total[n]) == (values.size, values.sum())
+        assert (found.peak[n], found.dense[n]) == (values.max(), (values >= 130).sum())
+        assert found.slope[n] == pytest.approx(slopes[held[0] : held[-1] + 1].mean())
+
+
+def test_plain_sums_of_nothing():
+    assert len(summed(np.zeros((2, 3, 4), np.int16), [], np.ones(2)).voxels) == 0
 
 
 def test_own_exponential_is_exact():

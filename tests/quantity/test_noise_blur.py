@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.plan import Plan
-from calcimetry.quantity.blur import point_spread
+from calcimetry.quantity.blur import _edge_widths, point_spread
 from calcimetry.quantity.noise import Noise, noise_of
 
 WHITE = np.zeros((3, 3, 3))
@@ -83,3 +83,29 @@ def test_blur_from_the_plan_and_overlapping_slices(make_scan) -> None:
     assert blur.in_plane == pytest.approx(1.0)
     # Box of 5 mm of which the voxel itself holds 1 mm: variance (25 - 1) / 12 more.
     assert blur.through_plane == pytest.approx(np.sqrt(1.0 + 2.0))
+
+
+def _body(rng: np.random.Generator) -> np.ndarray:
+    """A blurred body in air and padding, whose edges run along both axes, both ways."""
+    hu = np.full((3, 60, 60), -1000.0)
+    hu[:, 14:45, 12:47] = 40.0
+    hu = ndimage.gaussian_filter(hu, (0, 0.9, 0.9)) + rng.normal(0, 5, hu.shape)
+    hu[:, :, 55:] = -2000.0
+    hu[:, 30:, :4] = -1024.0
+    return hu
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [lambda a: a[:, ::-1], lambda a: a[:, :, ::-1], lambda a: a.transpose(0, 2, 1)],
+    ids=["upside down", "mirrored", "transposed"],
+)
+def test_edges_are_seen_from_every_side(make_scan, turned) -> None:
+    hu = _body(np.random.default_rng(4))
+    one, other = (np.sort(_edge_widths(make_scan(volume))) for volume in (hu, turned(hu)))
+    assert len(one) > 250
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_a_plane_too_small_for_an_edge_has_none(make_scan) -> None:
+    assert len(_edge_widths(make_scan(_body(np.random.default_rng(4))[:, 12:17, 10:20]))) == 0

@@ -9,17 +9,19 @@ lies on an edge (clothing, hair, slant) can only widen it, hence a low quantile 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.plan import Plan
 from calcimetry.records import Scan
+from calcimetry.runs._jit import frozen, kernel
 
 FWHM = 2.354820045  # of a Gaussian, in SDs
 _REACH_MM = 4.0
-_AIR, _INSIDE = -850.0, -300.0
-_PADDING = -1024.0  # and below, all alike: outside the field, not air
+_AIR, _MIDDLE, _INSIDE = -850, -500, -300  # HU, of air, an edge and what is beyond it
+_PADDING = -1024  # and below, all alike: outside the field, not air
 _FEWEST_EDGES = 60
 _SLICES = 12
 _TYPICAL_SIGMA_MM = 0.6
@@ -66,39 +68,88 @@ def _through(scan: Scan, in_plane: float) -> float:
 def _edge_widths(scan: Scan) -> NDArray[np.float64]:
     """Apparent sigma, mm, of edges that run square to x or y."""
     step = max(1, scan.hu.shape[0] // _SLICES)
-    planes = scan.hu[step // 2 :: step].astype(np.float32)
+    planes = frozen(scan.hu[step // 2 :: step], np.int16)
     _, y, x = scan.spacing
-    parts = [_widths(planes, x, y), _widths(planes.transpose(0, 2, 1), y, x)]
-    return np.concatenate(parts)
+    return np.concatenate([_widths(planes, (0, 1), x, y), _widths(planes, (1, 0), y, x)])
 
 
-def _widths(planes: NDArray[np.float32], step: float, other_step: float) -> NDArray[np.float64]:
-    """Edges along the last axis, both ways."""
+def _widths(
+    planes: NDArray[np.int16], along: tuple[int, int], step: float, other_step: float
+) -> NDArray[np.float64]:
+    """Of edges along y or x, both ways: `along` is one step in pixels (y, x)."""
     reach = int(np.ceil(_REACH_MM / step))
-    if planes.shape[2] <= 2 * reach + 2 or planes.shape[1] < 3:
+    samples = 2 * reach + 2
+    if np.dot(planes.shape[1:], along) <= samples or np.dot(planes.shape[1:], along[::-1]) < 3:
         return np.zeros(0)
-    found = []
-    for volume in (planes, planes[:, :, ::-1]):
-        z, y, x = np.nonzero((volume[:, 1:-1, :-1] < -500) & (volume[:, 1:-1, 1:] >= -500))
-        keep = (x >= reach) & (x + reach + 1 < volume.shape[2])
-        z, y, x = z[keep], y[keep] + 1, x[keep]
-        lines = volume[z[:, None], y[:, None], x[:, None] + np.arange(-reach, reach + 2)]
-        slant = (volume[z, y + 1, x] - volume[z, y - 1, x]) / (2 * other_step)
-        slope = (volume[z, y, x + 1] - volume[z, y, x]) / step
-        found.append(_apparent(lines, step, slope / np.hypot(slope, slant)))
-    return np.concatenate(found)
+    z, y, x, way = _edges(planes, along, samples, max(2, samples // 4))
+    by = way[:, None] * np.arange(-reach, reach + 2)
+    rows, columns = y[:, None] + by * along[0], x[:, None] + by * along[1]
+    lines = planes[z[:, None], rows, columns].astype(np.float32)
+    before, after = (
+        planes[z, y + side * along[1], x + side * along[0]].astype(np.float32) for side in (-1, 1)
+    )
+    slant = (after - before) / (2 * other_step)
+    slope = (lines[:, reach + 1] - lines[:, reach]) / step
+    return _apparent(lines, step, slope / np.hypot(slope, slant))
 
 
 def _apparent(
     lines: NDArray[np.float32], step: float, cosine: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     far = max(2, lines.shape[1] // 4)
-    low, high = lines[:, :far], lines[:, -far:]
-    padding = (low.min(axis=1) == low.max(axis=1)) & (low[:, 0] <= _PADDING)
-    good = (low.max(axis=1) < _AIR) & (high.min(axis=1) > _INSIDE) & (cosine > 0.9) & ~padding
-    lines, cosine = lines[good], cosine[good]
+    lines, cosine = lines[cosine > 0.9], cosine[cosine > 0.9]
     a = np.median(lines[:, :far], axis=1, keepdims=True)
     b = np.median(lines[:, -far:], axis=1, keepdims=True)
     p = (lines - a) / (b - a)
     area = np.maximum(p * (1 - p), 0.0).sum(axis=1) * step
     return np.asarray(np.sqrt(np.pi) * area * cosine, np.float64)
+
+
+@kernel
+def _edges(planes: Any, along: Any, samples: Any, far: Any) -> Any:
+    """Last voxels of air before a body, along one axis: z, y and x, and the way, 1 or -1.
+
+    The first `far` of the samples across an edge are air, and the last as many are not.
+    """
+    found, count = np.empty((1024, 4), np.int64), 0
+    down, right = along
+    # The voxels beside an edge tell its slant.
+    rows, columns = (right, planes.shape[1] - 1), (down, planes.shape[2] - 1)
+    for z in range(planes.shape[0]):
+        for y in range(*rows):
+            for x in range(*columns):
+                here, there = planes[z, y, x], planes[z, y + down, x + right]
+                if (here < _MIDDLE) == (there < _MIDDLE):
+                    continue
+                way = 1 if here < _MIDDLE else -1
+                if here >= _MIDDLE:
+                    y0, x0 = y + down, x + right
+                else:
+                    y0, x0 = y, x
+                if not _is_edge(planes[z], (y0, x0), (way * down, way * right), samples, far):
+                    continue
+                if count == len(found):
+                    found = np.concatenate((found, np.empty_like(found)))
+                found[count, 0], found[count, 1], found[count, 2] = z, y0, x0
+                found[count, 3] = way
+                count += 1
+    return found[:count, 0], found[:count, 1], found[:count, 2], found[:count, 3]
+
+
+@kernel
+def _is_edge(plane: Any, at: Any, step: Any, samples: Any, far: Any) -> Any:
+    """Whether a line starts in air, not in padding, ends in the body, and lies in the plane."""
+    y, x = at[0] - (samples // 2 - 1) * step[0], at[1] - (samples // 2 - 1) * step[1]
+    last_y, last_x = y + (samples - 1) * step[0], x + (samples - 1) * step[1]
+    if min(y, last_y) < 0 or max(y, last_y) >= plane.shape[0]:
+        return False
+    if min(x, last_x) < 0 or max(x, last_x) >= plane.shape[1]:
+        return False
+    first, padding = plane[y, x], plane[y, x] <= _PADDING
+    for n in range(far):
+        low = plane[y + n * step[0], x + n * step[1]]
+        high = plane[last_y - n * step[0], last_x - n * step[1]]
+        if low >= _AIR or high <= _INSIDE:
+            return False
+        padding = padding and low == first
+    return not padding

@@ -36,6 +36,7 @@ def calibrate(
     body: Body | None = None,
     user: str | float | None = None,
     noise: Noise | None = None,
+    jobs: int = 1,
 ) -> Calibration:
     """The best calibration that this scan allows.
 
@@ -47,6 +48,7 @@ def calibrate(
     user : the user's own slope: ``0.764``, ``"c=0.764"`` or ``"c=0.764+-0.02"`` (1 SD),
         mg HA per cm3 for each HU
     noise : the scan's, where it is known already
+    jobs : threads
 
     Raises
     ------
@@ -58,7 +60,8 @@ def calibrate(
         return own
     from_table = _of_table(scan, plan, body)
     if chosen in ("auto", "rods"):
-        found = from_rods(scan, from_table.mg_cm3_per_hu, (noise or noise_of(scan)).sd)
+        sd = (noise or noise_of(scan)).sd
+        found = from_rods(scan, from_table.mg_cm3_per_hu, sd, jobs=jobs)
         if found is not None:
             return found if own is None else _over(found, own)
     if own is not None:

@@ -69,23 +69,6 @@ def flooded(seeds: NDArray[np.bool_], room: NDArray[np.bool_]) -> NDArray[np.boo
     return found.view(np.bool_)
 
 
-def values(hu: NDArray[np.int16], runs: Runs) -> NDArray[np.int16]:
-    """The HU of the voxels of runs, in order."""
-    out = np.empty(runs.voxels, np.int16)
-    _gather(hu, runs.row, runs.start, runs.stop, out)
-    return out
-
-
-@kernel
-def _gather(hu: Any, row: Any, start: Any, stop: Any, out: Any) -> None:
-    at = 0
-    for n in range(len(row)):
-        z, y = row[n] // hu.shape[1], row[n] % hu.shape[1]
-        for x in range(start[n], stop[n]):
-            out[at] = hu[z, y, x]
-            at += 1
-
-
 @kernel
 def _flood(found: Any, room: Any) -> None:
     depth, height, width = room.shape

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,16 +59,12 @@ def diameters(scan: Scan, runs: Runs, *, volume_mm3: float | None = None) -> Dia
     steps = np.ascontiguousarray(scan.affine[:3, :3])
     corners, bounds = _corners(*columns(runs), runs.shape[1])
     longest, _, _ = _longest(corners, steps, edges)
-    best = (0.0, 0.0, int(corners[0, 2]))
-    for a, b in pairwise(bounds.tolist()):
-        flat = corners[a:b]
-        length, one, other = _longest(flat, steps, edges)
-        if length > best[0]:
-            direction = np.array([1.0, 0.0, 0.0]) if one == other else flat[other] - flat[one]
-            across = _width(flat, steps, edges, direction * edges)
-            best = (length, across, int(flat[0, 2]))
+    axial, first, end, one, other = _longest_axial(corners, bounds, steps, edges)
+    direction = np.array([1.0, 0.0, 0.0]) if one == other else corners[other] - corners[one]
+    across = _width(corners[first:end], steps, edges, direction * edges)
     volume = runs.voxels * scan.voxel_mm3 if volume_mm3 is None else volume_mm3
-    return Diameters(float((6.0 * volume / np.pi) ** (1 / 3)), float(longest), *best)
+    equivalent = float((6.0 * volume / np.pi) ** (1 / 3))
+    return Diameters(equivalent, float(longest), float(axial), across, int(corners[first, 2]))
 
 
 def _width(
@@ -154,6 +149,18 @@ def _hull(flat: Any) -> Any:
 @kernel
 def _turn(a: Any, b: Any, c: Any) -> Any:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+@kernel
+def _longest_axial(corners: Any, bounds: Any, steps: Any, edges: Any) -> Any:
+    """The longest chord in any slice, that slice's first corner and one past its last, and the
+    chord's two."""
+    longest, at, one, other = 0.0, 0, 0, 0
+    for n in range(len(bounds) - 1):
+        length, a, b = _longest(corners[bounds[n] : bounds[n + 1]], steps, edges)
+        if length > longest:
+            longest, at, one, other = length, n, bounds[n] + a, bounds[n] + b
+    return longest, bounds[at], bounds[at + 1], one, other
 
 
 @kernel

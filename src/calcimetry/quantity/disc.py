@@ -1,4 +1,4 @@
-"""A round, even, dense disc in one slice: what a calibration rod looks like, measured."""
+"""Round, even, dense discs in one slice: what calibration rods look like, measured."""
 
 from __future__ import annotations
 
@@ -7,43 +7,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import kernel
+from calcimetry.runs._jit import frozen, kernel
 
 DENSE_HU = 130.0
+_DENSE = np.int16(DENSE_HU)
 _SMOOTH_MM = 1.0  # 1 SD
 _CUT = 4.0  # SD at which the smoothing ends
 _NONE = (0.0, 0.0, 0.0, 0.0, 0.0)
 
-Mask = NDArray[np.bool_]
+
+def dense_parts(plane: NDArray[np.int16], every: int, least: float = 0.0) -> NDArray[np.int64]:
+    """What is dense in a plane and at least three coarse pixels thick (a cross must fit).
+
+    plane : HU (y, x), of which every `every`-th pixel is looked at, both ways
+    least : dense coarse pixels below which nothing is sought
+
+    Returns a row per part, connected by faces, in raster order: first row, one past the last,
+    first column and one past the last, in coarse pixels.
+    """
+    boxes: NDArray[np.int64] = _dense_parts(frozen(plane, np.int16), every, least)
+    return boxes
 
 
-def opened(mask: Mask) -> Mask:
-    """A mask (y, x) without what is thinner than three pixels: a cross must fit."""
-    inner = np.zeros_like(mask)
-    inner[1:-1, 1:-1] = (
-        mask[1:-1, 1:-1] & (mask[:-2, 1:-1] & mask[2:, 1:-1]) & (mask[1:-1, :-2] & mask[1:-1, 2:])
-    )
-    out = inner.copy()
-    out[1:] |= inner[:-1]
-    out[:-1] |= inner[1:]
-    out[:, 1:] |= inner[:, :-1]
-    out[:, :-1] |= inner[:, 1:]
-    return out
+def measured_discs(
+    plane: NDArray[np.int16],
+    boxes: NDArray[np.int64],
+    spacing: tuple[float, float],
+    most_sd: float,
+) -> NDArray[np.float64]:
+    """The disc in the middle of each box of a plane, cut at half its height.
 
+    plane : HU (y, x); boxes : (n, 4), first row, one past the last, first column, one past
+    the last; spacing : (y, x) mm; most_sd : HU in a disc's core, below which it is even
 
-def measured_disc(
-    plane: NDArray[np.int16], spacing: tuple[float, float]
-) -> tuple[float, float, float, float, float] | None:
-    """The disc in the middle of a plane, cut at half its height; None if it is not round.
-
-    plane : HU (y, x), its middle in the disc; spacing : (y, x) mm
-    Returns centre y and x in pixels, diameter mm, mean and SD of its core in HU.
+    Returns (n, 5): centre y and x in pixels of the plane, diameter mm, mean and SD of the core
+    in HU; a diameter of 0 where the box has no round and even disc in its middle.
     """
     taps = _taps(_SMOOTH_MM / spacing[0]), _taps(_SMOOTH_MM / spacing[1])
-    found: tuple[float, float, float, float, float] = _disc(
-        np.ascontiguousarray(plane, np.int16), *taps, *spacing
+    found: NDArray[np.float64] = _discs(
+        frozen(plane, np.int16), frozen(boxes, np.int64), taps, spacing, most_sd
     )
-    return found if found[2] > 0 else None
+    return found
 
 
 def _taps(sd: float) -> NDArray[np.float64]:
@@ -54,21 +58,106 @@ def _taps(sd: float) -> NDArray[np.float64]:
 
 
 @kernel
-def _disc(plane: Any, taps_y: Any, taps_x: Any, dy: Any, dx: Any) -> Any:
-    smooth = _smoothed(_smoothed(plane.astype(np.float32), taps_y).T.copy(), taps_x).T.copy()
+def _dense_parts(plane: Any, every: Any, least: Any) -> Any:
+    """The coarse plane lies in a frame one pixel wide, where nothing is dense."""
+    height, width = (plane.shape[0] - 1) // every + 3, (plane.shape[1] - 1) // every + 3
+    dense, room = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
+    held = np.zeros(height, np.int64)
+    for row in range(1, height - 1):
+        held[row] = _dense(plane[(row - 1) * every], every, dense[row, 1 : width - 1])
+    if held.sum() < least:
+        return np.empty((0, 4), np.int64)
+    for row in range(1, height - 1):
+        if min(held[row - 1], held[row], held[row + 1]):
+            _thick(dense[row - 1 : row + 2], room[row - 1 : row + 2])
+    return _boxes(room, held)
+
+
+@kernel
+def _dense(line: Any, every: Any, out: Any) -> Any:
+    count = 0
+    for n in range(out.size):
+        out[n] = line[n * every] >= _DENSE
+        count += out[n]
+    return count
+
+
+@kernel
+def _thick(dense: Any, room: Any) -> None:
+    """Of three rows, the crosses around what has a dense pixel on every side."""
+    (above, line, below), width = dense, dense.shape[1]
+    for n in range(1, width - 1):
+        if line[n] & above[n] & below[n] & line[n - 1] & line[n + 1]:
+            room[0, n] = room[2, n] = 1
+            room[1, n - 1] = room[1, n] = room[1, n + 1] = 1
+
+
+@kernel
+def _boxes(room: Any, held: Any) -> Any:
+    """Of the parts of what lies in a frame; `room` is emptied. held : 0 for rows without any."""
+    boxes = np.empty((room.size // 2 + 1, 4), np.int64)
+    waiting = np.empty((room.size, 2), np.int64)
+    parts = 0
+    for row in range(room.shape[0]):
+        if not held[row]:
+            continue
+        for column in range(room.shape[1]):
+            if not room[row, column]:
+                continue
+            box = boxes[parts]
+            box[0], box[1], box[2], box[3] = row, row, column, column
+            parts += 1
+            count = _wait(room, row, column, waiting, 0)
+            while count:
+                count -= 1
+                y, x = waiting[count]
+                box[0], box[1] = min(box[0], y - 1), max(box[1], y)
+                box[2], box[3] = min(box[2], x - 1), max(box[3], x)
+                count = _wait(room, y - 1, x, waiting, count)
+                count = _wait(room, y + 1, x, waiting, count)
+                count = _wait(room, y, x - 1, waiting, count)
+                count = _wait(room, y, x + 1, waiting, count)
+    return boxes[:parts].copy()
+
+
+@kernel
+def _wait(room: Any, row: Any, column: Any, waiting: Any, held: Any) -> Any:
+    if not room[row, column]:
+        return held
+    room[row, column] = 0
+    waiting[held, 0], waiting[held, 1] = row, column
+    return held + 1
+
+
+@kernel
+def _discs(plane: Any, boxes: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
+    found = np.empty((len(boxes), 5))
+    for n in range(len(boxes)):
+        top, bottom, left, right = boxes[n]
+        part = plane[top:bottom, left:right]
+        y, x, diameter, mean, sd = _disc(part, taps, spacing, most_sd)
+        found[n, 0], found[n, 1], found[n, 2] = top + y, left + x, diameter
+        found[n, 3], found[n, 4] = mean, sd
+    return found
+
+
+@kernel
+def _disc(plane: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
+    smooth = _along_rows(_along_columns(plane, taps[0]), taps[1])
     height, width = plane.shape
     middle = (height // 2, width // 2)
     if smooth[middle] < DENSE_HU:
         return _NONE
     count, y, x = _part(smooth, middle)
-    reach = np.sqrt(count * dy * dx / np.pi)
+    pixel = spacing[0] * spacing[1]
+    reach = np.sqrt(count * pixel / np.pi)
     far = np.empty(plane.shape)
     total, square, inner = 0.0, 0.0, 0
     rim = np.empty(plane.size)
     outer = 0
     for row in range(height):
         for column in range(width):
-            far[row, column] = np.hypot((row - y) * dy, (column - x) * dx)
+            far[row, column] = np.hypot((row - y) * spacing[0], (column - x) * spacing[1])
             value = np.float64(plane[row, column])
             if far[row, column] < 0.7 * reach:
                 total += value
@@ -80,9 +169,11 @@ def _disc(plane: Any, taps_y: Any, taps_x: Any, dy: Any, dx: Any) -> Any:
     if inner < 20 or outer == 0:
         return _NONE
     mean = total / inner
-    half = 0.5 * (mean + np.median(rim[:outer]))
-    radius = _round_radius(smooth, far, half, 1.25 * reach, dy * dx)
     spread = np.sqrt(max(square / inner - mean * mean, 0.0))
+    if spread >= most_sd:
+        return _NONE
+    half = 0.5 * (mean + np.median(rim[:outer]))
+    radius = _round_radius(smooth, far, half, 1.25 * reach, pixel)
     return y, x, 2.0 * radius, mean, spread
 
 
@@ -101,18 +192,41 @@ def _round_radius(smooth: Any, far: Any, half: Any, most: Any, pixel: Any) -> An
 
 
 @kernel
-def _smoothed(plane: Any, taps: Any) -> Any:
-    """Along the first axis; beyond its ends the plane is mirrored."""
+def _along_columns(plane: Any, taps: Any) -> Any:
+    """Smoothed along y; beyond its ends the plane is mirrored."""
     length, width = plane.shape
-    out = np.empty(plane.shape, np.float32)
-    line = np.empty(width)
+    out, line = np.empty(plane.shape, np.float32), np.empty(width)
     for row in range(length):
         for column in range(width):
-            line[column] = plane[row, column] * taps[0]
+            line[column] = np.float32(plane[row, column]) * taps[0]
         for k in range(1, len(taps)):
             low, high = plane[_mirrored(row - k, length)], plane[_mirrored(row + k, length)]
             for column in range(width):
-                line[column] += (np.float64(low[column]) + high[column]) * taps[k]
+                line[column] += (np.float64(low[column]) + np.float64(high[column])) * taps[k]
+        out[row] = line
+    return out
+
+
+@kernel
+def _along_rows(plane: Any, taps: Any) -> Any:
+    """Smoothed along x; beyond its ends the plane is mirrored."""
+    length, width = plane.shape
+    reach = len(taps) - 1
+    out, line, wide = (
+        np.empty(plane.shape, np.float32),
+        np.empty(width),
+        np.empty(width + 2 * reach),
+    )
+    for row in range(length):
+        wide[reach : reach + width] = plane[row]
+        for k in range(1, reach + 1):
+            wide[reach - k] = plane[row, _mirrored(-k, width)]
+            wide[reach + width - 1 + k] = plane[row, _mirrored(width - 1 + k, width)]
+        line[:] = wide[reach : reach + width] * taps[0]
+        for k in range(1, reach + 1):
+            low, high = wide[reach - k : reach - k + width], wide[reach + k : reach + k + width]
+            for column in range(width):
+                line[column] += (low[column] + high[column]) * taps[k]
         out[row] = line
     return out
 

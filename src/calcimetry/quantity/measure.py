@@ -13,15 +13,16 @@ from calcimetry.plan import Plan
 from calcimetry.quantity import agatston
 from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slopes_of
-from calcimetry.quantity.crop import Crop, Index, cut, flooded, index, values
+from calcimetry.quantity.crop import Crop, Index, cut, flooded, index
 from calcimetry.quantity.density import density_classes, density_map
 from calcimetry.quantity.integral import Integral, Rules, integrate
 from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
+from calcimetry.quantity.plain import summed
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
-from calcimetry.runs import box_of, stacked, tabulate
+from calcimetry.runs import box_of
 
 FILE_CEILING_HU = 3071  # of 12-bit CT
 _SOFT_TISSUE_HU = 50.0
@@ -92,7 +93,7 @@ def quantify(
     Raises UsageError for an Agatston profile that does not exist.
     """
     others = [finding for finding in findings if finding.kind not in LISTED]
-    plain = _plain(scan, others, calibration)
+    plain = _plain(scan, others, calibration, jobs)
     if len(others) == len(findings):
         agatston.profile(plan.quantity.agatston_profile)
         return tuple(plain)
@@ -103,25 +104,26 @@ def quantify(
         return tuple(next(full if finding.kind in LISTED else plain) for finding in findings)
 
 
-def _plain(scan: Scan, findings: Sequence[Finding], calibration: Calibration) -> Iterator[Quantity]:
+def _plain(
+    scan: Scan, findings: Sequence[Finding], calibration: Calibration, jobs: int
+) -> Iterator[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
-    table = tabulate(scan.hu, *stacked([finding.runs for finding in findings], scan.hu.shape))
+    slopes = slopes_of(calibration, 0, len(scan.hu))
+    sums = summed(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
     voxel = scan.voxel_mm3
-    rows = zip(table.voxels.tolist(), table.total.tolist(), table.peak.tolist(), strict=True)
-    for finding, (count, total, peak), floor, box in zip(
-        findings, rows, table.floor.tolist(), table.box.tolist(), strict=True
+    volume = sums.voxels * voxel
+    excess = sums.total - _SOFT_TISSUE_HU * sums.voxels
+    mass = np.maximum(0.0, sums.slope * excess * voxel / 1000.0)
+    rows = (mass, volume, 1000.0 * mass / volume, sums.dense * voxel, sums.total / sums.voxels)
+    for milligrams, size, density, dense, mean, peak in zip(
+        *(row.tolist() for row in (*rows, sums.peak)), strict=True
     ):
-        # A connected object has voxels in every slice between its first and its last.
-        c = float(slopes_of(calibration, box[0], box[1]).mean())
-        volume = count * voxel
-        mass = max(0.0, c * (total - _SOFT_TISSUE_HU * count) * voxel / 1000.0)
-        dense = count if floor >= 130 else int((values(scan.hu, finding.runs) >= 130).sum())
         yield Quantity(
-            mass_mg=Estimate(mass),
-            volume_mm3=Estimate(volume),
-            density_mg_cm3=Estimate(1000.0 * mass / volume),
-            volume_130_mm3=dense * voxel,
-            mean_hu=total / count,
+            mass_mg=Estimate(milligrams),
+            volume_mm3=Estimate(size),
+            density_mg_cm3=Estimate(density),
+            volume_130_mm3=dense,
+            mean_hu=mean,
             max_hu=peak,
             agatston=None,
             agatston_profile=None,

@@ -42,18 +42,18 @@ class Noise:
 def noise_of(scan: Scan) -> Noise:
     """Measure the noise of a scan; 15 HU and correlated over 1.5 mm where nothing is fit."""
     size = _patch_shape(scan)
-    soft = _residuals(scan, size)
-    patches = [patch for patch in soft if patch.std() > _LEAST_SD]
-    if not patches:  # a drawing without noise, or nothing to measure it in
-        return Noise(_LEAST_SD if soft else _TYPICAL_SD, _typical(scan.spacing))
-    spread = np.array([p.std() for p in patches])
+    soft, spread = _residuals(scan, size)
+    noisy = spread > _LEAST_SD
+    if not noisy.any():  # a drawing without noise, or nothing to measure it in
+        return Noise(_LEAST_SD if len(soft) else _TYPICAL_SD, _typical(scan.spacing))
+    patches, spread = soft[noisy], spread[noisy]
     quiet = np.argsort(spread)[: max(1, len(patches) // 4)]
     middle = float(np.median(spread[quiet]))
     # The quietest patches have the least slow noise: correlation is taken from all that are
     # about as quiet, spread evenly.
     even = np.flatnonzero(spread < 1.4 * middle)
     even = even[:: max(1, len(even) // _MOST_CORRELATED)]
-    mean = np.mean([_correlation(patches[n], scan.spacing) for n in even], axis=0)
+    mean = _correlation(patches[even], scan.spacing)
     correlation = _mended(mean, int(np.prod(size)))
     return Noise(middle * _favour(correlation, int(np.prod(size))), correlation)
 
@@ -77,34 +77,27 @@ def _patch_shape(scan: Scan) -> tuple[int, int, int]:
     return sizes[0], sizes[1], sizes[2]
 
 
-def _box(corner: NDArray[np.intp], size: tuple[int, int, int]) -> tuple[slice, ...]:
-    return tuple(slice(int(a), int(a) + n) for a, n in zip(corner, size, strict=True))
-
-
 def _corners(scan: Scan, size: tuple[int, int, int]) -> NDArray[np.intp]:
     """Corners of patches that hold only soft tissue: at most `_MOST_PATCHES`, spread evenly."""
     starts = [
         np.arange(0, n - k + 1, max(1, k // 2)) for n, k in zip(scan.hu.shape, size, strict=True)
     ]
-    z, y, x = (a[:: max(1, len(a) // 40)] for a in starts)
-    grid = np.stack(np.meshgrid(z, y, x, indexing="ij"), -1).reshape(-1, 3)
-    middle = scan.hu[tuple((grid + np.array(size) // 2).T)]
-    grid = grid[(middle > _SOFT[0]) & (middle < _SOFT[1])]
-    return np.asarray(grid[:: max(1, len(grid) // _MOST_PATCHES)])
+    starts = [a[:: max(1, len(a) // 40)] for a in starts]
+    middle = scan.hu[np.ix_(*(a + k // 2 for a, k in zip(starts, size, strict=True)))]
+    soft = np.argwhere((middle > _SOFT[0]) & (middle < _SOFT[1]))
+    few = soft[:: max(1, len(soft) // _MOST_PATCHES)]
+    return np.stack([a[part] for a, part in zip(starts, few.T, strict=True)], axis=1)
 
 
-def _residuals(scan: Scan, size: tuple[int, int, int]) -> list[NDArray[np.float64]]:
-    """Patches of soft tissue, each less its best plane."""
-    axes = [np.arange(n) - (n - 1) / 2 for n in size]
-    grids = np.meshgrid(*axes, indexing="ij")
-    design = np.stack([np.ones(grids[0].size), *(g.ravel() for g in grids)], axis=1)
-    onto, _ = np.linalg.qr(design[:, [True, *(n > 1 for n in size)]])
-    found = []
-    for corner in _corners(scan, size):
-        patch = scan.hu[_box(corner, size)]
-        if patch.min() >= _SOFT[0] - 120 and patch.max() <= _SOFT[1] + 120:
-            values = patch.ravel().astype(np.float64)
-            found.append((values - onto @ (values @ onto)).reshape(size))
+def _residuals(
+    scan: Scan, size: tuple[int, int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Patches of soft tissue, each less its best plane, (n, z, y, x); and the SD of each."""
+    limits = _SOFT[0] - 120, _SOFT[1] + 120
+    corners = frozen(_corners(scan, size), np.int64)
+    found: tuple[NDArray[np.float64], NDArray[np.float64]] = _flattened(
+        frozen(scan.hu, np.int16), corners, size, limits
+    )
     return found
 
 
@@ -113,21 +106,24 @@ def _lags(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> list[i
 
 
 def _correlation(
-    residual: NDArray[np.float64], spacing: tuple[float, float, float]
+    residuals: NDArray[np.float64], spacing: tuple[float, float, float]
 ) -> NDArray[np.float64]:
-    """Autocorrelation at lags up to `_LAG_MM`, each divided by its number of pairs."""
+    """Mean autocorrelation of patches (n, z, y, x) at lags up to `_LAG_MM`.
+
+    Each lag is divided by its number of pairs, each patch by its variance. With as many zeros
+    as there are lags, none meets the far end of its patch.
+    """
     # NumPy's transform: importing scipy.signal for this alone takes 35 MB.
-    size = [2 * n - 1 for n in residual.shape]
-    power = np.abs(np.fft.rfftn(residual, size, axes=(0, 1, 2))) ** 2
-    full = np.fft.fftshift(np.fft.irfftn(power, size, axes=(0, 1, 2)))
-    z, y, x = (n - np.abs(np.arange(-n + 1, n)) for n in residual.shape)
-    pairs = z[:, None, None] * y[:, None] * x
-    middle = [n - 1 for n in residual.shape]
-    cut = tuple(
-        slice(m - k, m + k + 1) for m, k in zip(middle, _lags(residual.shape, spacing), strict=True)
-    )
-    near = full[cut] / pairs[cut]
-    return np.asarray(near / near[tuple(n // 2 for n in near.shape)])
+    shape = residuals.shape[1:]
+    lags = _lags(shape, spacing)
+    size = [n + lag for n, lag in zip(shape, lags, strict=True)]
+    power = np.abs(np.fft.rfftn(residuals, size, axes=(1, 2, 3))) ** 2
+    power /= (residuals**2).sum(axis=(1, 2, 3))[:, None, None, None]
+    full = np.fft.irfftn(power.mean(axis=0), size, axes=(0, 1, 2))
+    by = [np.arange(-lag, lag + 1) for lag in lags]
+    z, y, x = (n - np.abs(lag) for n, lag in zip(shape, by, strict=True))
+    near = full[np.ix_(*by)] / (z[:, None, None] * y[:, None] * x)
+    return np.asarray(near / near[tuple(lags)])
 
 
 def _mended(correlation: NDArray[np.float64], voxels: int) -> NDArray[np.float64]:
@@ -150,6 +146,49 @@ def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
     z, y, x = np.meshgrid(*axes, indexing="ij")
     r = np.exp(-(z * z + y * y + x * x) / (4 * 0.64**2))
     return np.asarray(np.where(r > _LEAST_R, r, 0.0))
+
+
+@kernel
+def _flattened(hu: Any, corners: Any, size: Any, limits: Any) -> Any:
+    """Patches whose HU keep to limits, each less its best plane, and the SD of each."""
+    deep, high, wide = size
+    flat, spread = np.empty((len(corners), deep, high, wide)), np.empty(len(corners))
+    count = 0
+    for z, y, x in corners:
+        patch = hu[z : z + deep, y : y + high, x : x + wide]
+        if patch.min() >= limits[0] and patch.max() <= limits[1]:
+            spread[count] = _less_plane(patch, flat[count])
+            count += 1
+    return flat[:count], spread[:count]
+
+
+@kernel
+def _less_plane(patch: Any, out: Any) -> Any:
+    """Less mean and slopes, which on a full grid do not depend on each other; returns the SD."""
+    (deep, high, wide), count = patch.shape, patch.size
+    total, by_z, by_y, by_x = 0.0, 0.0, 0.0, 0.0
+    for z in range(deep):
+        for y in range(high):
+            part, along = 0.0, 0.0
+            for x in range(wide):
+                part += patch[z, y, x]
+                along += patch[z, y, x] * (x - 0.5 * (wide - 1))
+            total, by_x = total + part, by_x + along
+            by_z, by_y = by_z + part * (z - 0.5 * (deep - 1)), by_y + part * (y - 0.5 * (high - 1))
+    mean = total / count  # of a length of 1 there is no slope
+    by_z, by_y = (
+        by_z * 12 / (count * max(deep**2 - 1, 1)),
+        by_y * 12 / (count * max(high**2 - 1, 1)),
+    )
+    by_x = by_x * 12 / (count * max(wide**2 - 1, 1))
+    square = 0.0
+    for z in range(deep):
+        for y in range(high):
+            level = mean + by_z * (z - 0.5 * (deep - 1)) + by_y * (y - 0.5 * (high - 1))
+            for x in range(wide):
+                out[z, y, x] = patch[z, y, x] - level - by_x * (x - 0.5 * (wide - 1))
+                square += out[z, y, x] ** 2
+    return np.sqrt(square / count)
 
 
 @kernel

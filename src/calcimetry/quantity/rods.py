@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from calcimetry.quantity.disc import DENSE_HU, measured_disc, opened
+from calcimetry.quantity.disc import DENSE_HU, dense_parts, measured_discs
 from calcimetry.records import Calibration, Flag, Scan
+from calcimetry.runs._slabs import over_chunks
 
 _COARSE_MM = 1.5
 _MOST_LINES = 60
@@ -76,13 +77,14 @@ def phantoms() -> tuple[Phantom, ...]:
     )
 
 
-def from_rods(scan: Scan, expected: float, noise_sd: float) -> Calibration | None:
+def from_rods(scan: Scan, expected: float, noise_sd: float, *, jobs: int = 1) -> Calibration | None:
     """A calibration from rods in the scan, or None.
 
     expected : c of the kVp table, mg/cm3 per HU
     noise_sd : HU
+    jobs : threads
     """
-    discs = _all_discs(scan, noise_sd)
+    discs = _all_discs(scan, noise_sd, jobs)
     for phantom in phantoms():
         for chain in _chains(scan, discs, phantom):
             found = _measured(scan, chain, phantom, noise_sd)
@@ -91,30 +93,44 @@ def from_rods(scan: Scan, expected: float, noise_sd: float) -> Calibration | Non
     return None
 
 
-def _all_discs(scan: Scan, noise_sd: float) -> list[Disc]:
-    """Discs in all slices where a rod could be, in order of slices.
+def _all_discs(scan: Scan, noise_sd: float, jobs: int = 1) -> list[Disc]:
+    """Discs of a rod's size wherever a rod could be, in order of slices.
 
-    A rod lies in every n-th slice, with n the least slices of one. It is followed from there
-    both ways as long as a disc lies over a disc; other slices hold no rod and are passed over.
+    A rod lies in every n-th slice, with n the least slices of one: all discs of these are
+    measured. From slice to slice they are followed both ways as long as a disc lies over a
+    disc; nothing else can be a rod, and is passed over.
     """
-    depth = scan.hu.shape[0]
+    depth, most_sd = scan.hu.shape[0], 1.5 * noise_sd + 4.0
     every = max(_FEWEST_SLICES, int(np.ceil(_SHORTEST_MM / scan.spacing[0])))
-    seen: dict[int, list[Disc]] = {}
+    boxes: dict[int, NDArray[np.int64]] = {}
+    found: dict[tuple[int, int], Disc] = {}
 
-    def at(z: int) -> list[Disc]:
-        if z not in seen:
-            seen[z] = _discs(scan, z, noise_sd)
-        return [disc for disc in seen[z] if _fits_any(disc)]
+    def look(z: int, beside: Disc | None = None) -> list[Disc]:
+        if z not in boxes:
+            boxes[z] = _boxes(scan, z)
+        numbers = range(len(boxes[z])) if beside is None else _near(scan, boxes[z], beside)
+        numbers = [n for n in numbers if (z, n) not in found]
+        discs = _discs(scan, z, boxes[z][numbers], most_sd)
+        new = {
+            (z, n): disc
+            for n, disc in zip(numbers, discs, strict=True)
+            if _fits_any(disc) and (beside is None or _moved(scan, disc, beside) < _STRAY_MM)
+        }
+        found.update(new)
+        return list(new.values())
 
-    for middle in range(0, depth, every):
-        for way in (-1, 1):
-            last, z = at(middle), middle + way
-            while last and 0 <= z < depth:
-                last = [
-                    disc for disc in at(z) if any(_moved(scan, disc, d) < _STRAY_MM for d in last)
-                ]
-                z += way
-    return [disc for z in sorted(seen) for disc in seen[z]]
+    def stretch(first: int, end: int) -> None:
+        for n in range(first, end):
+            look(n * every)
+
+    over_chunks(stretch, -(-depth // every), jobs, size=4)
+    waiting = list(found.values())
+    while waiting:
+        disc = waiting.pop()
+        for z in (disc.z - 1, disc.z + 1):
+            if 0 <= z < depth:
+                waiting += look(z, disc)
+    return [found[place] for place in sorted(found)]
 
 
 def _fits_any(disc: Disc) -> bool:
@@ -179,38 +195,31 @@ def _uniform_level(plane: NDArray[np.int16]) -> float:
     return float(np.median(soft)) if soft.size > 0.3 * plane.size else -1000.0
 
 
-def _discs(scan: Scan, z: int, noise_sd: float) -> list[Disc]:
-    """Round, even, dense discs of 8-40 mm in one slice."""
-    _, dy, dx = scan.spacing
-    every = max(1, round(_COARSE_MM / dx))
-    coarse = scan.hu[z, ::every, ::every] >= DENSE_HU
-    if np.count_nonzero(coarse) * (every * every * dy * dx) < 50.0:
-        return []
-    labels, _ = ndimage.label(opened(coarse))
-    found = []
-    for box in ndimage.find_objects(labels):
-        height, width = ((s.stop - s.start) * every * d for s, d in zip(box, (dy, dx), strict=True))
-        if not (6.0 < height < 42.0 and 6.0 < width < 42.0 and 0.7 < height / width < 1.4):
-            continue
-        disc = _disc(scan, z, box, every)
-        if disc is not None and disc.sd < 1.5 * noise_sd + 4.0:
-            found.append(disc)
-    return found
+def _boxes(scan: Scan, z: int) -> NDArray[np.int64]:
+    """Where in a slice discs of 8-40 mm may lie: see `measured_discs`; with 6 mm around."""
+    step = np.array(scan.spacing[1:])
+    every = max(1, round(_COARSE_MM / scan.spacing[2]))
+    parts = dense_parts(scan.hu[z], every, 50.0 / (every * every * step.prod()))
+    size = (parts[:, 1::2] - parts[:, ::2]) * every * step
+    ratio = size[:, 0] / size[:, 1]
+    fit = ((size > 6.0) & (size < 42.0)).all(axis=1) & (ratio > 0.7) & (ratio < 1.4)
+    extra = (6.0 / step).astype(np.int64) + every
+    low = np.maximum(parts[fit, ::2] * every - extra, 0)
+    high = np.minimum(parts[fit, 1::2] * every + extra, scan.hu.shape[1:])
+    return np.stack([low, high], axis=2).reshape(-1, 4)
 
 
-def _disc(scan: Scan, z: int, box: tuple[slice, slice], every: int) -> Disc | None:
-    """The disc in a box of the coarse slice, cut at half its height; None if it is not round."""
-    _, dy, dx = scan.spacing
-    parts = []
-    for part, size, step in zip(box, scan.hu.shape[1:], (dy, dx), strict=True):
-        extra = int(6.0 / step) + every
-        low, high = part.start * every - extra, part.stop * every + extra
-        parts.append(slice(max(0, low), min(size, high)))
-    found = measured_disc(scan.hu[z, parts[0], parts[1]], (dy, dx))
-    if found is None:
-        return None
-    y, x, diameter, mean, sd = found
-    return Disc(z, parts[0].start + y, parts[1].start + x, diameter, mean, sd)
+def _near(scan: Scan, boxes: NDArray[np.int64], disc: Disc) -> list[int]:
+    """The boxes that may hold a disc over another."""
+    middle, stray = np.array([disc.y, disc.x]), _STRAY_MM / np.array(scan.spacing[1:])
+    inside = (boxes[:, ::2] - stray <= middle) & (middle <= boxes[:, 1::2] + stray)
+    return [int(n) for n in np.flatnonzero(inside.all(axis=1))]
+
+
+def _discs(scan: Scan, z: int, boxes: NDArray[np.int64], most_sd: float) -> list[Disc]:
+    """The discs of a slice's boxes; of diameter 0 where there is none."""
+    found = measured_discs(scan.hu[z], boxes, scan.spacing[1:], most_sd)
+    return [Disc(z, *values) for values in found.tolist()]
 
 
 def _chains(scan: Scan, discs: Sequence[Disc], phantom: Phantom) -> list[list[Disc]]:
@@ -250,13 +259,13 @@ def _measured(
     scan: Scan, chain: Sequence[Disc], phantom: Phantom, noise_sd: float
 ) -> tuple[float, float, NDArray[np.float64]] | None:
     """Slope, its relative SD, and the rods' HU, of the best line of companions."""
-    planes = scan.hu[chain[0].z : chain[-1].z + 1].astype(np.float32)
+    planes = scan.hu[chain[0].z : chain[-1].z + 1]
     seed = np.mean([[disc.y, disc.x, disc.diameter] for disc in chain], axis=0)
     radius = 0.35 * float(seed[2])
     best: tuple[float, NDArray[np.float64]] | None = None
     for step_mm in _promising(scan, planes, seed, phantom):
-        line = _line(scan, planes, seed, step_mm, phantom)
-        misfit = None if line is None else _misfit(phantom, *line, noise_sd)
+        line = _line(scan, planes, seed, step_mm, phantom, 1.5 * noise_sd + 4.0)
+        misfit = None if line is None else _misfit(phantom, *line)
         if line is not None and misfit is not None and (best is None or misfit < best[0]):
             best = misfit, line[0]
     if best is None:
@@ -270,7 +279,7 @@ def _measured(
 
 
 def _promising(
-    scan: Scan, planes: NDArray[np.float32], seed: NDArray[np.float64], phantom: Phantom
+    scan: Scan, planes: NDArray[np.int16], seed: NDArray[np.float64], phantom: Phantom
 ) -> NDArray[np.float64]:
     """Steps (y, x) mm from rod to rod whose smoothed centres could be the phantom; the best 60.
 
@@ -278,7 +287,6 @@ def _promising(
     """
     _, dy, dx = scan.spacing
     radius = 0.5 * float(seed[2])
-    smooth = ndimage.gaussian_filter(planes.mean(axis=0), (0.4 * radius / dy, 0.4 * radius / dx))
     low = max(phantom.spacing_mm[0], 1.02 * float(seed[2]))
     lengths = np.arange(low, phantom.spacing_mm[1] + 0.25, 0.5)
     length, turn = (grid.ravel() for grid in np.meshgrid(lengths, _TURN))
@@ -286,11 +294,12 @@ def _promising(
     rods = np.arange(len(phantom.densities))[::-1, None]
     y = np.round(seed[0] + rods * steps[:, 0] / dy).astype(np.intp)
     x = np.round(seed[1] + rods * steps[:, 1] / dx).astype(np.intp)
-    inside = (y >= 0) & (y < smooth.shape[0]) & (x >= 0) & (x < smooth.shape[1])
+    inside = (y >= 0) & (y < planes.shape[1]) & (x >= 0) & (x < planes.shape[2])
     steps, y, x = (part[..., inside.all(axis=0)] for part in (steps.T, y, x))
     if not steps.size:
         return np.zeros((0, 2))
-    hu = smooth[y, x].astype(np.float64)  # (rods, lines), from the least dense
+    sd = 0.4 * radius / dy, 0.4 * radius / dx
+    hu = _smoothed(planes, y, x, sd).astype(np.float64)  # (rods, lines), from the least dense
     density = np.array(phantom.densities)
     slope = (hu[-1] - hu[0]) / (density[-1] - density[0])
     worst = np.abs(hu - hu[0] - slope * (density - density[0])[:, None]).max(axis=0)
@@ -299,17 +308,33 @@ def _promising(
     return np.asarray(steps.T[order[good[order]]])
 
 
+def _smoothed(
+    planes: NDArray[np.int16], y: NDArray[np.intp], x: NDArray[np.intp], sd: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Some pixels of the mean plane, Gaussian smoothed; worked out only where these lie."""
+    reach = [int(np.ceil(4.0 * s)) + 1 for s in sd]  # SciPy's ends at 4 SD
+    low = [max(0, int(part.min()) - far) for part, far in zip((y, x), reach, strict=True)]
+    high = [int(part.max()) + far + 1 for part, far in zip((y, x), reach, strict=True)]
+    near = planes[:, low[0] : high[0], low[1] : high[1]]
+    smooth = ndimage.gaussian_filter(near.mean(axis=0, dtype=np.float32), sd)
+    return np.asarray(smooth[y - low[0], x - low[1]])
+
+
 def _line(
     scan: Scan,
-    planes: NDArray[np.float32],
+    planes: NDArray[np.int16],
     seed: NDArray[np.float64],
     step_mm: NDArray[np.float64],
     phantom: Phantom,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
-    """Means of the rods on a line from the seed, of the rims around them, and their worst SD."""
+    most_sd: float,
+) -> tuple[NDArray[np.float64], float] | None:
+    """Means of the rods on a line from the seed, the least dense first, and that one's rim.
+
+    None where a rod is not even, or as dense as the one before it: then it is no phantom.
+    """
     _, dy, dx = scan.spacing
     radius = 0.5 * float(seed[2])
-    means, edges, spread = [], [], 0.0
+    means: list[float] = []
     for n in range(len(phantom.densities)):
         y = seed[0] + n * step_mm[0] / dy
         x = seed[1] + n * step_mm[1] / dx
@@ -318,43 +343,37 @@ def _line(
             return None
         values, rows, columns = patch
         distance = np.hypot((rows - y) * dy, (columns - x) * dx)
-        core, rim = distance < 0.7 * radius, (distance > 1.1 * radius) & (distance < 1.25 * radius)
-        means.append(float(values[:, core].mean()))
-        edges.append(float(np.median(values[:, rim])))
-        spread = max(spread, float(values[:, core].std()))
-    return np.array(means[::-1]), np.array(edges[::-1]), spread
+        inside = values[:, distance < 0.7 * radius]
+        means.append(float(inside.mean()))
+        if (n and means[n] >= means[n - 1]) or float(inside.std()) > most_sd:
+            return None
+    rim = (distance > 1.1 * radius) & (distance < 1.25 * radius)
+    return np.array(means[::-1]), float(np.median(values[:, rim]))
 
 
 def _patch(
-    planes: NDArray[np.float32], y: float, x: float, reach: tuple[float, float]
+    planes: NDArray[np.int16], y: float, x: float, reach: tuple[float, float]
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]] | None:
     low = int(y - reach[0]), int(x - reach[1])
     high = int(y + reach[0]) + 2, int(x + reach[1]) + 2
     if min(low) < 0 or high[0] > planes.shape[1] or high[1] > planes.shape[2]:
         return None
     rows, columns = np.ogrid[low[0] : high[0], low[1] : high[1]]
-    return planes[:, low[0] : high[0], low[1] : high[1]], rows, columns
+    near = planes[:, low[0] : high[0], low[1] : high[1]].astype(np.float32)
+    return near, rows, columns
 
 
-def _misfit(
-    phantom: Phantom,
-    means: NDArray[np.float64],
-    edges: NDArray[np.float64],
-    spread: float,
-    noise_sd: float,
-) -> float | None:
-    """How badly a line of rods fits, or None if it cannot be the phantom.
+def _misfit(phantom: Phantom, means: NDArray[np.float64], rim: float) -> float | None:
+    """How badly a line of even rods, each denser than the last, fits; None if it cannot be it.
 
-    All rods are even; HU is linear in density (3 rods and more); water reads -20 to 60 HU
-    and, alone with one dense rod, must stand out from what is around it by 8 HU.
+    HU is linear in density (3 rods and more); water reads -20 to 60 HU and, alone with one
+    dense rod, must stand out from what is around it by 8 HU.
     """
     densities = np.array(phantom.densities)
-    if spread > 1.5 * noise_sd + 4.0 or not np.all(np.diff(means) > 0):
-        return None
     fit = np.polyfit(densities, means, 1)
     if not -20.0 < fit[1] < 60.0:
         return None
     if len(means) > 2:
         worst = float(np.abs(np.polyval(fit, densities) - means).max())
         return worst if worst < 6.0 else None
-    return float(means[0] - edges[0]) if means[0] < edges[0] - 8.0 else None
+    return float(means[0] - rim) if means[0] < rim - 8.0 else None

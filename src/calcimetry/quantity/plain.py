@@ -1,0 +1,82 @@
+"""Plain sums over the voxels of many objects at once, one call for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calcimetry.records import Runs
+from calcimetry.runs import piled
+from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs._slabs import over_chunks
+
+_DENSE_HU = 130
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """A number for each object.
+
+    voxels : int64; total, of their HU : int64; peak : the largest HU, int64
+    dense : voxels of 130 HU and more, int64
+    slope : c in the mean over all slices from the first to the last, float64
+    """
+
+    voxels: NDArray[np.int64]
+    total: NDArray[np.int64]
+    peak: NDArray[np.int64]
+    dense: NDArray[np.int64]
+    slope: NDArray[np.float64]
+
+
+def summed(
+    hu: NDArray[np.int16], pieces: Sequence[Runs], slopes: NDArray[np.float64], *, jobs: int = 1
+) -> Sums:
+    """Sums over pieces of a scan, none of them empty.
+
+    hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
+    """
+    pile = piled(pieces, hu.shape)
+    table, slope = np.zeros((4, len(pieces)), np.int64), np.zeros(len(pieces))
+    lines = frozen(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
+    given = frozen(slopes, np.float64)
+
+    def stretch(first: int, end: int) -> None:
+        bounds = pile.bounds[first : end + 1]
+        _sum(lines, pile.columns, bounds, hu.shape[1], given, table[:, first:end], slope[first:end])
+
+    over_chunks(stretch, len(pieces), jobs)
+    return Sums(table[0], table[1], table[2], table[3], slope)
+
+
+@kernel
+def _sum(
+    lines: Any, columns: Any, bounds: Any, height: Any, slopes: Any, table: Any, slope: Any
+) -> None:
+    row, start, stop = columns
+    for piece in range(slope.size):
+        first, end = bounds[piece], bounds[piece + 1]
+        count, whole, peak, dense = 0, 0, -32768, 0
+        for run in range(first, end):
+            total, most, over = _sum_line(lines[row[run], start[run] : stop[run]])
+            count, whole = count + stop[run] - start[run], whole + total
+            peak, dense = max(peak, most), dense + over
+        table[0, piece], table[1, piece] = count, whole
+        table[2, piece], table[3, piece] = peak, dense
+        # A connected object has voxels in every slice between its first and its last.
+        slope[piece] = slopes[row[first] // height : row[end - 1] // height + 1].mean()
+
+
+@kernel
+def _sum_line(line: Any) -> Any:
+    """A line's sum and largest, and how many are dense, in 32 bits: as vectors."""
+    total, most, dense = np.int32(0), line[0], np.int32(0)
+    for value in line:
+        total = np.int32(total + value)
+        most = max(most, value)
+        dense = np.int32(dense + (value >= _DENSE_HU))
+    return total, most, dense
