@@ -50,11 +50,14 @@ class Skeleton:
     surface: Blocks | None
 
 
-def find_bone(scan: Scan, objects: Objects, body: Body) -> Skeleton:
-    """The skeleton among the dense objects of a scan (at 100 to 200 HU)."""
+def find_bone(scan: Scan, objects: Objects, body: Body, *, among: Mask | None = None) -> Skeleton:
+    """The skeleton among the dense objects of a scan (at 100 to 200 HU).
+
+    among : bool (objects,), those that may be bone; all unless given
+    """
     members = np.zeros(len(objects), np.bool_)
-    volume = objects.voxels * scan.voxel_mm3
-    for index in np.flatnonzero(volume >= LEAST_MM3):
+    big = objects.voxels * scan.voxel_mm3 >= LEAST_MM3
+    for index in np.flatnonzero(big if among is None else big & among):
         members[index] = _is_bone(scan, objects, int(index), body)
     runs = select(objects, members)
     held = _cells_held(runs, body.grid)
@@ -105,8 +108,8 @@ def _is_bone(scan: Scan, objects: Objects, index: int, body: Body) -> bool:
 
 def _near_body(objects: Objects, index: int, body: Body) -> bool:
     """Whether a good part of an object's runs lie in the body; tables do not."""
-    runs = select(objects, [index + 1])
-    pick = np.linspace(0, len(runs) - 1, min(len(runs), 200)).astype(int)
+    runs, own = objects.runs, np.flatnonzero(objects.label == index + 1)
+    pick = own[np.linspace(0, len(own) - 1, min(len(own), 200)).astype(int)]
     middle = (runs.start[pick] + runs.stop[pick]) / 2
     points = np.stack([runs.row[pick] // runs.shape[1], runs.row[pick] % runs.shape[1], middle], 1)
     return bool(inside(body, points).mean() > 0.5)
