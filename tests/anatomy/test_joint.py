@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calcimetry.anatomy import LabelMap, Structure
-from calcimetry.anatomy.joint import find_joints, nearest_joint
+from calcimetry.anatomy.joint import find_joints, nearest_joints
 from calcimetry.anatomy.joint_names import joint_name, labelled_joints
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import from_mask
@@ -64,7 +64,7 @@ def test_distance_is_from_the_deposits_surface_to_the_space():
     bone, deposit = bone_and_deposit(scan, (12.0, 14.0, 0.0))
     joints = find_joints(scan, bone, [deposit])
     surface = scan.to_lps(np.argwhere(_mask(deposit)))
-    joint, gap = nearest_joint(joints, surface)
+    ((joint, gap),) = nearest_joints(joints, surface, np.array([0, len(surface)]))
     # From (10..14, 14, 0) to the rim of the space at (0, 9, 0): about sqrt(10^2 + 5^2) = 11
     assert gap == pytest.approx(11.0, abs=2.0)
     assert joint is joints[0]
@@ -117,7 +117,7 @@ def test_far_from_every_deposit_nothing_is_looked_for():
     deposit[-4:, 20:24, 20:24] = True
     assert find_joints(scan, from_mask(scan.hu >= 130), [from_mask(deposit)]) == []
     assert find_joints(scan, from_mask(scan.hu >= 130), []) == []
-    assert nearest_joint([], np.zeros((1, 3))) is None
+    assert nearest_joints([], np.zeros((1, 3)), np.array([0, 1])) == [None]
 
 
 def _labels(gap):
