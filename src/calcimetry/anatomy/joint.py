@@ -205,7 +205,7 @@ def _owned(bone: Runs, points: Points) -> NDArray[np.bool_]:
     z, y, x = np.clip(np.rint(points).astype(np.int64), 0, np.array(bone.shape) - 1).T
     row = z * bone.shape[1] + y
     found = np.zeros(len(points), np.bool_)
-    _in_runs(*columns(bone), np.searchsorted(bone.row, row), row, x, found)
+    _in_runs(*columns(bone), np.searchsorted(bone.row, row.astype(bone.row.dtype)), row, x, found)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ from calcimetry.deposits.rules import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
+from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Runs, Scan
 from calcimetry.runs import parts, taken
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
@@ -98,7 +99,10 @@ def find(
     objects = pieces.objects
     number = np.flatnonzero(objects.voxels >= _fewest_voxels(scan, plan))
     listed = listed_of(parts(objects, number.tolist()), scan.hu.shape)
-    sights = _at_sight(scan, pieces, (number, listed), (body, skeleton, labels), plan, jobs)
+    sights = _at_sight(scan, pieces, (number, listed), (body, skeleton, labels))
+    # What lies around is looked at for those alone that are not decided without it.
+    undecided = [k for k, seen in enumerate(sights) if at_sight(seen) is None]
+    sights = _surrounded(scan, listed.runs, sights, undecided, plan, jobs)
     look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
     verdicts, evidence = _judged(listed, sights, look)
     verdicts = _coursed(scan, listed, verdicts, evidence)
@@ -161,13 +165,10 @@ def _closer(
     front = known(frontness(scan, body, listed.middles))
     contrast = enhancement(scan, body, skeleton)
     thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
-    unseen = [k for k, evidence in enumerate(sights) if evidence.skeletal]
-    shells = surroundings(scan, [listed.runs[k] for k in unseen], plan.find.threshold_hu, jobs=jobs)
-    around = dict(zip(unseen, shells, strict=True))
+    unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
     return [
         replace(
             evidence,
-            surroundings=around.get(k, evidence.surroundings),
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
             skin_depth_mm=skin[k],
@@ -175,8 +176,24 @@ def _closer(
             front=front[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(sights)
+        for k, evidence in enumerate(_surrounded(scan, listed.runs, sights, unseen, plan, jobs))
     ]
+
+
+def _surrounded(
+    scan: Scan,
+    runs: Sequence[Runs],
+    sights: Sequence[Evidence],
+    which: Sequence[int],
+    plan: Plan,
+    jobs: int,
+) -> list[Evidence]:
+    """The evidence, with what surrounds it for some of the objects."""
+    shells = surroundings(scan, [runs[k] for k in which], plan.find.threshold_hu, jobs=jobs)
+    evidence = list(sights)
+    for k, around in zip(which, shells, strict=True):
+        evidence[k] = replace(evidence[k], surroundings=around)
+    return evidence
 
 
 def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
@@ -259,64 +276,30 @@ def _at_sight(
     pieces: Pieces,
     listed: tuple[NDArray[np.intp], Listed],
     anatomy: tuple[Body, Skeleton, LabelMap | None],
-    plan: Plan,
-    jobs: int,
 ) -> list[Evidence]:
-    """What is to be seen of each listed piece, of its nearest surroundings and its place.
+    """What is to be seen of each listed piece itself, and where in the body it lies.
 
     listed : the indices of the listed pieces, and what was listed of them
     """
     (number, pile), (body, skeleton, labels) = listed, anatomy
-    objects, chance = pieces.objects, pieces.probability[number]
-    skeletal = skeleton.members[number]
-    looked = np.flatnonzero(~skeletal).tolist()
-    shells = surroundings(scan, [pile.runs[k] for k in looked], plan.find.threshold_hu, jobs=jobs)
-    around = dict(zip(looked, shells, strict=True))
+    objects, voxels = pieces.objects, pieces.objects.voxels[number]
     trunk = _trunk_slices(scan, body)[pile.points[:, 0]]
-    columns = (
-        objects.voxels[number].tolist(),
-        (objects.total[number] / objects.voxels[number]).tolist(),
-        objects.peak[number].tolist(),
-        axes(objects.moment[number], scan.spacing).tolist(),
-        pile.share(inside(body, pile.points)).tolist(),
-        at_edge(objects)[number].tolist(),
-        skeletal.tolist(),
-        (pile.share(trunk) > 0.5).tolist(),
-        known(chance),
-        pieces.marked[number].tolist(),
-        pieces.freed[number].tolist(),
-    )
-    structures = structures_of(scan, labels, pile)
-    voxel = scan.voxel_mm3
-    return [
-        Evidence(
-            voxels=voxels,
-            volume_mm3=voxels * voxel,
-            mean_hu=mean,
-            peak_hu=peak,
-            axes_mm=tuple(lengths),
-            inside=within,
-            at_edge=edge,
-            skeletal=bone,
-            surroundings=around.get(k, NOTHING),
-            contrast_given=scan.acquisition.contrast,
-            in_trunk=in_trunk,
-            structure=structures[k],
-            deposit_probability=probability,
-            marked=marked,
-            freed=freed,
-        )
-        for k, (
-            voxels,
-            mean,
-            peak,
-            lengths,
-            within,
-            edge,
-            bone,
-            in_trunk,
-            probability,
-            marked,
-            freed,
-        ) in enumerate(zip(*columns, strict=True))
-    ]
+    columns: dict[str, list[Any]] = {
+        "voxels": voxels.tolist(),
+        "volume_mm3": (voxels * scan.voxel_mm3).tolist(),
+        "mean_hu": (objects.total[number] / voxels).tolist(),
+        "peak_hu": objects.peak[number].tolist(),
+        "axes_mm": list(map(tuple, axes(objects.moment[number], scan.spacing).tolist())),
+        "inside": pile.share(inside(body, pile.points)).tolist(),
+        "at_edge": at_edge(objects)[number].tolist(),
+        "skeletal": skeleton.members[number].tolist(),
+        "surroundings": [NOTHING] * len(number),
+        "contrast_given": [scan.acquisition.contrast] * len(number),
+        "in_trunk": (pile.share(trunk) > 0.5).tolist(),
+        "structure": structures_of(scan, labels, pile),
+        "deposit_probability": known(pieces.probability[number]),
+        "marked": pieces.marked[number].tolist(),
+        "freed": pieces.freed[number].tolist(),
+    }
+    rows = zip(*columns.values(), strict=True)
+    return [Evidence(**dict(zip(columns, row, strict=True))) for row in rows]
