@@ -165,9 +165,8 @@ def _holes(mask: Mask, most: float = np.inf) -> Mask:
     count = int(label.max(initial=0)) + 1
     y = room.row % height
     at_border = (y == 0) | (y == height - 1) | (room.start == 0) | (room.stop == width)
-    size = np.bincount(label, room.stop - room.start, count)
-    size[label[at_border]] = np.inf
-    hole = (size <= most) & (size < np.inf)
+    hole = np.bincount(label, room.stop - room.start, count) <= most
+    hole[label[at_border]] = False
     z, y, x = (slice(0, length) for length in mask.shape)
     return paint((z, y, x), taken(room, hole[label]))
 
