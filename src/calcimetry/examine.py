@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
-
 from calcimetry import deposits as finder
 from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks, soft_tissue
 from calcimetry.plan import Plan
@@ -29,7 +27,7 @@ from calcimetry.records import (
     Total,
     Totals,
 )
-from calcimetry.runs import dense_objects, stacked, tabulate, voxels_of
+from calcimetry.runs import dense_objects, voxels_of
 from calcimetry.versions import versions
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
@@ -78,13 +76,13 @@ def measure(
     clock.begin("measuring")
     quantities = quantify(scan, found.findings, scale, plan, noise=noise, jobs=jobs)
     pairs = list(zip(found.findings, quantities, strict=True))
-    listed = _deposits(scan, pairs, found.evidence, Anatomy(body, found.skeleton, names), site)
+    listed = _deposits(scan, pairs, found, Anatomy(body, found.skeleton, names), site)
     return Examination(
         scan=scan,
         plan=plan,
         calibration=scale,
         deposits=tuple(listed),
-        objects=_others(scan, pairs),
+        objects=_others(scan, pairs, found),
         totals=_totals(listed, scale),
         flags=_by_code(scan.flags, scale.flags, found.flags),
         timings=clock.end(),
@@ -135,7 +133,7 @@ class _Clock:
 def _deposits(
     scan: Scan,
     pairs: Sequence[Measured],
-    evidence: Sequence[finder.Evidence],
+    found: finder.Found,
     anatomy: Anatomy,
     site: str | None,
 ) -> list[Deposit]:
@@ -144,20 +142,20 @@ def _deposits(
     order.sort(key=lambda k: _rank(pairs[k]))
     chosen = [pairs[k] for k in order]
     runs = [finding.runs for finding, _ in chosen]
-    places = finder.places(scan, runs, [evidence[k] for k in order], anatomy, site)
-    shapes = tabulate(scan.hu, *stacked(runs, scan.hu.shape))
-    made = []
-    for number, ((finding, quantity), place) in enumerate(zip(chosen, places, strict=True), 1):
-        numbers = finder.shape_numbers(scan, finding.runs, shapes, number)
+    places = finder.places(scan, runs, [found.evidence[k] for k in order], anatomy, site)
+    centres = scan.to_lps(found.centroid[order]).tolist()
+    made: list[Deposit] = []
+    for at, (finding, quantity), place in zip(order, chosen, places, strict=True):
+        numbers = finder.shape_numbers(scan, finding.runs, found.moment[at])
         made.append(
             Deposit(
-                number=number,
+                number=len(made) + 1,
                 uid=_uid(scan, finding.runs),
                 kind=finding.kind,
                 confidence=finding.confidence,
                 reason=finding.reason,
                 runs=finding.runs,
-                centroid_mm=_lps(scan, shapes.centroid[number - 1]),
+                centroid_mm=tuple(centres[len(made)]),
                 slices=_slices(scan, finding.runs),
                 place=place,
                 form=form(
@@ -193,33 +191,29 @@ def _uid(scan: Scan, runs: Runs) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, f'{values.hex()} {corners}').int}"
 
 
-def _lps(scan: Scan, zyx: np.ndarray) -> tuple[float, float, float]:
-    x, y, z = scan.to_lps(zyx).tolist()
-    return x, y, z
-
-
 def _slices(scan: Scan, runs: Runs) -> tuple[int, int]:
     height = runs.shape[1]
     ends = [scan.stored.slice_index(int(runs.row[end]) // height) for end in (0, -1)]
     return min(ends), max(ends)
 
 
-def _others(scan: Scan, pairs: Iterable[Measured]) -> tuple[OtherObject, ...]:
+def _others(scan: Scan, pairs: Sequence[Measured], found: finder.Found) -> tuple[OtherObject, ...]:
     """Dense objects of all other kinds, biggest first."""
-    rest = [pair for pair in pairs if pair[0].kind not in LISTED]
-    rest.sort(key=lambda pair: (-pair[0].runs.voxels, int(pair[0].runs.row[0])))
-    table = tabulate(scan.hu, *stacked([pair[0].runs for pair in rest], scan.hu.shape))
+    voxels = [evidence.voxels for evidence in found.evidence]
+    rest = [k for k, (finding, _) in enumerate(pairs) if finding.kind not in LISTED]
+    rest.sort(key=lambda k: (-voxels[k], int(pairs[k][0].runs.row[0])))
+    centres, voxel = scan.to_lps(found.centroid[rest]).tolist(), scan.voxel_mm3
     return tuple(
         OtherObject(
             number=number,
-            kind=finding.kind,
-            reason=finding.reason,
-            confidence=finding.confidence,
-            volume_mm3=finding.runs.voxels * scan.voxel_mm3,
-            mass_mg=quantity.mass_mg.value,
-            centroid_mm=_lps(scan, table.centroid[number - 1]),
+            kind=pairs[k][0].kind,
+            reason=pairs[k][0].reason,
+            confidence=pairs[k][0].confidence,
+            volume_mm3=voxels[k] * voxel,
+            mass_mg=pairs[k][1].mass_mg.value,
+            centroid_mm=tuple(centre),
         )
-        for number, (finding, quantity) in enumerate(rest, 1)
+        for number, (k, centre) in enumerate(zip(rest, centres, strict=True), 1)
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.anatomy import bone_distance, bone_gaps, find_body, find_bone
+from calcimetry.anatomy.bone import _holes
 from calcimetry.runs import dense_objects, find_runs, to_mask
 from calcimetry.scan import read
 
@@ -101,3 +102,32 @@ def test_real_skeletons_are_found(shared, case, bones):
     scan = read(file)
     cm3 = skeleton_of(scan).runs.voxels * scan.voxel_mm3 / 1000
     assert abs(cm3 - bones) < 0.1 * bones
+
+
+@pytest.mark.parametrize("shape", [(5, 40, 50), (3, 1, 1), (2, 2, 130), (4, 70, 3)])
+def test_holes_are_what_filling_fills(shape):
+    mask = np.random.default_rng(4).random(shape) < 0.55
+    faces = ndimage.generate_binary_structure(2, 1)
+    expected = np.stack([ndimage.binary_fill_holes(plane, faces) & ~plane for plane in mask])
+    assert np.array_equal(_holes(mask), expected)
+    labels, count = ndimage.label(expected, ndimage.generate_binary_structure(3, 1) * _FLAT)
+    small = np.append(False, ndimage.sum(expected, labels, np.arange(1, count + 1)) <= 2)
+    assert np.array_equal(_holes(mask, 2), small[labels])
+
+
+_FLAT = np.array([0, 1, 0])[:, None, None]
+
+
+def test_holes_of_nothing_and_of_everything():
+    for mask in (np.zeros((2, 5, 6), np.bool_), np.ones((2, 5, 6), np.bool_)):
+        assert not _holes(mask).any()
+
+
+def test_only_those_that_may_be_bone_are(stage):
+    field = stage((100, 100, 100)).limb(50, 50, 40, bone=10)
+    scan = field.scan()
+    dense = dense_objects(scan.hu, 130)
+    none = np.zeros(len(dense), np.bool_)
+    skeleton = find_bone(scan, dense, find_body(scan), among=none)
+    assert not skeleton.members.any()
+    assert len(skeleton.runs) == 0

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from calcimetry.anatomy import LabelMap, Structure
-from calcimetry.anatomy.joint import find_joints, nearest_joint
+from calcimetry.anatomy.joint import REACH_MM, Joint, _gradient, find_joints, nearest_joints
 from calcimetry.anatomy.joint_names import joint_name, labelled_joints
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import from_mask
@@ -64,7 +66,7 @@ def test_distance_is_from_the_deposits_surface_to_the_space():
     bone, deposit = bone_and_deposit(scan, (12.0, 14.0, 0.0))
     joints = find_joints(scan, bone, [deposit])
     surface = scan.to_lps(np.argwhere(_mask(deposit)))
-    joint, gap = nearest_joint(joints, surface)
+    ((joint, gap),) = nearest_joints(joints, surface, np.array([0, len(surface)]))
     # From (10..14, 14, 0) to the rim of the space at (0, 9, 0): about sqrt(10^2 + 5^2) = 11
     assert gap == pytest.approx(11.0, abs=2.0)
     assert joint is joints[0]
@@ -117,7 +119,7 @@ def test_far_from_every_deposit_nothing_is_looked_for():
     deposit[-4:, 20:24, 20:24] = True
     assert find_joints(scan, from_mask(scan.hu >= 130), [from_mask(deposit)]) == []
     assert find_joints(scan, from_mask(scan.hu >= 130), []) == []
-    assert nearest_joint([], np.zeros((1, 3))) is None
+    assert nearest_joints([], np.zeros((1, 3)), np.array([0, 1])) == [None]
 
 
 def _labels(gap):
@@ -175,3 +177,38 @@ def test_bones_without_a_joint_in_the_table_make_none():
     assert name == "metacarpophalangeal joint"
     assert np.abs(points[:, 2]).max() < 3.0
     assert area > 100
+
+
+def test_nearest_joints_are_those_of_a_search_one_by_one():
+    rng = np.random.default_rng(3)
+    joints = [Joint(rng.normal(at, 3, (20, 3)), 1.0, None) for at in (0, 25, 60)]
+    groups = [rng.normal(at, 2, (n, 3)) for at, n in ((0, 1), (14, 30), (28, 200), (200, 5))]
+    bounds = np.append(0, np.cumsum([len(points) for points in groups]))
+    found = nearest_joints(joints, np.concatenate(groups), bounds)
+    for points, near in zip(groups, found, strict=True):
+        gaps = [cKDTree(joint.points).query(points)[0].min() for joint in joints]
+        if min(gaps) > REACH_MM:
+            assert near is None
+            continue
+        assert near[0] is joints[int(np.argmin(gaps))]
+        assert near[1] == pytest.approx(min(gaps), rel=1e-12)
+    assert found[3] is None
+
+
+def test_of_joints_as_near_the_first_counts():
+    at = np.zeros((1, 3))
+    joints = [Joint(at + off, 1.0, None) for off in ([REACH_MM, 0, 0], [0, REACH_MM, 0])]
+    ((joint, gap),) = nearest_joints(joints, at, np.array([0, 1]))
+    assert joint is joints[0]
+    assert gap == REACH_MM
+
+
+def test_gradients_are_sobels():
+    rng = np.random.default_rng(0)
+    scan = scan_of(rng.normal(100, 400, (6, 7, 8)), noise=0.0)
+    at = np.argwhere(np.ones(scan.hu.shape)).astype(np.int32)
+    found = _gradient(scan, at)
+    for axis in range(3):
+        expected = ndimage.sobel(scan.hu.astype(float), axis, mode="nearest")
+        scale = 32 * SPACING[axis]
+        assert found[:, axis] == pytest.approx(expected.ravel() / scale, rel=1e-12, abs=1e-12)

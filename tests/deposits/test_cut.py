@@ -104,3 +104,30 @@ def test_where_nothing_is_marked_nothing_is_cut():
     made = cut(scan, dense, np.zeros(60, np.float32), Plan().find)
     assert not made.freed.any()
     assert len(made.runs) == 1
+
+
+def test_the_rim_on_the_side_away_from_the_bone_joins_its_core():
+    scan, nodule = bone_with_a_nodule(7)
+    _, y, _ = np.indices(scan.hu.shape)
+    rim = nodule & (y >= np.flatnonzero(nodule.any(axis=(0, 2))).max() - 1)
+    assert 0 < rim.sum() < 0.25 * (nodule & ~rim).sum()
+    dense = dense_objects(scan.hu, 130)
+    chance = np.where(nodule & ~rim, 0.95, 0.02)
+    one, two = (cut(scan, dense, made_up(scan, dense, chance), PLAN, jobs=n) for n in (1, 2))
+    assert len(one.runs) == 2
+    assert np.array_equal(to_mask(one.runs[0]), nodule)
+    assert one.freed.tolist() == [True, False]
+    assert np.array_equal(one.objects.label, two.objects.label)
+
+
+def test_a_big_leaving_stands_alone():
+    hu = np.zeros((3, 6, 40), np.int16)
+    hu[1, 2:4, 2:38] = 900  # in a row: bone, deposit, and as much bone beyond
+    scan = scan_of(hu)
+    dense = dense_objects(scan.hu, 130)
+    x = np.indices(hu.shape)[2]
+    chance = np.where((x >= 16) & (x < 24), 0.95, 0.01)
+    made = cut(scan, dense, made_up(scan, dense, chance), Plan().find)
+    assert made.freed.tolist() == [True, False, False]
+    assert made.objects.voxels.tolist() == [16, 28, 28]
+    assert made.probability.tolist() == pytest.approx([0.95, 0.0, 0.0])

@@ -19,7 +19,7 @@ def drawn(inside) -> dict[str, float]:
     runs = from_mask(mask)
     found = objects(hu, runs)
     assert len(found) == 1
-    return shape_numbers(scan, runs, found, 1)
+    return shape_numbers(scan, runs, found.moment[0])
 
 
 @pytest.mark.parametrize(

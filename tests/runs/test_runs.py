@@ -258,3 +258,38 @@ def test_wrong_calls_are_told(call):
 def test_runs_count_voxels():
     runs = Runs((1, 2, 9), *(np.array(c, np.int32) for c in ([0, 1], [2, 0], [5, 9])))
     assert (len(runs), runs.voxels) == (2, 12)
+
+
+@given(volumes(), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_kept_voxels_are_those_of_the_mask(hu, share, seed):
+    runs = rl.find_runs(hu, 130)
+    keep = np.random.default_rng(seed).random(runs.voxels) < share
+    expected = np.zeros(hu.shape, np.bool_)
+    expected[tuple(rl.voxels_of(runs)[keep].T)] = True
+    assert same_runs(rl.kept(runs, keep), rl.from_mask(expected))
+
+
+def same_runs(a, b):
+    pairs = zip((a.row, a.start, a.stop), (b.row, b.start, b.stop), strict=True)
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+@given(volumes(), st.integers(0, 2**32 - 1))
+def test_stacked_pieces_lie_in_raster_order(hu, seed):
+    rng = np.random.default_rng(seed)
+    number = rng.integers(0, 4, hu.shape)  # so that runs of different pieces touch
+    pieces = [rl.from_mask(number == k) for k in rng.permutation(np.arange(1, 4))]
+    runs, label = rl.stacked(pieces, hu.shape)
+    place = runs.row.astype(np.int64) * hu.shape[2] + runs.start
+    assert (np.diff(place) > 0).all()
+    for k, piece in enumerate(pieces, start=1):
+        assert same_runs(rl.taken(runs, label == k), piece)
+
+
+@given(volumes())
+def test_chosen_parts_are_those_of_all(hu):
+    found = rl.objects(hu, rl.find_runs(hu, 130))
+    every = rl.parts(found)
+    chosen = list(range(len(found)))[::-2]
+    for index, runs in zip(chosen, rl.parts(found, chosen), strict=True):
+        assert same_runs(runs, every[index])

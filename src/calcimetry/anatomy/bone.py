@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body, inside
-from calcimetry.anatomy.coarse import Grid, Mask, eroded, flooded, labelled
+from calcimetry.anatomy.coarse import Grid, Mask, eroded
 from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import crop, paint, select
+from calcimetry.runs import connect, crop, from_mask, paint, select, taken
 from calcimetry.runs._jit import frozen, kernel
 
 HUGE_MM3 = 20_000.0  # above this, bone; the biggest deposits reach it, bones pass it early
@@ -50,11 +50,14 @@ class Skeleton:
     surface: Blocks | None
 
 
-def find_bone(scan: Scan, objects: Objects, body: Body) -> Skeleton:
-    """The skeleton among the dense objects of a scan (at 100 to 200 HU)."""
+def find_bone(scan: Scan, objects: Objects, body: Body, *, among: Mask | None = None) -> Skeleton:
+    """The skeleton among the dense objects of a scan (at 100 to 200 HU).
+
+    among : bool (objects,), those that may be bone; all unless given
+    """
     members = np.zeros(len(objects), np.bool_)
-    volume = objects.voxels * scan.voxel_mm3
-    for index in np.flatnonzero(volume >= LEAST_MM3):
+    big = objects.voxels * scan.voxel_mm3 >= LEAST_MM3
+    for index in np.flatnonzero(big if among is None else big & among):
         members[index] = _is_bone(scan, objects, int(index), body)
     runs = select(objects, members)
     held = _cells_held(runs, body.grid)
@@ -105,8 +108,8 @@ def _is_bone(scan: Scan, objects: Objects, index: int, body: Body) -> bool:
 
 def _near_body(objects: Objects, index: int, body: Body) -> bool:
     """Whether a good part of an object's runs lie in the body; tables do not."""
-    runs = select(objects, [index + 1])
-    pick = np.linspace(0, len(runs) - 1, min(len(runs), 200)).astype(int)
+    runs, own = objects.runs, np.flatnonzero(objects.label == index + 1)
+    pick = own[np.linspace(0, len(own) - 1, min(len(own), 200)).astype(int)]
     middle = (runs.start[pick] + runs.stop[pick]) / 2
     points = np.stack([runs.row[pick] // runs.shape[1], runs.row[pick] % runs.shape[1], middle], 1)
     return bool(inside(body, points).mean() > 0.5)
@@ -126,16 +129,12 @@ def _half_length(objects: Objects, index: int, spacing: tuple[float, float, floa
 def _has_marrow(scan: Scan, objects: Objects, index: int) -> bool:
     """Whether it is a shell around something less dense."""
     box = crop(objects.box[index], scan.hu.shape, max(scan.spacing), scan.spacing)
-    z0, z1 = box[0].start * scan.hu.shape[1], box[0].stop * scan.hu.shape[1]
-    runs = objects.runs
-    near = slice(*np.searchsorted(runs.row, (z0, z1)).tolist())
+    height = scan.hu.shape[1]
+    ends = np.array([box[0].start * height, box[0].stop * height], objects.runs.row.dtype)
+    near = slice(*np.searchsorted(objects.runs.row, ends).tolist())
     own = objects.label[near] == index + 1
-    mask = paint(
-        box, Runs(runs.shape, runs.row[near][own], runs.start[near][own], runs.stop[near][own])
-    )
-    border = np.zeros_like(mask)
-    border[:, [0, -1], :] = border[:, :, [0, -1]] = True
-    filled = ~flooded(border & ~mask, ~mask, 4)
+    mask = paint(box, taken(taken(objects.runs, near), own))
+    filled = mask | _holes(mask)
     # In slices only: thick slices leave small bones no depth along z.
     under = eroded(filled, in_slice=True)
     deep = eroded(filled, max(1, round(CORTEX_MM / scan.spacing[1])), in_slice=True)
@@ -155,19 +154,32 @@ def _cells_held(runs: Runs, grid: Grid) -> Mask:
 
 def _marrow(held: Mask, grid: Grid) -> Mask:
     """Spaces that bone cells enclose in a slice, unless too wide for marrow."""
-    border = np.zeros_like(held)
-    border[:, [0, -1], :] = border[:, :, [0, -1]] = True
-    labels = labelled(~held & ~flooded(border & ~held, ~held, 4), 4)
-    most = HOLE_CM2 * 100 / (grid.size_mm[1] * grid.size_mm[2])
-    small = np.bincount(labels.ravel()) <= most
-    small[0] = False
-    return small[labels]
+    return _holes(held, HOLE_CM2 * 100 / (grid.size_mm[1] * grid.size_mm[2]))
+
+
+def _holes(mask: Mask, most: float = np.inf) -> Mask:
+    """Spaces of at most `most` cells that a mask encloses in its slices."""
+    room = from_mask(~mask)
+    _, height, width = mask.shape
+    label = connect(room, connectivity=4)
+    count = int(label.max(initial=0)) + 1
+    y = room.row % height
+    at_border = (y == 0) | (y == height - 1) | (room.start == 0) | (room.stop == width)
+    hole = np.bincount(label, room.stop - room.start, count) <= most
+    hole[label[at_border]] = False
+    z, y, x = (slice(0, length) for length in mask.shape)
+    return paint((z, y, x), taken(room, hole[label]))
 
 
 @kernel
 def _mark(columns: Any, height: Any, cell: Any, held: Any) -> None:
     row, start, stop = columns
+    at = -1  # the row that is looked at
     for run in range(row.size):
-        z, y = row[run] // height // cell[0], row[run] % height // cell[1]
-        for x in range(start[run] // cell[2], (stop[run] - 1) // cell[2] + 1):
-            held[z, y, x] = True
+        if row[run] != at:
+            at = row[run]
+            line = held[at // height // cell[0], at % height // cell[1]]
+        x = start[run] // cell[2]
+        while x * cell[2] < stop[run]:
+            line[x] = True
+            x += 1

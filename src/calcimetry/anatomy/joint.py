@@ -22,8 +22,10 @@ from scipy.spatial import cKDTree
 from calcimetry.anatomy.joint_names import labelled_joints, name_between
 from calcimetry.anatomy.labelmap import LabelMap
 from calcimetry.records import Box, Runs, Scan
-from calcimetry.runs import box_of
+from calcimetry.runs import Pile, box_of
 from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs.find import columns
+from calcimetry.runs.voxels import samples_of
 
 REACH_MM = 30.0  # beyond this from every deposit no joint is looked for
 GAP_MM = 6.0  # cartilage of both sides and what lies between: 1-2 mm in fingers, 4-6 in knees
@@ -42,6 +44,7 @@ _OPEN = 0.6  # of the directions across the ray; in a tube of marrow a quarter t
 _FACING = 0.5  # cosine between ray and surface met
 
 Points = NDArray[np.float64]
+Voxels = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,16 +127,23 @@ def _corners(scan: Scan, box: Box) -> Points:
     return scan.to_lps(corners)
 
 
-def nearest_joint(joints: Sequence[Joint], lps: Points) -> tuple[Joint, float] | None:
-    """The joint nearest to any of the points (n, 3) and how far off it is, mm; None: none."""
-    found = [
-        (float(cKDTree(joint.points).query(lps)[0].min()), n) for n, joint in enumerate(joints)
-    ]
-    near, n = min(found, default=(np.inf, -1))
-    return (joints[n], near) if near <= REACH_MM else None
+def nearest_joints(
+    joints: Sequence[Joint], lps: Points, bounds: NDArray[np.int64]
+) -> list[tuple[Joint, float] | None]:
+    """Of each deposit the joint nearest to any of its points and how far off it is, mm.
+
+    lps : (n, 3); deposit k has ``lps[bounds[k]:bounds[k + 1]]``
+    None where no joint is within REACH_MM; of two as near the first of the list.
+    """
+    count = len(bounds) - 1
+    which, gap = np.full(count, -1), np.full(count, REACH_MM)
+    for n, joint in enumerate(joints):
+        _nearer(joint.points, lps, bounds, n, which, gap)
+    pairs = zip(which.tolist(), gap.tolist(), strict=True)
+    return [None if n < 0 else (joints[n], near) for n, near in pairs]
 
 
-def _samples(scan: Scan, bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.int64], float]:
+def _samples(scan: Scan, bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, float]:
     """Voxels (n, 3) of bone's surface near deposits, evenly taken, and which share they are."""
     inside, share = _near(bone, boxes)
     surface = inside[_falls_off(scan, inside)]
@@ -141,14 +151,14 @@ def _samples(scan: Scan, bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.i
     return surface[::every], share / every
 
 
-def _falls_off(scan: Scan, zyx: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _falls_off(scan: Scan, zyx: Voxels) -> NDArray[np.bool_]:
     """Whether a neighbour by face lies so much lower that this may be a wall of a joint."""
-    low = np.empty(len(zyx), np.int16)
-    _least_beside(frozen(scan.hu, np.int16), zyx, low)
-    return np.asarray(low <= _hu_at(scan, zyx) - CONTRAST_HU / 3)
+    found = np.empty(len(zyx), np.bool_)
+    _least_beside(frozen(scan.hu, np.int16), zyx, CONTRAST_HU / 3, found)
+    return found
 
 
-def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.int64], float]:
+def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, float]:
     """Bone voxels (n, 3) in boxes, evenly taken, and which share they are.
 
     In each row of voxels, from the first box's start to the last one's end.
@@ -163,18 +173,13 @@ def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[NDArray[np.int64], float]:
     keep = wanted.ravel()[bone.row]
     row, start, stop = bone.row[keep], bone.start[keep], bone.stop[keep]
     start = np.maximum(start, spans[0].ravel()[row])
-    length = np.maximum(np.minimum(stop, spans[1].ravel()[row]) - start, 0).astype(np.int64)
-    total = int(length.sum())
-    every = max(1, -(-total // MOST_VOXELS))
-    ends = np.cumsum(length)
-    pick = np.arange(0, total, every)
-    run = np.searchsorted(ends, pick, side="right")
-    x = start[run] + pick - (ends[run] - length[run])
-    height = bone.shape[1]
-    return np.stack([row[run] // height, row[run] % height, x], axis=1), 1.0 / every
+    stop = np.maximum(start, np.minimum(stop, spans[1].ravel()[row]))
+    pile = Pile((row, start, stop), np.array([0, len(row)]))
+    points, _ = samples_of(pile, bone.shape[1], MOST_VOXELS)
+    return points, 1.0 / max(1, -(-int((stop - start).sum(dtype=np.int64)) // MOST_VOXELS))
 
 
-def _crossings(scan: Scan, bone: Runs, samples: NDArray[np.int64]) -> Points:
+def _crossings(scan: Scan, bone: Runs, samples: Voxels) -> Points:
     """Both walls of the joint space, voxel positions (n, 2, 3), for samples on its surface."""
     none = np.zeros((0, 2, 3))
     if not len(samples):
@@ -185,54 +190,28 @@ def _crossings(scan: Scan, bone: Runs, samples: NDArray[np.int64]) -> Points:
     start = samples[at].astype(np.float64)
     way = fall[at] / steep[at, None] / np.array(scan.spacing)  # voxels per mm
     reach = np.arange(-BEHIND_MM[1], GAP_MM + BEHIND_MM[1] + 3.0, _STEP_MM)
-    profile = np.empty((len(start), len(reach)), np.float32)
-    _along(frozen(scan.hu, np.int16), start, way, reach, profile)
     first = round(BEHIND_MM[1] / _STEP_MM)
-    leave, hit = _dip(profile[:, first:])
+    leave, hit = np.zeros(len(start), np.int64), np.zeros(len(start), np.int64)
+    _follow(frozen(scan.hu, np.int16), start, way, reach, first, leave, hit)
     good = hit > 0
-    good &= _goes_on(profile[:, ::-1], len(reach) - 1 - first)
-    good &= _goes_on(profile, first + hit)
     good[good] &= _owned(bone, start[good] + (reach[first + hit[good] + 1] * way[good].T).T)
     good[good] &= _faces(scan, start[good], way[good], reach[first + hit[good]])
     walls = np.stack([start + (reach[first + k] * way.T).T for k in (leave, hit)], axis=1)[good]
     return walls[_open(scan, walls)]
 
 
-def _dip(profile: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Steps at which HU has fallen to half of the wall's and has risen again; 0 where not."""
-    steps = round(GAP_MM / _STEP_MM) + 2
-    part = profile[:, : steps + 2]
-    wall = part[:, :3].max(axis=1)
-    low = np.minimum.accumulate(part, axis=1)
-    fallen = low <= np.minimum(0.5 * wall, wall - CONTRAST_HU)[:, None]
-    up = fallen & (part >= np.maximum(np.maximum(WALL_HU, 2.0 * low), low + CONTRAST_HU))
-    leave = np.where(fallen.any(axis=1), fallen.argmax(axis=1), 0)
-    hit = np.where(up.any(axis=1) & (wall >= WALL_HU), up.argmax(axis=1), 0)
-    hit[(hit - leave) * _STEP_MM > GAP_MM] = 0
-    return leave, hit
-
-
-def _goes_on(profile: NDArray[np.float32], wall: Any) -> NDArray[np.bool_]:
-    """Whether bone goes on behind a wall, at steps along the profile; one wall for all or each."""
-    near, far = (round(mm / _STEP_MM) for mm in BEHIND_MM)
-    at = np.broadcast_to(np.asarray(wall), len(profile))[:, None] + np.arange(near, far + 1)
-    behind = np.take_along_axis(profile, np.minimum(at, profile.shape[1] - 1), axis=1)
-    return np.asarray((behind >= BEHIND_HU).mean(axis=1) >= 0.8)
-
-
 def _owned(bone: Runs, points: Points) -> NDArray[np.bool_]:
     """Whether the voxels at positions (n, 3) are of the skeleton: a deposit is no wall."""
     z, y, x = np.clip(np.rint(points).astype(np.int64), 0, np.array(bone.shape) - 1).T
-    width = bone.shape[2]
-    keys = bone.row.astype(np.int64) * width + bone.start
     row = z * bone.shape[1] + y
-    k = np.searchsorted(keys, row * width + x, side="right") - 1
-    return np.asarray((k >= 0) & (bone.row[k] == row) & (x < bone.stop[k]))
+    found = np.zeros(len(points), np.bool_)
+    _in_runs(*columns(bone), np.searchsorted(bone.row, row.astype(bone.row.dtype)), row, x, found)
+    return found
 
 
 def _faces(scan: Scan, start: Points, way: Points, reach: Points) -> NDArray[np.bool_]:
     """Whether HU rises along the ray where it meets the other wall, rather than beside it."""
-    met = np.rint(start + reach[:, None] * way).astype(np.int64)
+    met = np.rint(start + reach[:, None] * way).astype(np.int32)
     rise = _gradient(scan, met)
     along = way * np.array(scan.spacing)
     cosine = (rise * along).sum(axis=1) / np.maximum(np.linalg.norm(rise, axis=1), 1e-6)
@@ -255,15 +234,10 @@ def _open(scan: Scan, walls: Points) -> NDArray[np.bool_]:
     return np.asarray((_hu_at(scan, probe) < WALL_HU).mean(axis=0) >= _OPEN)
 
 
-def _gradient(scan: Scan, zyx: NDArray[np.int64]) -> Points:
+def _gradient(scan: Scan, zyx: Voxels) -> Points:
     """HU per mm along (z, y, x) by Sobel's weights, (n, 3); on the scan's own axes."""
     out = np.zeros((len(zyx), 3))
-    for offset in np.ndindex(3, 3, 3):
-        way = np.array(offset) - 1
-        hu = _hu_at(scan, zyx + way).astype(np.float64)
-        for axis in range(3):
-            beside = np.delete(way, axis)
-            out[:, axis] += way[axis] * hu * np.prod(2.0 - np.abs(beside))
+    _sobel(frozen(scan.hu, np.int16), zyx, out)
     return out / (32.0 * np.array(scan.spacing))
 
 
@@ -298,21 +272,98 @@ def _look_up(hu: Any, points: Any, found: Any) -> None:
 
 
 @kernel
-def _along(hu: Any, start: Any, way: Any, reach: Any, found: Any) -> None:
-    """HU at steps `reach` along a ray from each start."""
+def _follow(hu: Any, start: Any, way: Any, reach: Any, first: Any, leave: Any, hit: Any) -> None:
+    """Steps from `first` at which the ray from each start has left its wall, and has hit another.
+
+    HU has fallen to half of the wall's and has risen again, and bone goes on behind both walls;
+    0 where not.
+    """
+    near, far = int(np.rint(BEHIND_MM[0] / _STEP_MM)), int(np.rint(BEHIND_MM[1] / _STEP_MM))
+    most = int(np.rint(GAP_MM / _STEP_MM))
     for n in range(len(start)):
-        (z, y, x), (dz, dy, dx) = start[n], way[n]
-        for k in range(len(reach)):
-            far = reach[k]
-            found[n, k] = _nearest(hu, z + far * dz, y + far * dy, x + far * dx)
+        ray = hu, start[n], way[n], reach
+        wall = max(_on_ray(ray, first), _on_ray(ray, first + 1), _on_ray(ray, first + 2))
+        if wall < WALL_HU or not _bone_on(ray, first - far, first - near):
+            continue
+        low = _on_ray(ray, first)
+        left = -1
+        for step in range(most + 4):
+            value = _on_ray(ray, first + step)
+            low = min(low, value)
+            if low > min(0.5 * wall, wall - CONTRAST_HU):
+                continue
+            if left < 0:
+                left = step
+            if value >= max(WALL_HU, 2.0 * low, low + CONTRAST_HU):
+                if step - left <= most and _bone_on(ray, first + step + near, first + step + far):
+                    leave[n], hit[n] = left, step
+                break
 
 
 @kernel
-def _least_beside(hu: Any, points: Any, low: Any) -> None:
-    """The least HU of the six neighbours by face; the field's border goes on outside."""
+def _bone_on(ray: Any, begin: Any, last: Any) -> Any:
+    """Whether most steps from `begin` to `last` lie in bone."""
+    missed = 0
+    for step in range(begin, last + 1):
+        missed += _on_ray(ray, step) < BEHIND_HU
+    return missed <= 0.2 * (last + 1 - begin)
+
+
+@kernel
+def _on_ray(ray: Any, step: Any) -> Any:
+    hu, start, way, reach = ray
+    far = reach[min(step, len(reach) - 1)]
+    return _nearest(hu, start[0] + far * way[0], start[1] + far * way[1], start[2] + far * way[2])
+
+
+@kernel
+def _sobel(hu: Any, points: Any, out: Any) -> None:
+    """Differences of HU across each voxel, weighted by Sobel; the border goes on outside."""
     for n in range(len(points)):
         z, y, x = points[n]
-        low[n] = min(
+        for dz in range(-1, 2):
+            for dy in range(-1, 2):
+                for dx in range(-1, 2):
+                    value = _nearest(hu, z + dz, y + dy, x + dx)
+                    out[n, 0] += value * dz * (2 - abs(dy)) * (2 - abs(dx))
+                    out[n, 1] += value * dy * (2 - abs(dz)) * (2 - abs(dx))
+                    out[n, 2] += value * dx * (2 - abs(dz)) * (2 - abs(dy))
+
+
+@kernel
+def _in_runs(rows: Any, start: Any, stop: Any, at: Any, row: Any, x: Any, found: Any) -> None:
+    """Whether voxels are of runs; `at`: the first run at or after each one's row."""
+    for n in range(len(at)):
+        run = at[n]
+        while run < rows.size and rows[run] == row[n] and start[run] <= x[n]:
+            found[n] |= x[n] < stop[run]
+            run += 1
+
+
+@kernel
+def _nearer(joint: Any, points: Any, bounds: Any, number: Any, which: Any, gap: Any) -> None:
+    """Deposits to which this joint is nearer than any before it, and how near."""
+    for deposit in range(len(which)):
+        least = np.inf
+        for n in range(bounds[deposit], bounds[deposit + 1]):
+            for k in range(len(joint)):
+                a, b, c = (
+                    points[n, 0] - joint[k, 0],
+                    points[n, 1] - joint[k, 1],
+                    points[n, 2] - joint[k, 2],
+                )
+                least = min(least, a * a + b * b + c * c)
+        near = np.sqrt(least)
+        if near < gap[deposit] or (near == gap[deposit] and which[deposit] < 0):
+            which[deposit], gap[deposit] = number, near
+
+
+@kernel
+def _least_beside(hu: Any, points: Any, fall: Any, found: Any) -> None:
+    """Whether one of the six neighbours by face is lower by `fall`; the border goes on outside."""
+    for n in range(len(points)):
+        z, y, x = points[n]
+        low = min(
             hu[max(z - 1, 0), y, x],
             hu[min(z + 1, hu.shape[0] - 1), y, x],
             hu[z, max(y - 1, 0), x],
@@ -320,6 +371,7 @@ def _least_beside(hu: Any, points: Any, low: Any) -> None:
             hu[z, y, max(x - 1, 0)],
             hu[z, y, min(x + 1, hu.shape[2] - 1)],
         )
+        found[n] = hu[z, y, x] - low >= fall
 
 
 @kernel

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy import Anatomy, LabelMap, Structure, structures_at
-from calcimetry.anatomy.joint import find_joints, nearest_joint
+from calcimetry.anatomy.joint import find_joints, nearest_joints
 from calcimetry.records import Place, Runs, Scan
-from calcimetry.runs import voxels_of
+from calcimetry.runs import sampled
 
 MOST_POINTS = 200
 MOST_INSIDE = 0.5  # share of a deposit that must lie in a structure of the label map
@@ -28,11 +28,12 @@ def beside(
     """Places with joint, joint distance, and the tissue that joint or label map tell."""
     if not deposits:
         return []
-    points = [_points(scan, runs) for runs in deposits]
+    voxels, bounds = sampled(deposits, scan.hu.shape, MOST_POINTS)
+    points = scan.to_lps(voxels)
     joints = find_joints(scan, anatomy.skeleton.runs, deposits, anatomy.labels)
     made = []
-    for place, at in zip(places, points, strict=True):
-        found = nearest_joint(joints, at)
+    nearest = nearest_joints(joints, points, bounds)
+    for place, found in zip(places, nearest, strict=True):
         if found is not None:
             joint, gap = found
             place = replace(  # noqa: PLW2901
@@ -44,7 +45,8 @@ def beside(
         made.append(place)
     if anatomy.labels is None:
         return made
-    return [_within(p, anatomy.labels, at) for p, at in zip(made, points, strict=True)]
+    groups = np.split(points, bounds[1:-1])
+    return [_within(p, anatomy.labels, at) for p, at in zip(made, groups, strict=True)]
 
 
 def near_joint(place: Place, gap_mm: float, radius_mm: float) -> str | None:
@@ -74,8 +76,3 @@ def _within(place: Place, labels: LabelMap, points: NDArray[np.float64]) -> Plac
     if structure is None or count < MOST_INSIDE * len(points):
         return place
     return replace(place, tissue=tissue_in(structure) or place.tissue)
-
-
-def _points(scan: Scan, runs: Runs) -> NDArray[np.float64]:
-    voxels = voxels_of(runs)
-    return scan.to_lps(voxels[:: max(1, -(-len(voxels) // MOST_POINTS))])

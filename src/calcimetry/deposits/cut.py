@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from calcimetry.plan import FindPlan
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import (
+    connect,
     difference,
+    in_order,
     joined,
     kept,
     objects,
     parts,
-    stacked,
+    piled,
+    split,
     tabulate,
-    union,
-    voxels_of,
+    taken,
 )
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
@@ -46,65 +48,64 @@ class Pieces:
     freed : bool (count,), it was cut from something bigger
     """
 
-    runs: tuple[Runs, ...]
     objects: Objects
     probability: NDArray[np.float64]
     marked: NDArray[np.bool_]
     freed: NDArray[np.bool_]
 
+    @property
+    def runs(self) -> list[Runs]:
+        """The runs of each; where only some are asked for, `parts` of `objects` is cheaper."""
+        return parts(self.objects)
+
 
 def uncut(dense: Objects) -> Pieces:
     """Dense objects as they are, where no network ran."""
     none = np.zeros(len(dense), np.bool_)
-    return Pieces(tuple(parts(dense)), dense, np.full(len(dense), np.nan), none, none)
+    return Pieces(dense, np.full(len(dense), np.nan), none, none)
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    runs: Runs
-    probability: float
-    marked: bool = False
-    freed: bool = False
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cores:
+    """Connected marked voxels that are sure and big enough.
+
+    runs : of each, only the voxels that are more likely its own than the bone's, unless too few
+    chance : float (cores,), how probable each is
+    owner : int64 (cores,), the index of the dense object that it lies in
+    share : float (objects,), of each dense object, how much of it is marked
+    """
+
+    runs: list[Runs]
+    chance: NDArray[np.float64]
+    owner: NDArray[np.int64]
+    share: NDArray[np.float64]
 
 
-def cut(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: FindPlan) -> Pieces:
+def cut(
+    scan: Scan,
+    dense: Objects,
+    probability: NDArray[np.float32],
+    plan: FindPlan,
+    *,
+    jobs: int = 1,
+) -> Pieces:
     """Dense objects, with the deposits among them cut free.
 
     probability : (voxels,), of every voxel of `dense.runs`, in run order
     """
+    cores = _cores(scan, dense, probability, plan)
+    holds = np.bincount(cores.owner, minlength=len(dense)) > 0
+    marked = holds & (cores.share >= WHOLE_SHARE)
+    divided = holds & ~marked
+    mean = _means(dense, probability, ~holds)
+    np.maximum.at(mean, cores.owner, cores.chance)  # of an object taken whole, its surest core's
+    if not divided.any():
+        return Pieces(dense, mean, marked, np.zeros(len(dense), np.bool_))
+    return _with_pieces(scan, Pieces(dense, mean, marked, divided), cores, jobs)
+
+
+def _cores(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: FindPlan) -> _Cores:
     marked = probability >= plan.deposit_probability
-    sums = np.zeros((2, len(dense)))
-    _add_up(*columns(dense.runs)[1:], frozen(dense.label, np.int32), probability, marked, sums)
-    share, mean = sums / np.maximum(dense.voxels, 1)
-    cores, sure = _cores(scan, dense, probability, marked, plan)
-    owned: dict[int, list[_Piece]] = {}
-    for core, chance, index in zip(cores, sure.tolist(), _owner(dense, cores), strict=True):
-        owned.setdefault(int(index), []).append(_Piece(core, chance, True, True))
-    made: list[_Piece] = []
-    for index, runs in enumerate(parts(dense)):
-        whole = _Piece(runs, float(mean[index]))
-        made += _split(scan, whole, owned.get(index, []), float(share[index]))
-    shares = tuple(piece.runs for piece in made)
-    return Pieces(
-        shares,
-        tabulate(scan.hu, *stacked(shares, scan.hu.shape)),
-        np.array([piece.probability for piece in made]),
-        np.array([piece.marked for piece in made], np.bool_),
-        np.array([piece.freed for piece in made], np.bool_),
-    )
-
-
-def _cores(
-    scan: Scan,
-    dense: Objects,
-    probability: NDArray[np.float32],
-    marked: NDArray[np.bool_],
-    plan: FindPlan,
-) -> tuple[list[Runs], NDArray[np.float64]]:
-    """Connected marked voxels that are sure and big enough, and how probable their core is.
-
-    Of each only the voxels that are more likely its own than the bone's, unless too few are.
-    """
     found = objects(scan.hu, kept(dense.runs, marked))
     number = np.repeat(found.label, found.runs.stop - found.runs.start) - 1
     chance = probability[marked]
@@ -115,12 +116,15 @@ def _cores(
     keep = big & (found.voxels >= plan.smallest_voxels) & (peak >= plan.peak_probability)
     order = np.argsort(number, kind="stable")
     ends = np.cumsum(found.voxels)
+    connected = parts(found)
     own = [
         _own_part(runs, chance[order[end - runs.voxels : end]] >= plan.cut_probability, plan)
-        for runs, end, good in zip(parts(found), ends.tolist(), keep, strict=True)
+        for runs, end, good in zip(connected, ends.tolist(), keep, strict=True)
         if good
     ]
-    return own, core[keep]
+    owner = _owner(dense, connected)
+    held = np.bincount(owner, found.voxels, len(dense))
+    return _Cores(own, core[keep], owner[keep], held / np.maximum(dense.voxels, 1))
 
 
 def _own_part(runs: Runs, own: NDArray[np.bool_], plan: FindPlan) -> Runs:
@@ -142,60 +146,170 @@ def _upper_half_mean(
     return total / np.maximum(-(-size // 2), 1)
 
 
-def _owner(dense: Objects, cores: list[Runs]) -> NDArray[np.int64]:
-    """The index of the object that each core lies in, by the run that holds its first voxel."""
+def _owner(dense: Objects, pieces: list[Runs]) -> NDArray[np.int64]:
+    """The index of the object that each piece lies in, by the run that holds its first voxel."""
     width = np.int64(dense.runs.shape[2])
     begin = dense.runs.row.astype(np.int64) * width + dense.runs.start
-    first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in cores], np.int64)
+    first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in pieces], np.int64)
     return dense.label[np.searchsorted(begin, first, side="right") - 1].astype(np.int64) - 1
 
 
-def _split(scan: Scan, whole: _Piece, cores: list[_Piece], share: float) -> list[_Piece]:
-    """One object's pieces: the whole, or its cores with their rims and what is left."""
-    if not cores:
-        return [whole]
-    if share >= WHOLE_SHARE:
-        return [replace(whole, probability=max(c.probability for c in cores), marked=True)]
-    rest = difference(whole.runs, joined([core.runs for core in cores], scan.hu.shape))
-    left = []
-    for runs in parts(objects(scan.hu, rest)):
-        host = _host(scan, runs, cores)
-        if host is None:
-            left.append(_Piece(runs, 0.0))
-        else:
-            cores[host] = replace(cores[host], runs=union(cores[host].runs, runs))
-    return [*cores, *left]
+def _means(
+    dense: Objects, probability: NDArray[np.float32], wanted: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The mean probability of each wanted object; 0 of others."""
+    sums = np.zeros(len(dense))
+    label = frozen(dense.label, np.int32)
+    _add_up(*columns(dense.runs)[1:], label, frozen(probability, np.float32), wanted, sums)
+    return sums / np.maximum(dense.voxels, 1)
 
 
-def _host(scan: Scan, crumb: Runs, cores: list[_Piece]) -> int | None:
-    """The core that a small leaving beside it belongs to."""
-    biggest = max(core.runs.voxels for core in cores)
-    if crumb.voxels > CRUMB_SHARE * biggest:
-        return None
-    middle, step = voxels_of(crumb).mean(axis=0), np.array(scan.spacing)
-    gaps = [_gap_mm(*columns(core.runs), scan.hu.shape[1], middle, step) for core in cores]
-    nearest = int(np.argmin(gaps))
-    near = gaps[nearest] <= 2.0 * max(scan.spacing)
-    small = crumb.voxels <= CRUMB_SHARE * cores[nearest].runs.voxels
-    return nearest if near and small else None
+def _with_pieces(scan: Scan, whole: Pieces, cores: _Cores, jobs: int) -> Pieces:
+    """Objects with the pieces of those divided in their place: cores with rims, what is left.
+
+    whole : of all dense objects; `freed` says which are divided
+    """
+    dense, divided = whole.objects, whole.freed
+    made = _divided(scan, dense, cores, divided, jobs)
+    count = np.bincount([piece.owner for piece in made], minlength=len(dense)) + ~divided
+    number = np.flatnonzero(np.repeat(divided, count))  # the index of each piece that is made
+    stay = ~divided[dense.label - 1]
+    pile = piled([taken(dense.runs, stay), *(piece.runs for piece in made)], scan.hu.shape)
+    before = np.cumsum(count) - count
+    label = np.append(before[dense.label[stay] - 1], np.repeat(number, np.diff(pile.bounds)[1:]))
+    runs, label = in_order(Runs(scan.hu.shape, *pile.columns), label.astype(np.int32) + 1)
+    probability = np.repeat(whole.probability, count)
+    marked, freed = np.repeat(whole.marked, count), np.repeat(divided, count)
+    probability[number] = [piece.probability for piece in made]
+    marked[number] = freed[number] = [piece.core for piece in made]
+    return Pieces(tabulate(scan.hu, runs, label, jobs=jobs), probability, marked, freed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """A piece of the dense object whose index is `owner`: a core with its rim, or what is left."""
+
+    owner: int
+    runs: Runs
+    probability: float
+    core: bool
+
+
+def _divided(
+    scan: Scan, dense: Objects, cores: _Cores, divided: NDArray[np.bool_], jobs: int
+) -> list[_Piece]:
+    """The pieces of all divided objects, object by object, cores first."""
+    inner = np.flatnonzero(divided[cores.owner])
+    whole = taken(dense.runs, divided[dense.label - 1])
+    rest = difference(whole, joined([cores.runs[k] for k in inner], scan.hu.shape))
+    crumbs = split(rest, connect(rest, jobs=jobs))
+    owner = _owner(dense, crumbs)
+    made: list[_Piece] = []
+    for index in np.flatnonzero(divided).tolist():
+        own = inner[cores.owner[inner] == index]
+        left = [crumbs[k] for k in np.flatnonzero(owner == index)]
+        rimmed, apart = _with_rims(scan, [cores.runs[k] for k in own], left)
+        made += [
+            _Piece(index, runs, chance, True)
+            for runs, chance in zip(rimmed, cores.chance[own].tolist(), strict=True)
+        ]
+        made += [_Piece(index, runs, 0.0, False) for runs in apart]
+    return made
+
+
+def _with_rims(scan: Scan, cores: list[Runs], crumbs: list[Runs]) -> tuple[list[Runs], list[Runs]]:
+    """An object's cores with the crumbs that belong to them, and the crumbs that do not."""
+    shape = scan.hu.shape
+    inner, outer = piled(cores, shape), piled(crumbs, shape)
+    host = np.full(len(crumbs), -1)
+    lattice = shape[1], np.array(scan.spacing)
+    _find_hosts(inner.columns, inner.bounds, outer.columns, outer.bounds, lattice, host)
+    return [
+        joined([core, *(crumbs[k] for k in np.flatnonzero(host == n))], shape)
+        for n, core in enumerate(cores)
+    ], [crumbs[k] for k in np.flatnonzero(host < 0)]
 
 
 @kernel
-def _add_up(start: Any, stop: Any, label: Any, probability: Any, marked: Any, sums: Any) -> None:
-    """For each object its marked voxels, and the sum of probability."""
+def _add_up(start: Any, stop: Any, label: Any, probability: Any, wanted: Any, sums: Any) -> None:
+    """The sum of probability over each wanted object."""
     at = 0
     for run in range(label.size):
-        for _ in range(start[run], stop[run]):
-            sums[0, label[run] - 1] += marked[at]
-            sums[1, label[run] - 1] += probability[at]
-            at += 1
+        after = at + stop[run] - start[run]
+        number = label[run] - 1
+        if wanted[number]:
+            total = sums[number]
+            for voxel in range(at, after):
+                total += probability[voxel]
+            sums[number] = total
+        at = after
 
 
 @kernel
-def _gap_mm(row: Any, start: Any, stop: Any, height: Any, point: Any, step: Any) -> Any:
+def _find_hosts(
+    cores: Any, core_bounds: Any, crumbs: Any, crumb_bounds: Any, lattice: Any, host: Any
+) -> None:
+    """The core that each small crumb beside it belongs to; -1 where none does.
+
+    One crumb after the other: a core grows by what has joined it.
+    """
+    height, step = lattice
+    voxels = np.empty(len(core_bounds) - 1, np.int64)
+    for core in range(voxels.size):
+        voxels[core] = _voxels_of(cores, core_bounds[core], core_bounds[core + 1])
+    for crumb in range(host.size):
+        first, end = crumb_bounds[crumb], crumb_bounds[crumb + 1]
+        size = _voxels_of(crumbs, first, end)
+        if size > CRUMB_SHARE * voxels.max():
+            continue
+        middle = _middle(crumbs, first, end, height)
+        gaps = np.empty(voxels.size)
+        for core in range(voxels.size):
+            gaps[core] = _gap_mm(
+                cores, core_bounds[core], core_bounds[core + 1], height, middle, step
+            )
+        for other in range(crumb):
+            if host[other] >= 0:
+                gap = _gap_mm(
+                    crumbs, crumb_bounds[other], crumb_bounds[other + 1], height, middle, step
+                )
+                gaps[host[other]] = min(gaps[host[other]], gap)
+        nearest = np.argmin(gaps)
+        if gaps[nearest] <= 2.0 * step.max() and size <= CRUMB_SHARE * voxels[nearest]:
+            host[crumb] = nearest
+            voxels[nearest] += size
+
+
+@kernel
+def _voxels_of(runs: Any, first: Any, end: Any) -> Any:
+    _, start, stop = runs
+    count = np.int64(0)
+    for run in range(first, end):
+        count += stop[run] - start[run]
+    return count
+
+
+@kernel
+def _middle(runs: Any, first: Any, end: Any, height: Any) -> Any:
+    """The mean position (z, y, x) of the voxels of runs."""
+    row, start, stop = runs
+    count = np.int64(0)
+    total = np.zeros(3, np.int64)
+    for run in range(first, end):
+        length = np.int64(stop[run] - start[run])
+        count += length
+        total[0] += row[run] // height * length
+        total[1] += row[run] % height * length
+        total[2] += (start[run] + stop[run] - 1) * length // 2
+    return total / count
+
+
+@kernel
+def _gap_mm(runs: Any, first: Any, end: Any, height: Any, point: Any, step: Any) -> Any:
     """The distance from a position (z, y, x) to the nearest voxel of runs."""
+    row, start, stop = runs
     least = np.inf
-    for run in range(row.size):
+    for run in range(first, end):
         z = (row[run] // height - point[0]) * step[0]
         y = (row[run] % height - point[1]) * step[1]
         # The voxel of the run nearest to the position is beside it, or the run's own end.

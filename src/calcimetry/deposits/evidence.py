@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from calcimetry.anatomy import LabelMap, Structure, structures_at
 from calcimetry.deposits.around import Surroundings
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import box_of, paint, sampled
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs import piled, sampled
+from calcimetry.runs._jit import kernel
+from calcimetry.runs._slabs import over_chunks
 
 SAMPLED = 400
 """Voxels of an object that distances are taken from: its surface is known well enough."""
@@ -68,6 +70,41 @@ class Evidence:
     contrast_hu: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """Objects with some of their voxels, evenly taken.
+
+    points : int32 (n, 3), (z, y, x); object k has ``points[bounds[k]:bounds[k + 1]]``
+    middles : float64 (objects, 3), the mean of each object's points
+    """
+
+    runs: Sequence[Runs]
+    points: NDArray[np.int32]
+    bounds: NDArray[np.int64]
+    middles: NDArray[np.float64]
+
+    def some(self, chosen: Sequence[int]) -> Listed:
+        """Some of the objects, by index."""
+        pick = np.asarray(chosen, np.int64)
+        count = np.diff(self.bounds)[pick]
+        bounds = np.append(0, np.cumsum(count))
+        at = np.repeat(self.bounds[pick] - bounds[:-1], count) + np.arange(bounds[-1])
+        runs = [self.runs[k] for k in chosen]
+        return Listed(runs, self.points[at], bounds, self.middles[pick])
+
+    def share(self, of: NDArray[Any]) -> NDArray[np.float64]:
+        """The share of each object's points for which `of` (n,) is True."""
+        count = np.diff(self.bounds)
+        owner = np.repeat(np.arange(len(count)), count)
+        return np.bincount(owner, of, len(count)) / np.maximum(count, 1)
+
+
+def listed_of(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> Listed:
+    """Objects of a volume of `shape` with at most SAMPLED voxels of each."""
+    points, bounds = samples(pieces, shape)
+    return Listed(pieces, points, bounds, means(points, bounds))
+
+
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
     """Full axis lengths (..., 3), longest first, mm, of ellipsoids with moments (..., 3, 3).
 
@@ -81,14 +118,63 @@ def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> ND
     return lengths
 
 
-def thickness(scan: Scan, runs: Runs) -> float:
-    """Diameter of the largest ball that fits into an object, mm; coarser for big objects."""
-    box = box_of(runs)
-    own = np.zeros([side.stop - side.start + 2 for side in box], np.bool_)
-    own[1:-1, 1:-1, 1:-1] = paint(box, runs)
-    stride = max(1, round((own.size / MOST_VOXELS) ** (1 / 3)))
-    coarse = frozen(own[::stride, ::stride, ::stride], np.bool_)
-    return 2.0 * float(_deepest(coarse, np.array(scan.spacing) * stride))
+def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: int = 1) -> NDArray[np.float64]:
+    """Diameter of the largest ball that fits into each object, mm; coarser for big objects."""
+    pile = piled(pieces, scan.hu.shape)
+    found = np.zeros(len(pieces))
+    lattice = scan.hu.shape[1], np.array(scan.spacing)
+
+    def chunk(first: int, end: int) -> None:
+        _measure(pile.columns, pile.bounds, lattice, found, first, end)
+
+    over_chunks(chunk, len(pieces), jobs)
+    return found
+
+
+@kernel
+def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, end: Any) -> None:
+    height, step = lattice
+    box = np.empty((3, 2), np.int64)
+    for piece in range(begin, end):
+        first, after = bounds[piece], bounds[piece + 1]
+        if first < after:
+            _bounding(columns, first, after, height, box)
+            size = box[:, 1] - box[:, 0] + 2  # with a border that is not set
+            stride = max(1, int(np.rint((size.prod() / MOST_VOXELS) ** (1 / 3))))
+            own = np.zeros(
+                (
+                    (size[0] - 1) // stride + 1,
+                    (size[1] - 1) // stride + 1,
+                    (size[2] - 1) // stride + 1,
+                ),
+                np.bool_,
+            )
+            _draw(columns, (first, after), height, box, stride, own)
+            found[piece] = 2.0 * _deepest(own, step * stride)
+
+
+@kernel
+def _bounding(columns: Any, first: Any, end: Any, height: Any, box: Any) -> None:
+    """The box (z, y, x) of some runs: first voxels, and one past the last."""
+    row, start, stop = columns
+    box[:, 0], box[:, 1] = 2**31, 0
+    for run in range(first, end):
+        z, y = row[run] // height, row[run] % height
+        box[0, 0], box[0, 1] = min(box[0, 0], z), max(box[0, 1], z + 1)
+        box[1, 0], box[1, 1] = min(box[1, 0], y), max(box[1, 1], y + 1)
+        box[2, 0], box[2, 1] = min(box[2, 0], start[run]), max(box[2, 1], stop[run])
+
+
+@kernel
+def _draw(columns: Any, span: Any, height: Any, box: Any, stride: Any, own: Any) -> None:
+    """Every `stride`-th voxel of some runs, in their box with a border of one voxel."""
+    row, start, stop = columns
+    for run in range(span[0], span[1]):
+        z, y = row[run] // height - box[0, 0] + 1, row[run] % height - box[1, 0] + 1
+        if z % stride == 0 and y % stride == 0:
+            x = start[run] - box[2, 0] + 1
+            for at in range(-(-x // stride), (stop[run] - box[2, 0]) // stride + 1):
+                own[z // stride, y // stride, at] = True
 
 
 @kernel
@@ -134,13 +220,19 @@ def at_edge(objects: Objects) -> NDArray[np.bool_]:
     return edge
 
 
-def structure_of(scan: Scan, labels: LabelMap | None, points: NDArray[Any]) -> Structure | None:
+def structures_of(scan: Scan, labels: LabelMap | None, listed: Listed) -> list[Structure | None]:
+    """The structure that each object lies in, or beside which it lies; None without a map."""
+    if labels is None:
+        return [None] * len(listed.runs)
+    groups = pairwise(listed.bounds.tolist())
+    return [structure_of(scan, labels, listed.points[a:b]) for a, b in groups]
+
+
+def structure_of(scan: Scan, labels: LabelMap, points: NDArray[Any]) -> Structure | None:
     """The structure that most of the points (z, y, x) lie in; else a vessel beside them.
 
     Calcium in a vessel's wall often lies just outside of what was labelled as the vessel.
     """
-    if labels is None:
-        return None
     own = structures_at(labels, scan.to_lps(points))
     name, count = Counter(own).most_common(1)[0]
     if name is not None and count >= 0.5 * len(own):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,13 @@ from calcimetry.deposits.course import along_course
 from calcimetry.deposits.cut import Pieces, cut, uncut
 from calcimetry.deposits.evidence import (
     Evidence,
+    Listed,
     at_edge,
     axes,
     known,
-    means,
-    samples,
-    structure_of,
-    thickness,
+    listed_of,
+    structures_of,
+    thicknesses,
 )
 from calcimetry.deposits.rules import (
     CUT_FREE,
@@ -53,7 +53,7 @@ from calcimetry.deposits.rules import (
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Runs, Scan
-from calcimetry.runs import parts, stacked, tabulate, taken
+from calcimetry.runs import parts, taken
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
 
@@ -68,10 +68,13 @@ class Found:
     """What the finder found: findings, the skeleton without deposits, flags.
 
     evidence : of each finding; those of listed kinds were looked at closely
+    centroid, moment : of each finding, as of `Objects`
     """
 
     findings: tuple[Finding, ...]
     evidence: tuple[Evidence, ...]
+    centroid: NDArray[np.float64]
+    moment: NDArray[np.float64]
     skeleton: Skeleton
     flags: tuple[Flag, ...]
 
@@ -92,27 +95,31 @@ def find(
     Raises UsageError NO_NETWORK when the plan asks for the network and it cannot run.
     """
     pieces, flags = _pieces(scan, dense, body, plan, jobs)
-    skeleton, skeletal = _skeleton(scan, pieces, body)
-    voxels = pieces.objects.voxels
-    listed = np.flatnonzero(voxels >= _fewest_voxels(scan, plan)).tolist()
-    surely = np.zeros(len(voxels), np.bool_)
-    surely[skeletal] = True
-
-    runs = [pieces.runs[index] for index in listed]
-    sights = _in_body(scan, runs, _at_sight(scan, pieces, listed, surely), body, labels)
+    skeleton = _skeleton(scan, pieces, body)
+    objects = pieces.objects
+    number = np.flatnonzero(objects.voxels >= _fewest_voxels(scan, plan))
+    listed = listed_of(parts(objects, number.tolist()), scan.hu.shape)
+    sights = _at_sight(scan, pieces, (number, listed), (body, skeleton, labels))
     # What lies around is looked at for those alone that are not decided without it.
     undecided = [k for k, seen in enumerate(sights) if at_sight(seen) is None]
-    sights = _surrounded(scan, runs, sights, undecided, plan, jobs)
+    sights = _surrounded(scan, listed.runs, sights, undecided, plan, jobs)
     look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
-    verdicts, evidence = _judged(runs, sights, look)
-    verdicts = _coursed(scan, runs, verdicts, evidence)
-    return Found(_findings(scan, runs, verdicts), tuple(evidence), skeleton, flags)
+    verdicts, evidence = _judged(listed, sights, look)
+    verdicts = _coursed(scan, listed, verdicts, evidence)
+    return Found(
+        _findings(scan, listed, verdicts),
+        tuple(evidence),
+        objects.centroid[number],
+        objects.moment[number],
+        skeleton,
+        flags,
+    )
 
 
 def _judged(
-    runs: Sequence[Runs],
+    listed: Listed,
     sights: Sequence[Evidence],
-    look: Callable[[Sequence[Runs], Sequence[Evidence]], list[Evidence]],
+    look: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
 ) -> tuple[list[Verdict], list[Evidence]]:
     """The verdict on each object, and the evidence that it rests on.
 
@@ -121,61 +128,29 @@ def _judged(
     first = [at_sight(evidence) for evidence in sights]
     near = [k for k, verdict in enumerate(first) if verdict is None or verdict.kind in LISTED]
     evidence = list(sights)
-    for k, seen in zip(near, look([runs[k] for k in near], [sights[k] for k in near]), strict=True):
+    closer = look(listed.some(near), [sights[k] for k in near])
+    for k, seen in zip(near, closer, strict=True):
         evidence[k] = seen
     verdicts = [verdict or in_place(seen) for verdict, seen in zip(first, evidence, strict=True)]
     return verdicts, evidence
 
 
 def _coursed(
-    scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict], evidence: Sequence[Evidence]
+    scan: Scan, listed: Listed, verdicts: Sequence[Verdict], evidence: Sequence[Evidence]
 ) -> list[Verdict]:
     """The verdicts, but small deep objects along a line are a vessel's."""
     final = list(verdicts)
     pairs = zip(verdicts, evidence, strict=True)
     small = [k for k, pair in enumerate(pairs) if may_be_on_course(*pair)]
-    along = along_course(_middles(scan, [runs[k] for k in small]))
+    along = along_course(scan.to_lps(listed.some(small).middles))
     for k, found in zip(small, along.tolist(), strict=True):
         final[k] = on_course(final[k], found)
     return final
 
 
-def _middles(scan: Scan, runs: Sequence[Runs]) -> NDArray[np.float64]:
-    """The middle of each object, LPS mm (n, 3)."""
-    points, bounds = samples(runs, scan.hu.shape)
-    return scan.to_lps(means(points, bounds))
-
-
-def _in_body(
-    scan: Scan,
-    runs: Sequence[Runs],
-    sights: Sequence[Evidence],
-    body: Body,
-    labels: LabelMap | None,
-) -> list[Evidence]:
-    """Evidence with where in the body its object lies."""
-    points, bounds = samples(runs, scan.hu.shape)
-    count = np.maximum(np.diff(bounds), 1)
-    owner = np.repeat(np.arange(len(runs)), np.diff(bounds))
-    within = np.bincount(owner, inside(body, points), len(runs)) / count
-    thick = _trunk_slices(scan, body)[points[:, 0]]
-    trunk = np.bincount(owner, thick, len(runs)) / count
-    return [
-        replace(
-            evidence,
-            inside=share,
-            in_trunk=part > 0.5,
-            structure=structure_of(scan, labels, points[a:b]),
-        )
-        for evidence, share, part, a, b in zip(
-            sights, within.tolist(), trunk.tolist(), bounds[:-1], bounds[1:], strict=True
-        )
-    ]
-
-
 def _closer(
     scan: Scan,
-    runs: Sequence[Runs],
+    listed: Listed,
     sights: Sequence[Evidence],
     *,
     anatomy: tuple[Body, Skeleton],
@@ -184,15 +159,12 @@ def _closer(
 ) -> list[Evidence]:
     """Evidence with what only the rules of IN_PLACE, and the place of a deposit, ask for."""
     body, skeleton = anatomy
-    points, bounds = samples(runs, scan.hu.shape)
-    bone = known(bone_gaps(skeleton, points, bounds, jobs=jobs))
-    skin = known(skin_gaps(body, scan, points, bounds, jobs=jobs))
-    middles = means(points, bounds)
-    ringed = known(enclosure(skeleton, body, middles))
-    front = known(frontness(scan, body, middles))
+    bone = known(bone_gaps(skeleton, listed.points, listed.bounds, jobs=jobs))
+    skin = known(skin_gaps(body, scan, listed.points, listed.bounds, jobs=jobs))
+    ringed = known(enclosure(skeleton, body, listed.middles))
+    front = known(frontness(scan, body, listed.middles))
     contrast = enhancement(scan, body, skeleton)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        thick = list(pool.map(partial(thickness, scan), runs))
+    thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
     unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
     return [
         replace(
@@ -204,7 +176,7 @@ def _closer(
             front=front[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(_surrounded(scan, runs, sights, unseen, plan, jobs))
+        for k, evidence in enumerate(_surrounded(scan, listed.runs, sights, unseen, plan, jobs))
     ]
 
 
@@ -224,25 +196,26 @@ def _surrounded(
     return evidence
 
 
-def _findings(scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
+def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
     """Verdicts as findings, those doubtful by themselves looked at again beside bigger deposits."""
-    hosts = [
-        part
-        for part, verdict in zip(runs, verdicts, strict=True)
-        if verdict.kind is Kind.DEPOSIT
-        and verdict.reason != CUT_FREE
-        and part.voxels * scan.voxel_mm3 > SMALL_MM3
-    ]
-    points, _ = samples(hosts, scan.hu.shape)
-    tree = cKDTree(scan.to_lps(points)) if hosts else None
-    made = []
-    for part, verdict in zip(runs, verdicts, strict=True):
-        final = verdict
-        if tree is not None and verdict.reason in DOUBTFUL_ALONE:
-            own, _ = samples([part], scan.hu.shape)
-            final = in_company(verdict, float(tree.query(scan.to_lps(own))[0].min()))
-        made.append(Finding(part, final.kind, final.reason, final.confidence))
-    return tuple(made)
+    hosts, doubtful = [], []
+    for k, (runs, verdict) in enumerate(zip(listed.runs, verdicts, strict=True)):
+        sure = verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE
+        if sure and runs.voxels * scan.voxel_mm3 > SMALL_MM3:
+            hosts.append(k)
+        if verdict.reason in DOUBTFUL_ALONE:
+            doubtful.append(k)
+    final = list(verdicts)
+    if hosts and doubtful:
+        tree = cKDTree(scan.to_lps(listed.some(hosts).points))
+        near = listed.some(doubtful)
+        gaps = np.minimum.reduceat(tree.query(scan.to_lps(near.points))[0], near.bounds[:-1])
+        for k, gap in zip(doubtful, gaps.tolist(), strict=True):
+            final[k] = in_company(verdicts[k], gap)
+    return tuple(
+        Finding(runs, verdict.kind, verdict.reason, verdict.confidence)
+        for runs, verdict in zip(listed.runs, final, strict=True)
+    )
 
 
 def _pieces(
@@ -256,7 +229,7 @@ def _pieces(
         lengths = dense.runs.stop - dense.runs.start
         found = network.probability(net, scan, taken(dense.runs, asked), jobs=jobs)
         probability[np.repeat(asked, lengths)] = found
-        return cut(scan, dense, probability, plan.find), ()
+        return cut(scan, dense, probability, plan.find, jobs=jobs), ()
     if plan.find.finder == "network":
         raise UsageError(
             "NO_NETWORK",
@@ -270,14 +243,12 @@ def _pieces(
 
 def _worth_asking(scan: Scan, dense: Objects, body: Body, plan: Plan) -> NDArray[np.bool_]:
     """Which objects the network's word can matter for: listed ones that touch the body."""
-    listed = dense.voxels >= _fewest_voxels(scan, plan)
-    number = np.flatnonzero(listed)
-    whole = parts(dense)
-    points, bounds = samples([whole[k] for k in number], scan.hu.shape)
-    z, y, x = body.grid.of(points).T
-    owner = np.repeat(np.arange(len(number)), np.diff(bounds))
-    listed[number] = np.bincount(owner, body.around[z, y, x], len(number)) > 0
-    return listed
+    asked = dense.voxels >= _fewest_voxels(scan, plan)
+    number = np.flatnonzero(asked)
+    listed = listed_of(parts(dense, number.tolist()), scan.hu.shape)
+    z, y, x = body.grid.of(listed.points).T
+    asked[number] = listed.share(body.around[z, y, x]) > 0
+    return asked
 
 
 def _fewest_voxels(scan: Scan, plan: Plan) -> float:
@@ -290,48 +261,45 @@ def _trunk_slices(scan: Scan, body: Body) -> NDArray[np.bool_]:
     return np.asarray(np.nan_to_num(diameter) > TRUNK_MM)
 
 
-def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> tuple[Skeleton, NDArray[np.intp]]:
-    """The skeleton, and the indices of the pieces that have its make.
+def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> Skeleton:
+    """The skeleton among the pieces.
 
     Deposits that were cut free are left out: distances to bone must not count them. Whole
     pieces that the network is sure of are no bone either.
     """
     sure = pieces.marked & (pieces.probability >= SURE)
-    rest = np.flatnonzero(~pieces.freed & ~sure)
-    runs, label = stacked([pieces.runs[index] for index in rest], scan.hu.shape)
-    skeleton = find_bone(scan, tabulate(scan.hu, runs, label), body)
-    return skeleton, rest[skeleton.members]
+    return find_bone(scan, pieces.objects, body, among=~pieces.freed & ~sure)
 
 
 def _at_sight(
     scan: Scan,
     pieces: Pieces,
-    listed: Sequence[int],
-    skeletal: NDArray[np.bool_],
+    listed: tuple[NDArray[np.intp], Listed],
+    anatomy: tuple[Body, Skeleton, LabelMap | None],
 ) -> list[Evidence]:
-    """What is to be seen of each listed piece itself."""
-    objects = pieces.objects
-    lengths, edge = axes(objects.moment, scan.spacing).tolist(), at_edge(objects)
-    return [
-        Evidence(
-            voxels=int(objects.voxels[index]),
-            volume_mm3=int(objects.voxels[index]) * scan.voxel_mm3,
-            mean_hu=float(objects.total[index]) / int(objects.voxels[index]),
-            peak_hu=int(objects.peak[index]),
-            axes_mm=tuple(lengths[index]),
-            inside=1.0,
-            at_edge=bool(edge[index]),
-            skeletal=bool(skeletal[index]),
-            surroundings=NOTHING,
-            contrast_given=scan.acquisition.contrast,
-            deposit_probability=_chance(pieces, index),
-            marked=bool(pieces.marked[index]),
-            freed=bool(pieces.freed[index]),
-        )
-        for index in listed
-    ]
+    """What is to be seen of each listed piece itself, and where in the body it lies.
 
-
-def _chance(pieces: Pieces, index: int) -> float | None:
-    chance = float(pieces.probability[index])
-    return None if np.isnan(chance) else chance
+    listed : the indices of the listed pieces, and what was listed of them
+    """
+    (number, pile), (body, skeleton, labels) = listed, anatomy
+    objects, voxels = pieces.objects, pieces.objects.voxels[number]
+    trunk = _trunk_slices(scan, body)[pile.points[:, 0]]
+    columns: dict[str, list[Any]] = {
+        "voxels": voxels.tolist(),
+        "volume_mm3": (voxels * scan.voxel_mm3).tolist(),
+        "mean_hu": (objects.total[number] / voxels).tolist(),
+        "peak_hu": objects.peak[number].tolist(),
+        "axes_mm": list(map(tuple, axes(objects.moment[number], scan.spacing).tolist())),
+        "inside": pile.share(inside(body, pile.points)).tolist(),
+        "at_edge": at_edge(objects)[number].tolist(),
+        "skeletal": skeleton.members[number].tolist(),
+        "surroundings": [NOTHING] * len(number),
+        "contrast_given": [scan.acquisition.contrast] * len(number),
+        "in_trunk": (pile.share(trunk) > 0.5).tolist(),
+        "structure": structures_of(scan, labels, pile),
+        "deposit_probability": known(pieces.probability[number]),
+        "marked": pieces.marked[number].tolist(),
+        "freed": pieces.freed[number].tolist(),
+    }
+    rows = zip(*columns.values(), strict=True)
+    return [Evidence(**dict(zip(columns, row, strict=True))) for row in rows]

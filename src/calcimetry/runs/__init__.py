@@ -12,13 +12,14 @@ from calcimetry.runs.algebra import (
     part,
     parts,
     select,
+    split,
     taken,
     union,
 )
 from calcimetry.runs.components import connect, dense_objects, objects, tabulate
 from calcimetry.runs.find import find_runs, from_mask, threshold_within
 from calcimetry.runs.grid import box_of, crop, paint, to_labels, to_mask, voxels_of
-from calcimetry.runs.voxels import Pile, kept, piled, sampled, stacked
+from calcimetry.runs.voxels import Pile, in_order, kept, piled, sampled, stacked
 from calcimetry.runs.warm import warm
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "difference",
     "find_runs",
     "from_mask",
+    "in_order",
     "intersect",
     "joined",
     "kept",
@@ -40,6 +42,7 @@ __all__ = [
     "piled",
     "sampled",
     "select",
+    "split",
     "stacked",
     "tabulate",
     "taken",

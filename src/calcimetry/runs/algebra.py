@@ -57,14 +57,19 @@ def part(objects: Objects, number: int) -> Runs:
     return taken(taken(objects.runs, near), objects.label[near] == number)
 
 
-def parts(objects: Objects) -> list[Runs]:
-    """The runs of every object, in order of their numbers, all split at once."""
-    order, bounds = _by_label(frozen(objects.label, np.int32), len(objects))
-    whole = taken(objects.runs, order)
-    ends = bounds.tolist()
+def parts(objects: Objects, chosen: Sequence[int] | None = None) -> list[Runs]:
+    """The runs of every object in order of their numbers, or of some (indices, from 0)."""
+    return split(objects.runs, objects.label, chosen)
+
+
+def split(runs: Runs, label: NDArray[np.int32], chosen: Sequence[int] | None = None) -> list[Runs]:
+    """Labelled runs (1..) taken apart, all at once; `chosen`: only some labels, from 0."""
+    order, bounds = _by_label(frozen(label, np.int32), int(label.max(initial=0)))
+    whole, ends = taken(runs, order), bounds.tolist()
+    row, start, stop = whole.row, whole.start, whole.stop
     return [
-        Runs(whole.shape, whole.row[i:j], whole.start[i:j], whole.stop[i:j])
-        for i, j in pairwise(ends)
+        Runs(runs.shape, row[i:j], start[i:j], stop[i:j])
+        for i, j in (pairwise(ends) if chosen is None else ((ends[k], ends[k + 1]) for k in chosen))
     ]
 
 

@@ -16,7 +16,8 @@ from calcimetry.runs.find import columns
 
 def kept(runs: Runs, keep: NDArray[np.bool_]) -> Runs:
     """The voxels of `runs` for which `keep`, bool (voxels,) in run order, is True."""
-    return Runs(runs.shape, *_keep(*columns(runs), frozen(keep, np.bool_)))
+    held = frozen(keep, np.bool_)
+    return Runs(runs.shape, *_keep(*columns(runs), held, np.count_nonzero(held)))
 
 
 def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, NDArray[np.int32]]:
@@ -24,16 +25,16 @@ def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, 
 
     The one place where two runs of a row may touch: they are of different pieces.
     """
-    if not pieces:
-        none = np.empty(0, np.int32)
-        return Runs(shape, none, none, none), none
-    row, start, stop = (
-        np.concatenate([getattr(piece, name) for piece in pieces])
-        for name in ("row", "start", "stop")
-    )
-    label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), [len(p) for p in pieces])
-    order = np.argsort(row.astype(np.int64) * shape[2] + start)
-    return Runs(shape, row[order], start[order], stop[order]), label[order]
+    pile = piled(pieces, shape)
+    label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), np.diff(pile.bounds))
+    return in_order(Runs(shape, *pile.columns), label)
+
+
+def in_order(runs: Runs, label: NDArray[np.int32]) -> tuple[Runs, NDArray[np.int32]]:
+    """Runs that share no voxel and lie in any order, in raster order with the label of each."""
+    depth, height, _ = runs.shape
+    order = _raster_order(frozen(runs.row, np.int32), frozen(runs.start, np.int32), depth * height)
+    return Runs(runs.shape, runs.row[order], runs.start[order], runs.stop[order]), label[order]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,41 +72,63 @@ def sampled(
     Returns int32 (n, 3), (z, y, x), and int64 (pieces + 1,), where each piece's begin.
     """
     pile = piled(pieces, shape)
-    voxels = np.array([piece.voxels for piece in pieces], np.int64)
+    return samples_of(pile, shape[1], most)
+
+
+def samples_of(pile: Pile, height: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """`sampled` of a pile, whose volume has `height` rows in a slice."""
+    _, start, stop = pile.columns
+    ends = np.zeros(len(start) + 1, np.int64)
+    np.cumsum(stop - start, out=ends[1:])
+    voxels = np.diff(ends[pile.bounds])
     every = np.maximum(1, -(-voxels // most))
-    bounds = np.zeros(len(pieces) + 1, np.int64)
+    bounds = np.zeros(len(voxels) + 1, np.int64)
     np.cumsum(-(-voxels // every), out=bounds[1:])
     points = np.empty((int(bounds[-1]), 3), np.int32)
-    _sample(*pile.columns, pile.bounds, shape[1], frozen(every, np.int64), points)
+    _sample(*pile.columns, pile.bounds, height, frozen(every, np.int64), points)
     return points, bounds
 
 
 @kernel
-def _keep(row: Any, start: Any, stop: Any, keep: Any) -> Any:
-    count, at, before = 0, 0, False
-    for run in range(row.size):
-        before = False
-        for _ in range(start[run], stop[run]):
-            count += keep[at] and not before
-            before = keep[at]
-            at += 1
-    rows, low, high = (
-        np.empty(count, np.int32),
-        np.empty(count, np.int32),
-        np.empty(count, np.int32),
-    )
+def _keep(row: Any, start: Any, stop: Any, keep: Any, most: Any) -> Any:
+    """Stretches of voxels to keep; there are at most `most`."""
+    rows, low, high = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     count, at = 0, 0
     for run in range(row.size):
         before = False
         for x in range(start[run], stop[run]):
-            if keep[at] and not before:
-                rows[count], low[count] = row[run], x
-                count += 1
-            if keep[at]:
-                high[count - 1] = x + 1
-            before = keep[at]
+            if keep[at] != before:
+                if before:
+                    high[count - 1] = x
+                else:
+                    rows[count], low[count] = row[run], x
+                    count += 1
+                before = keep[at]
             at += 1
-    return rows, low, high
+        if before:
+            high[count - 1] = stop[run]
+    return rows[:count].copy(), low[:count].copy(), high[:count].copy()
+
+
+@kernel
+def _raster_order(row: Any, start: Any, rows: Any) -> Any:
+    """Indices that put runs in raster order: counted by row, then sorted in each by start."""
+    at = np.zeros(rows + 1, np.int32)
+    for run in range(row.size):
+        at[row[run] + 1] += 1
+    for r in range(rows):
+        at[r + 1] += at[r]
+    held = at[:rows].copy()
+    order = np.empty(row.size, np.int32)
+    for run in range(row.size):
+        r = row[run]
+        k = held[r]
+        held[r] += 1
+        while k > at[r] and start[order[k - 1]] > start[run]:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = run
+    return order
 
 
 @kernel
