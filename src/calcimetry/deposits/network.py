@@ -24,9 +24,11 @@ from calcimetry.deposits.regrid import (
     Taps,
     axis_cells,
     axis_weights,
+    folded,
     interpolate,
     mark,
     resample,
+    unfolded,
 )
 from calcimetry.deposits.tiles import BLOCK, MARGIN, Bounds, padded, tiles
 from calcimetry.records import Runs, Scan
@@ -119,7 +121,7 @@ def _run_tile(
     volume = np.full(size, OUTSIDE_HU, np.float32)
     near = [(i[a:b], w[a:b]) for (i, w), a, b in zip(taps, low, high, strict=True)]
     volume[_box(low - corner, high - corner)] = resample(hu, *near)
-    logit = network.session.run(None, {"hu": volume})[0]
+    logit = unfolded(network.session.run(None, {"hu": folded(volume)})[0])
     core = logit[_box(start - corner, stop - corner)]
     answer[_box(start, stop)] = 1.0 / (1.0 + np.exp(-np.clip(core, -30.0, 30.0)))
 
