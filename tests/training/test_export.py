@@ -37,7 +37,7 @@ def finder(patches):
 
 
 def _logits(path, hu):
-    return unfolded(load_file(str(path)).session.run(None, {"hu": folded(hu)})[0])
+    return unfolded(load_file(str(path)).logits(folded(hu)))
 
 
 def _own(net, hu):
