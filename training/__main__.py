@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training.calibrate import calibrate
 from training.card import write
-from training.export import export
+from training.export import drawn, export
 from training.loop import Recipe, train
 from training.net import Finder
 from training.patches import World, patch
-from training.quantise import drawn, quantise
 from training.sources import cases
 from training.start import begin_from
 from training.world import world
@@ -34,20 +31,10 @@ def main() -> None:
     )
     finder, steps = train(grounds, recipe, asked.work, asked.work / "log.txt", begin)
     patches = drawn(grounds, asked.seed)
-    _exported(finder, asked.work / "raw.onnx", patches)
+    export(finder, asked.work / "raw.onnx", patches)
     scale = calibrate(asked.data, asked.work / "raw.onnx")
-    _exported(finder, asked.out, patches, scale.temperature, scale.shift)
+    export(finder, asked.out, patches, scale.temperature, scale.shift)
     write(asked.out, recipe, cases(asked.data), scale, steps)
-
-
-def _exported(
-    finder: Finder, path: Path, patches: list[NDArray[np.float32]], *scale: float
-) -> None:
-    """Write the network in 8-bit integers; `scale` is the logit's temperature and shift."""
-    with tempfile.TemporaryDirectory() as folder:
-        wide = Path(folder) / "float.onnx"
-        export(finder, wide, *scale)
-        quantise(wide, path, patches)
 
 
 def _begun(path: Path, grounds: World, seed: int) -> tuple[Finder, str]:

@@ -78,14 +78,10 @@ def _convolutions(path: Path) -> Iterator[Pair]:
     """Weight and bias of each convolution of an exported file, in its order."""
     graph = onnx.load(str(path)).graph
     held = {c.name: numpy_helper.to_array(c) for c in graph.initializer}
-    # Big constants may be kept as float16 and widened by a Cast.
-    widened = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
     for node in graph.node:
-        if node.op_type == "Conv":
-            weight, bias = (held[widened.get(name, name)] for name in node.input[1:3])
-            yield weight.astype(np.float32), bias.astype(np.float32)
-        elif node.op_type == "QLinearConv":
+        if node.op_type == "QLinearConv":
             yield _dequantised(*(held[node.input[k]] for k in (1, 3, 4, 8)))
+    yield held["head_w"].T[:, :, None, None].copy(), held["head_b"].copy()
 
 
 def _dequantised(
@@ -94,7 +90,7 @@ def _dequantised(
     step: NDArray[np.float32],
     sums: NDArray[np.int32],
 ) -> Pair:
-    """Whole numbers of an 8-bit convolution as what they stand for (see `training.quantise`)."""
+    """Whole numbers of an 8-bit convolution as what they stand for (see `training.export`)."""
     return weight * step[:, None, None, None], sums * (step * scale)
 
 

@@ -12,8 +12,10 @@ from calcimetry.deposits.regrid import (
     OUTSIDE_HU,
     axis_cells,
     axis_weights,
+    folded,
     interpolate,
     resample,
+    unfolded,
 )
 from calcimetry.runs import find_runs, from_mask
 from calcimetry.runs._jit import frozen
@@ -103,3 +105,11 @@ def test_an_axis_shorter_than_a_grid_voxel_has_one_place(count):
     low, beyond = axis_cells(count, 0.5, 1)
     assert (low == 0).all()
     assert (beyond == 0).all()
+
+
+def test_folding_keeps_every_voxel_in_its_cell():
+    volume = np.arange(4 * 6 * 8, dtype=np.float32).reshape(4, 6, 8)
+    cells = folded(volume)
+    assert cells.shape == (2, 3, 4, 8)
+    assert cells[1, 2, 3].tolist() == volume[2:, 4:, 6:].ravel().tolist()
+    assert np.array_equal(unfolded(cells), volume)

@@ -24,9 +24,11 @@ from calcimetry.deposits.regrid import (
     Taps,
     axis_cells,
     axis_weights,
+    folded,
     interpolate,
     mark,
     resample,
+    unfolded,
 )
 from calcimetry.deposits.tiles import BLOCK, MARGIN, Bounds, padded, tiles
 from calcimetry.records import Runs, Scan
@@ -38,11 +40,18 @@ from calcimetry.runs.find import columns
 class Network:
     """A network that is ready to run; safe to use from several threads.
 
+    session, options : onnxruntime's
     digest : SHA-256 of the weights file, which names them in results
     """
 
     session: Any
+    options: Any
     digest: str
+
+    def logits(self, cells: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The answer to HU in cells of 2x2x2 voxels, (z, y, x, 8), in the same cells."""
+        found: NDArray[np.float32] = self.session.run(None, {"hu": cells}, self.options)[0]
+        return found
 
 
 def load() -> Network | None:
@@ -70,10 +79,12 @@ def load_file(path: str) -> Network | None:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # tiles differ in shape: laying out ahead only takes room
-    options.enable_cpu_mem_arena = False  # else the biggest tile's memory is kept to the end
     content = Path(path).read_bytes()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return Network(session, hashlib.sha256(content).hexdigest())
+    after = onnxruntime.RunOptions()
+    # Within a tile memory is used again and again; after it, it is given back.
+    after.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return Network(session, after, hashlib.sha256(content).hexdigest())
 
 
 def probability(network: Network, scan: Scan, dense: Runs, *, jobs: int = 1) -> NDArray[np.float32]:
@@ -119,7 +130,7 @@ def _run_tile(
     volume = np.full(size, OUTSIDE_HU, np.float32)
     near = [(i[a:b], w[a:b]) for (i, w), a, b in zip(taps, low, high, strict=True)]
     volume[_box(low - corner, high - corner)] = resample(hu, *near)
-    logit = network.session.run(None, {"hu": volume})[0]
+    logit = unfolded(network.logits(folded(volume)))
     core = logit[_box(start - corner, stop - corner)]
     answer[_box(start, stop)] = 1.0 / (1.0 + np.exp(-np.clip(core, -30.0, 30.0)))
 

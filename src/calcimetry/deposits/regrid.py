@@ -16,6 +16,8 @@ centre of the scan's first voxel, along the scan's own axes."""
 OUTSIDE_HU = -1024
 """What lies outside the scan; padding inside it, far below air, is raised to this."""
 
+_LEAST = np.float32(OUTSIDE_HU)
+
 Taps = tuple[NDArray[np.int32], NDArray[np.float32]]
 """For each place along an axis, native indices and their weights, both (places, taps)."""
 
@@ -54,51 +56,62 @@ def axis_cells(count: int, spacing: float, length: int) -> Cells:
 
 @kernel
 def resample(hu: Any, z_taps: Any, y_taps: Any, x_taps: Any) -> Any:
-    """A part of the grid: float32 (places of z, of y, of x), from the int16 scan."""
-    index, weight = z_taps
+    """A part of the grid: float32 (places of z, of y, of x), from the int16 scan.
+
+    Along z, then y, then x: whole rows first, so that only what is left of them is gathered.
+    """
     low_y, high_y = y_taps[0].min(), y_taps[0].max() + 1
-    width = len(x_taps[0])
-    out = np.zeros((len(index), len(y_taps[0]), width), np.float32)
-    rows = np.empty((high_y - low_y, width), np.float32)
-    plane = np.empty(out.shape[1:], np.float32)
-    for z in range(index.min(), index.max() + 1):
-        for y in range(low_y, high_y):
-            _along_row(hu[z, y], x_taps, rows[y - low_y])
-        _along_columns(rows, low_y, y_taps, plane)
-        for place in range(len(index)):
-            for k in range(index.shape[1]):
-                if index[place, k] == z and weight[place, k] != 0:
-                    _add(out[place], weight[place, k], plane)
+    low_x, high_x = x_taps[0].min(), x_taps[0].max() + 1
+    x_index, x_weight = (x_taps[0] - low_x).T.copy(), x_taps[1].T.copy()
+    out = np.zeros((len(z_taps[0]), len(y_taps[0]), len(x_taps[0])), np.float32)
+    plane = np.empty((high_y - low_y, high_x - low_x), np.float32)
+    row = np.empty(high_x - low_x, np.float32)
+    for z in range(out.shape[0]):
+        _mix_slices(hu[:, low_y:high_y, low_x:high_x], z_taps[0][z], z_taps[1][z], plane)
+        for y in range(out.shape[1]):
+            _mix_rows(plane, y_taps[0][y] - low_y, y_taps[1][y], row)
+            for k in range(x_index.shape[0]):
+                for x in range(out.shape[2]):
+                    out[z, y, x] += x_weight[k, x] * row[x_index[k, x]]
     return out
 
 
 @kernel
-def _along_row(line: Any, taps: Any, out: Any) -> None:
-    index, weight = taps
-    for x in range(out.size):
-        total = np.float32(0)
-        for k in range(index.shape[1]):
-            total += weight[x, k] * np.float32(max(line[index[x, k]], OUTSIDE_HU))
-        out[x] = total
+def _mix_slices(hu: Any, index: Any, weight: Any, plane: Any) -> None:
+    for y in range(plane.shape[0]):
+        sums = plane[y]
+        sums[:] = 0
+        for k in range(index.size):
+            if weight[k] == 0:
+                continue
+            line, part = hu[index[k], y], weight[k]
+            for x in range(sums.size):
+                value = np.float32(line[x])
+                sums[x] += part * (value if value > _LEAST else _LEAST)
 
 
 @kernel
-def _along_columns(rows: Any, first: Any, taps: Any, plane: Any) -> None:
-    index, weight = taps
-    plane[:] = 0
-    for y in range(plane.shape[0]):
-        for k in range(index.shape[1]):
-            if weight[y, k] != 0:
-                line = rows[index[y, k] - first]
-                for x in range(plane.shape[1]):
-                    plane[y, x] += weight[y, k] * line[x]
+def _mix_rows(plane: Any, index: Any, weight: Any, row: Any) -> None:
+    row[:] = 0
+    for k in range(index.size):
+        if weight[k] != 0:
+            line = plane[index[k]]
+            for x in range(row.size):
+                row[x] += weight[k] * line[x]
 
 
-@kernel
-def _add(into: Any, weight: Any, plane: Any) -> None:
-    for y in range(plane.shape[0]):
-        for x in range(plane.shape[1]):
-            into[y, x] += weight * plane[y, x]
+def folded(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(z, y, x), even sides, as the network takes it: (z/2, y/2, x/2, 8), cells of 2x2x2."""
+    z, y, x = (side // 2 for side in volume.shape)
+    parts = volume.reshape(z, 2, y, 2, x, 2).transpose(0, 2, 4, 1, 3, 5)
+    return parts.reshape(z, y, x, 8)
+
+
+def unfolded(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What `folded` makes, back as (z, y, x)."""
+    z, y, x, _ = cells.shape
+    parts = cells.reshape(z, y, x, 2, 2, 2).transpose(0, 3, 1, 4, 2, 5)
+    return parts.reshape(2 * z, 2 * y, 2 * x)
 
 
 @kernel

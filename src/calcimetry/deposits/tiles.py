@@ -15,7 +15,7 @@ BLOCK = 8
 deepest level. Tiles begin at whole blocks, so that a voxel's answer does not depend on where
 its tile begins, save by what the margins leave out."""
 
-MARGIN = 8
+MARGIN = 4
 """Voxels around a tile that the network sees beside it: 12 mm of surroundings."""
 
 LARGEST = 112
