@@ -131,8 +131,9 @@ def _run_tile(
     near = [(i[a:b], w[a:b]) for (i, w), a, b in zip(taps, low, high, strict=True)]
     volume[_box(low - corner, high - corner)] = resample(hu, *near)
     logit = unfolded(network.logits(folded(volume)))
-    core = logit[_box(start - corner, stop - corner)]
-    answer[_box(start, stop)] = 1.0 / (1.0 + np.exp(-np.clip(core, -30.0, 30.0)))
+    odds = np.clip(logit[_box(start - corner, stop - corner)], -30.0, 30.0)
+    np.exp(np.negative(odds, out=odds), out=odds)
+    np.divide(1.0, np.add(odds, 1.0, out=odds), out=answer[_box(start, stop)])
 
 
 def _box(start: NDArray[Any], stop: NDArray[Any]) -> tuple[slice, ...]:

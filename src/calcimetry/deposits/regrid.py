@@ -67,24 +67,31 @@ def resample(hu: Any, z_taps: Any, y_taps: Any, x_taps: Any) -> Any:
     plane = np.empty((high_y - low_y, high_x - low_x), np.float32)
     row = np.empty(high_x - low_x, np.float32)
     for z in range(out.shape[0]):
-        _mix_slices(hu[:, low_y:high_y, low_x:high_x], z_taps[0][z], z_taps[1][z], plane)
+        _mix_slices(hu, low_y, low_x, z_taps[0][z], z_taps[1][z], plane)
         for y in range(out.shape[1]):
             _mix_rows(plane, y_taps[0][y] - low_y, y_taps[1][y], row)
-            for k in range(x_index.shape[0]):
-                for x in range(out.shape[2]):
-                    out[z, y, x] += x_weight[k, x] * row[x_index[k, x]]
+            _gather(row, x_index, x_weight, out[z, y])
     return out
 
 
 @kernel
-def _mix_slices(hu: Any, index: Any, weight: Any, plane: Any) -> None:
+def _gather(row: Any, index: Any, weight: Any, out: Any) -> None:
+    for k in range(index.shape[0]):
+        place, share = index[k], weight[k]
+        for x in range(out.size):
+            out[x] += share[x] * row[place[x]]
+
+
+@kernel
+def _mix_slices(hu: Any, low_y: Any, low_x: Any, index: Any, weight: Any, plane: Any) -> None:
     for y in range(plane.shape[0]):
         sums = plane[y]
         sums[:] = 0
         for k in range(index.size):
             if weight[k] == 0:
                 continue
-            line, part = hu[index[k], y], weight[k]
+            # A part of a row is known to be contiguous, a part of a volume is not.
+            line, part = hu[index[k], low_y + y][low_x : low_x + sums.size], weight[k]
             for x in range(sums.size):
                 value = np.float32(line[x])
                 sums[x] += part * (value if value > _LEAST else _LEAST)
