@@ -1,0 +1,108 @@
+"""Threads of one job: results as if there were one, never more at work than asked for."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from calcimetry.threads import Crew, each, over_chunks, over_slabs, slabs
+
+
+class Busy:
+    """Counts how many threads are at work at once."""
+
+    def __init__(self):
+        self.lock, self.now, self.most = threading.Lock(), 0, 0
+
+    def __call__(self, item):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.002)
+        with self.lock:
+            self.now -= 1
+        return item * item
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_come_in_order_from_no_more_threads_than_asked_for(jobs):
+    work = Busy()
+    assert each(work, range(40), jobs) == [k * k for k in range(40)]
+    assert work.most == jobs
+
+
+def test_helpers_join_what_is_handed_out_within_a_piece():
+    """One long piece and a short one: who is done with the short one helps with the long."""
+    work = Busy()
+    with Crew(2) as crew:
+        inner = crew.each(lambda n: crew.each(work, range(n)), [60, 1])
+    assert inner[0] == [k * k for k in range(60)]
+    assert work.most == 2
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_steps_within_steps_and_later_ones_end_and_stay_within_the_crew(jobs):
+    work = Busy()
+    with Crew(jobs) as crew:
+        first = crew.later(lambda: sum(crew.each(work, range(9))))
+        second = crew.later(lambda: first.result() + 1)
+        middle = crew.each(lambda k: sum(crew.each(work, range(k))), range(8))
+        assert second.result() == 205
+        assert first.result() == 204
+        assert second.result() == 205
+    assert middle == [sum(j * j for j in range(k)) for k in range(8)]
+    assert work.most <= jobs
+
+
+def test_what_nobody_asks_for_is_not_waited_for():
+    begun = threading.Event()
+    with Crew(1) as crew:
+        crew.later(begun.set)
+    assert not begun.is_set()
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+def test_an_error_is_raised_and_nothing_further_is_begun(jobs):
+    seen = []
+
+    def work(item):
+        seen.append(item)
+        if item == 3:
+            raise ValueError("three")
+        time.sleep(0.001)
+
+    with Crew(jobs) as crew:
+        with pytest.raises(ValueError, match="three"):
+            crew.each(work, range(1000))
+        assert len(seen) < 50
+        assert crew.each(str, range(3)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_error_of_a_later_step_comes_with_its_result(jobs):
+    with Crew(jobs) as crew:
+        failing = crew.later(lambda: 1 // 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                failing.result()
+
+
+def test_an_error_in_the_middle_leaves_no_thread_behind():
+    before = threading.active_count()
+    with pytest.raises(KeyError), Crew(4) as crew:
+        crew.later(lambda: time.sleep(0.01))
+        raise KeyError
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("length", [0, 1, 7, 100])
+def test_slabs_and_chunks_cover_everything_once(jobs, length):
+    seen = []
+    over_chunks(lambda a, b: seen.extend(range(a, b)), length, jobs, size=4)
+    assert sorted(seen) == list(range(length))
+    found = over_slabs(lambda a, b: list(range(a, b)), length, jobs)
+    assert [k for part in found for k in part] == list(range(length))
+    assert len(slabs(length, jobs)) == max(1, min(jobs, length))
