@@ -55,7 +55,7 @@ def _given(excess: NDArray[np.float32], *masks: NDArray[np.bool_]) -> tuple[NDAr
 
 @cache
 def _taps(sigma: Sigma) -> tuple[NDArray[np.float32], ...]:
-    """For each axis the kernel's weights from the middle outwards, an even number of them."""
+    """For each axis the kernel's weights from the middle outwards, at least two of them."""
     return tuple(_kernel_of(sd) for sd in sigma)
 
 
@@ -63,7 +63,7 @@ def _kernel_of(sd: float) -> NDArray[np.float32]:
     reach = int(_CUT * sd + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sd, 1e-12)) ** 2)
     half = weights[reach:] / weights.sum()
-    return frozen(np.pad(half, (0, len(half) % 2)), np.float32)
+    return frozen(np.pad(half, (0, int(len(half) == 1))), np.float32)
 
 
 @kernel
@@ -146,22 +146,42 @@ def _inwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
 
 @kernel
 def _along(line: Any, step: Any, taps: Any, rows: Any, out: Any) -> None:
-    """Blur along one axis; two taps at a time on either side, the first with the middle."""
+    """Blur along one axis; two taps at a time on either side, the first with the middle.
+
+    Three taps, which most scans have, are taken in one go.
+    """
     for begin, end in rows:
         into, middle = out[begin:end], line[begin:end]
-        before, after = line[begin - step : end - step], line[begin + step : end + step]
-        _first(middle, before, after, taps[0], taps[1], into)
+        near = line[begin - step : end - step], line[begin + step : end + step]
+        by = 2 * step
+        if len(taps) == 3:
+            far = line[begin - by : end - by], line[begin + by : end + by]
+            _three_taps(middle, near, far, taps, into)
+            continue
+        _first(middle, near, taps[0], taps[1], into)
         for k in range(2, len(taps), 2):
             by, on = k * step, (k + 1) * step
             near = line[begin - by : end - by], line[begin + by : end + by]
+            if k + 1 == len(taps):
+                _add_one(near, taps[k], into)
+                continue
             far = line[begin - on : end - on], line[begin + on : end + on]
             _add(near, far, taps[k], taps[k + 1], into)
 
 
 @kernel
-def _first(middle: Any, before: Any, after: Any, weight: Any, beside: Any, out: Any) -> None:
+def _three_taps(middle: Any, near: Any, far: Any, taps: Any, out: Any) -> None:
+    (a, b), (c, d) = near, far
+    weight, beside, further = taps[0], taps[1], taps[2]
     for v in range(out.size):
-        out[v] = middle[v] * weight + (before[v] + after[v]) * beside
+        out[v] = middle[v] * weight + (a[v] + b[v]) * beside + (c[v] + d[v]) * further
+
+
+@kernel
+def _first(middle: Any, near: Any, weight: Any, beside: Any, out: Any) -> None:
+    a, b = near
+    for v in range(out.size):
+        out[v] = middle[v] * weight + (a[v] + b[v]) * beside
 
 
 @kernel
@@ -169,6 +189,13 @@ def _add(near: Any, far: Any, weight: Any, further: Any, out: Any) -> None:
     (a, b), (c, d) = near, far
     for v in range(out.size):
         out[v] += (a[v] + b[v]) * weight + (c[v] + d[v]) * further
+
+
+@kernel
+def _add_one(near: Any, weight: Any, out: Any) -> None:
+    a, b = near
+    for v in range(out.size):
+        out[v] += (a[v] + b[v]) * weight
 
 
 @kernel
