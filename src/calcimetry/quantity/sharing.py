@@ -70,33 +70,42 @@ def _kernel_of(sd: float) -> NDArray[np.float32]:
 def _shares(excess: Any, own: Any, other: Any, taps: Any, rounds: Any) -> Any:
     layout, support = _layout(excess.shape, taps), own | other
     rows = _rows(support, taps, layout)
-    sharp = _sharpened(excess, support, taps, layout, rows, rounds)
-    mine = np.zeros_like(sharp)
+    sharp, whole, mine, work = _lines(excess.shape, layout)
+    _sharpen(excess, support, taps, layout, rows, rounds, (sharp, whole, mine, work))
+    _outwards(sharp, taps, layout, rows, work)
+    whole[:] = work[2]
     _set_out(own, layout, mine)
     mine *= sharp
-    whole, part = _blurred(sharp, taps, layout, rows), _blurred(mine, taps, layout, rows)
-    return _taken_back(part / np.maximum(whole, np.float32(1e-3)), layout, excess.shape)
+    _outwards(mine, taps, layout, rows, work)
+    part = work[2]
+    for v in range(part.size):
+        part[v] /= max(whole[v], np.float32(1e-3))
+    return _taken_back(part, layout, excess.shape)
 
 
 @kernel
 def _spread(excess: Any, own: Any, taps: Any, rounds: Any) -> Any:
     layout = _layout(excess.shape, taps)
     rows = _rows(own, taps, layout)
-    sharp = _sharpened(excess, own, taps, layout, rows, rounds)
-    return _taken_back(_blurred(sharp, taps, layout, rows), layout, excess.shape)
+    lines = _lines(excess.shape, layout)
+    _sharpen(excess, own, taps, layout, rows, rounds, lines)
+    _outwards(lines[0], taps, layout, rows, lines[3])
+    return _taken_back(lines[3][2], layout, excess.shape)
 
 
 @kernel
-def _sharpened(excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any) -> Any:
-    """Richardson-Lucy estimate of the excess before blur, as a line; 0 outside the support."""
+def _sharpen(
+    excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any, lines: Any
+) -> None:
+    """Richardson-Lucy estimate of the excess before blur, into the first line; 0 outside the
+    support. The other lines are worked in: none is set but in the rows."""
     nothing, one = np.float32(0), np.float32(1)
-    level, estimate = _line(excess.shape, layout), _line(excess.shape, layout)
+    estimate, level, ratio, work = lines
     _set_out(excess, layout, level)
     _set_out(support, layout, estimate)
     for v in range(level.size):
         estimate[v] *= max(level[v], one)
         level[v] = max(level[v], nothing)
-    ratio, work = np.zeros_like(level), _three(level)
     seen = work[2]
     for _ in range(rounds):
         _outwards(estimate, taps, layout, rows, work)
@@ -105,25 +114,12 @@ def _sharpened(excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rou
         _inwards(ratio, taps, layout, rows, work)
         for begin, end in rows[0]:
             estimate[begin:end] *= seen[begin:end]
-    return estimate
 
 
 @kernel
 def _over(level: Any, seen: Any, ratio: Any) -> None:
     for v in range(ratio.size):
         ratio[v] = level[v] / max(seen[v], np.float32(1))
-
-
-@kernel
-def _blurred(line: Any, taps: Any, layout: Any, rows: Any) -> Any:
-    work = _three(line)
-    _outwards(line, taps, layout, rows, work)
-    return work[2]
-
-
-@kernel
-def _three(line: Any) -> Any:
-    return np.zeros_like(line), np.zeros_like(line), np.zeros_like(line)
 
 
 @kernel
@@ -254,9 +250,11 @@ def _stretches(rows: Any, layout: Any, width: Any) -> Any:
 
 
 @kernel
-def _line(shape: Any, layout: Any) -> Any:
+def _lines(shape: Any, layout: Any) -> Any:
+    """Three lines, and three for `_outwards` and `_inwards`, with nothing on them."""
     plane, _, ahead = layout
-    return np.zeros(shape[0] * plane + 2 * ahead, np.float32)
+    lines = np.zeros((6, shape[0] * plane + 2 * ahead), np.float32)
+    return lines[0], lines[1], lines[2], (lines[3], lines[4], lines[5])
 
 
 @kernel
@@ -265,8 +263,13 @@ def _set_out(volume: Any, layout: Any, line: Any) -> None:
     for z in range(volume.shape[0]):
         for y in range(volume.shape[1]):
             begin = ahead + z * plane + y * row
-            for x in range(volume.shape[2]):
-                line[begin + x] = volume[z, y, x]
+            _copy(volume[z, y], line[begin : begin + volume.shape[2]])
+
+
+@kernel
+def _copy(values: Any, out: Any) -> None:
+    for x in range(out.size):
+        out[x] = values[x]
 
 
 @kernel
@@ -276,6 +279,5 @@ def _taken_back(line: Any, layout: Any, shape: Any) -> Any:
     for z in range(shape[0]):
         for y in range(shape[1]):
             begin = ahead + z * plane + y * row
-            for x in range(shape[2]):
-                volume[z, y, x] = line[begin + x]
+            _copy(line[begin : begin + shape[2]], volume[z, y])
     return volume
