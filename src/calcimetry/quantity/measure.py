@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -100,12 +100,13 @@ def quantify(
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         full = pool.map(lambda item: measured(tools, item[1], item[0]), listed)
-        return tuple(next(full if finding.kind in LISTED else plain) for finding in findings)
+        rest = iter(plain)
+        return tuple(next(full if finding.kind in LISTED else rest) for finding in findings)
 
 
 def _plain(
     scan: Scan, findings: Sequence[Finding], calibration: Calibration, jobs: int
-) -> Iterator[Quantity]:
+) -> list[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
     slopes = slopes_of(calibration, 0, len(scan.hu))
     sums = summed(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
@@ -114,10 +115,8 @@ def _plain(
     excess = sums.total - _SOFT_TISSUE_HU * sums.voxels
     mass = np.maximum(0.0, sums.slope * excess * voxel / 1000.0)
     rows = (mass, volume, 1000.0 * mass / volume, sums.dense * voxel, sums.total / sums.voxels)
-    for milligrams, size, density, dense, mean, peak in zip(
-        *(row.tolist() for row in (*rows, sums.peak)), strict=True
-    ):
-        yield Quantity(
+    return [
+        Quantity(
             mass_mg=Estimate(milligrams),
             volume_mm3=Estimate(size),
             density_mg_cm3=Estimate(density),
@@ -127,6 +126,10 @@ def _plain(
             agatston=None,
             agatston_profile=None,
         )
+        for milligrams, size, density, dense, mean, peak in zip(
+            *(row.tolist() for row in (*rows, sums.peak)), strict=True
+        )
+    ]
 
 
 def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
