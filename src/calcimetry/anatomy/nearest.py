@@ -114,7 +114,7 @@ def apart(a: Any, b: Any) -> Any:
 
 
 @kernel
-def _square(a: Any, b: Any) -> Any:
+def square(a: Any, b: Any) -> Any:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
     return z * z + y * y + x * x
 
@@ -178,7 +178,7 @@ def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -
     near = np.empty(len(own), np.int64)
     kept, most = 0, (best + reach + SLACK_MM) ** 2
     for p in range(len(own)):
-        if _square(own[p], middle[cell]) < most:
+        if square(own[p], middle[cell]) < most:
             near[kept] = p
             kept += 1
     if kept == 0:
@@ -206,7 +206,7 @@ def _closest(own: Any, near: Any, spots: Any, best: Any) -> Any:
     least = best * best
     for p in near:
         for s in range(len(spots)):
-            least = min(least, _square(own[p], spots[s]))
+            least = min(least, square(own[p], spots[s]))
     return min(best, np.sqrt(least))
 
 
