@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body, inside
-from calcimetry.anatomy.coarse import Grid, Mask, eroded, flooded, labelled
+from calcimetry.anatomy.coarse import Grid, Mask, connected, eroded, flooded, painted
 from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import crop, paint, select
@@ -126,9 +126,10 @@ def _half_length(objects: Objects, index: int, spacing: tuple[float, float, floa
 def _has_marrow(scan: Scan, objects: Objects, index: int) -> bool:
     """Whether it is a shell around something less dense."""
     box = crop(objects.box[index], scan.hu.shape, max(scan.spacing), scan.spacing)
-    z0, z1 = box[0].start * scan.hu.shape[1], box[0].stop * scan.hu.shape[1]
     runs = objects.runs
-    near = slice(*np.searchsorted(runs.row, (z0, z1)).tolist())
+    # Of the rows' own type: else all of them are converted first.
+    rows = np.array([box[0].start, box[0].stop], runs.row.dtype) * runs.shape[1]
+    near = slice(*np.searchsorted(runs.row, rows.astype(runs.row.dtype)).tolist())
     own = objects.label[near] == index + 1
     mask = paint(
         box, Runs(runs.shape, runs.row[near][own], runs.start[near][own], runs.stop[near][own])
@@ -155,13 +156,14 @@ def _cells_held(runs: Runs, grid: Grid) -> Mask:
 
 def _marrow(held: Mask, grid: Grid) -> Mask:
     """Spaces that bone cells enclose in a slice, unless too wide for marrow."""
-    border = np.zeros_like(held)
-    border[:, [0, -1], :] = border[:, :, [0, -1]] = True
-    labels = labelled(~held & ~flooded(border & ~held, ~held, 4), 4)
+    runs, label = connected(~held, 4)
+    y = runs.row % runs.shape[1]
+    at_border = (y == 0) | (y == runs.shape[1] - 1)
+    at_border |= (runs.start == 0) | (runs.stop == runs.shape[2])
     most = HOLE_CM2 * 100 / (grid.size_mm[1] * grid.size_mm[2])
-    small = np.bincount(labels.ravel()) <= most
-    small[0] = False
-    return small[labels]
+    small = np.bincount(label, runs.stop - runs.start, minlength=1) <= most
+    small[label[at_border]] = False
+    return painted(runs, small[label])
 
 
 @kernel

@@ -79,7 +79,7 @@ def _cast(masks: Any, start: Any, way: Any, steps: Any, share: Any) -> None:
     for point in range(len(start)):
         z, met, seen = start[point, 0], 0, 0
         for ray in range(len(way)):
-            lost = False
+            lost: Any = False
             for k in range(1, steps):
                 y = np.int64(np.rint(start[point, 1] + k * way[ray, 0]))
                 x = np.int64(np.rint(start[point, 2] + k * way[ray, 1]))
