@@ -41,18 +41,32 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
 @kernel
 def _encode(hu: Any, block: Any, wanted: Any, code: Any, scale: Any) -> None:
     low, high, step = scale
+    floor, top = np.int16(low), np.int16(high)
     count = block[0] * block[1] * block[2]
+    total, most = np.empty(hu.shape[2], np.int32), np.empty(hu.shape[2], np.int16)
     for k in range(code.shape[0]):
         for j in range(code.shape[1]):
-            for i in range(code.shape[2]):
-                if not wanted[k, j, i]:
-                    continue
-                total, top = 0.0, np.int64(-32768)
-                for z in range(k * block[0], (k + 1) * block[0]):
-                    for y in range(j * block[1], (j + 1) * block[1]):
-                        for x in range(i * block[2], (i + 1) * block[2]):
-                            value = np.int64(hu[z, y, x])
-                            top = max(top, value)
-                            total += min(max(value, low), high)
-                mean = (total / count - low) / step
-                code[k, j, i] = 255 if top >= DENSE_HU else np.uint8(1.5 + mean)
+            cells = np.flatnonzero(wanted[k, j])
+            if not len(cells):
+                continue
+            x0, x1 = cells[0] * block[2], (cells[-1] + 1) * block[2]
+            total[: x1 - x0] = 0
+            most[: x1 - x0] = -32768
+            for z in range(k * block[0], (k + 1) * block[0]):
+                for y in range(j * block[1], (j + 1) * block[1]):
+                    _add(hu[z, y, x0:x1], floor, top, total, most)
+            for i in cells:
+                add, peak = 0, -32768
+                for x in range(i * block[2] - x0, (i + 1) * block[2] - x0):
+                    add += total[x]
+                    peak = max(peak, most[x])
+                mean = (add / count - low) / step
+                code[k, j, i] = 255 if peak >= DENSE_HU else np.uint8(1.5 + mean)
+
+
+@kernel
+def _add(line: Any, low: Any, high: Any, total: Any, most: Any) -> None:
+    """Add a row's HU, cut off at `low` and `high`, and keep the most of each place."""
+    for x in range(len(line)):
+        total[x] += min(max(line[x], low), high)
+        most[x] = max(most[x], line[x])
