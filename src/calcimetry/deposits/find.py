@@ -25,7 +25,7 @@ from calcimetry.anatomy import (
     water_equivalent_diameter,
 )
 from calcimetry.deposits import network
-from calcimetry.deposits.around import NOTHING, surroundings
+from calcimetry.deposits.around import NOTHING, Surroundings, surroundings
 from calcimetry.deposits.course import along_course
 from calcimetry.deposits.cut import Pieces, cut, uncut
 from calcimetry.deposits.evidence import (
@@ -41,6 +41,7 @@ from calcimetry.deposits.evidence import (
 from calcimetry.deposits.rules import (
     CUT_FREE,
     DOUBTFUL_ALONE,
+    MOSTLY_INSIDE,
     SMALL_MM3,
     SURE,
     Verdict,
@@ -99,10 +100,8 @@ def find(
     surely[skeletal] = True
 
     runs = [pieces.runs[index] for index in listed]
-    sights = _in_body(scan, runs, _at_sight(scan, pieces, listed, surely), body, labels)
-    # What lies around is looked at for those alone that are not decided without it.
-    undecided = [k for k, seen in enumerate(sights) if at_sight(seen) is None]
-    sights = _surrounded(scan, runs, sights, undecided, plan, jobs)
+    sights = _at_sight(scan, pieces, listed, surely)
+    sights = _in_body(scan, runs, sights, body, labels, plan, jobs)
     look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
     verdicts, evidence = _judged(runs, sights, look)
     verdicts = _coursed(scan, runs, verdicts, evidence)
@@ -152,23 +151,31 @@ def _in_body(
     sights: Sequence[Evidence],
     body: Body,
     labels: LabelMap | None,
+    plan: Plan,
+    jobs: int,
 ) -> list[Evidence]:
-    """Evidence with where in the body its object lies."""
+    """Evidence with where in the body its object lies, and what is around it there.
+
+    Nobody asks what is around things outside the body, such as a table, or around all bones.
+    """
     points, bounds = samples(runs, scan.hu.shape)
     count = np.maximum(np.diff(bounds), 1)
     owner = np.repeat(np.arange(len(runs)), np.diff(bounds))
     within = np.bincount(owner, inside(body, points), len(runs)) / count
     thick = _trunk_slices(scan, body)[points[:, 0]]
     trunk = np.bincount(owner, thick, len(runs)) / count
+    which = [k for k, seen in enumerate(sights) if within[k] >= MOSTLY_INSIDE and not seen.skeletal]
+    around = _around(scan, runs, which, plan, jobs)
     return [
         replace(
             evidence,
             inside=share,
+            surroundings=around.get(k, NOTHING),
             in_trunk=part > 0.5,
             structure=structure_of(scan, labels, points[a:b]),
         )
-        for evidence, share, part, a, b in zip(
-            sights, within.tolist(), trunk.tolist(), bounds[:-1], bounds[1:], strict=True
+        for k, (evidence, share, part, a, b) in enumerate(
+            zip(sights, within.tolist(), trunk.tolist(), bounds[:-1], bounds[1:], strict=True)
         )
     ]
 
@@ -194,9 +201,11 @@ def _closer(
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         thick = list(pool.map(partial(thickness, scan), runs))
     unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
+    around = _around(scan, runs, unseen, plan, jobs)
     return [
         replace(
             evidence,
+            surroundings=around.get(k, evidence.surroundings),
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
             skin_depth_mm=skin[k],
@@ -204,24 +213,16 @@ def _closer(
             front=front[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(_surrounded(scan, runs, sights, unseen, plan, jobs))
+        for k, evidence in enumerate(sights)
     ]
 
 
-def _surrounded(
-    scan: Scan,
-    runs: Sequence[Runs],
-    sights: Sequence[Evidence],
-    which: Sequence[int],
-    plan: Plan,
-    jobs: int,
-) -> list[Evidence]:
-    """The evidence, with what surrounds it for some of the objects."""
+def _around(
+    scan: Scan, runs: Sequence[Runs], which: Sequence[int], plan: Plan, jobs: int
+) -> dict[int, Surroundings]:
+    """What surrounds some of the objects, by their number."""
     shells = surroundings(scan, [runs[k] for k in which], plan.find.threshold_hu, jobs=jobs)
-    evidence = list(sights)
-    for k, around in zip(which, shells, strict=True):
-        evidence[k] = replace(evidence[k], surroundings=around)
-    return evidence
+    return dict(zip(which, shells, strict=True))
 
 
 def _findings(scan: Scan, runs: Sequence[Runs], verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
