@@ -68,13 +68,12 @@ class Found:
     """What the finder found: findings, the skeleton without deposits, flags.
 
     evidence : of each finding; those of listed kinds were looked at closely
-    centroid, moment : of each finding, as of `Objects`
+    centroid : float64 (findings, 3), of each, as in `Objects`
     """
 
     findings: tuple[Finding, ...]
     evidence: tuple[Evidence, ...]
     centroid: NDArray[np.float64]
-    moment: NDArray[np.float64]
     skeleton: Skeleton
     flags: tuple[Flag, ...]
 
@@ -108,7 +107,6 @@ def find(
         _findings(scan, listed, verdicts),
         tuple(evidence),
         objects.centroid[number],
-        objects.moment[number],
         skeleton,
         flags,
     )

@@ -211,27 +211,26 @@ def _root(parent: Any, run: Any) -> Any:
 
 
 @kernel
-def _unite(parent: Any, a: Any, b: Any) -> None:
-    """The smaller index becomes the root: then a parent comes before its children."""
-    if parent[a] == parent[b]:
-        return
-    one, other = _root(parent, a), _root(parent, b)
-    root = min(one, other)
-    parent[max(one, other)] = root
-    parent[a] = root
-    parent[b] = root
+def _join_rows(
+    start: Any, stop: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any
+) -> None:
+    """Unite runs a of a row with those of an earlier row, from b on, that they reach.
 
-
-@kernel
-def _join_rows(runs: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any) -> None:
-    _, start, stop = runs
-    while a < a_end and b < b_end:
-        if start[a] < stop[b] + reach and start[b] < stop[a] + reach:
-            _unite(parent, a, b)
-        if stop[a] < stop[b]:
-            a += 1
-        else:
+    The smaller index becomes the root: then a parent comes before its children.
+    """
+    for run in range(a, a_end):
+        low, high = start[run] - reach, stop[run] + reach
+        while b < b_end and stop[b] <= low:
             b += 1
+        root = parent[run]
+        other = b
+        while other < b_end and start[other] < high:
+            if parent[other] != root:
+                root, found = _root(parent, root), _root(parent, other)
+                parent[max(root, found)] = min(root, found)
+                root = min(root, found)
+            other += 1
+        parent[run] = root
 
 
 @kernel
@@ -239,6 +238,7 @@ def _join(
     runs: Any, first_run: Any, height: Any, reach: Any, parent: Any, z0: Any, z1: Any, least: Any
 ) -> None:
     """Unite runs of slices z0..z1 with earlier rows, but not with slices below `least`."""
+    _, start, stop = runs
     for z in range(z0, z1):
         for y in range(height):
             r = z * height + y
@@ -246,7 +246,7 @@ def _join(
             if a == a_end:
                 continue
             if y > 0:
-                _join_rows(runs, parent, reach[0], a, a_end, first_run[r - 1], a)
+                _join_rows(start, stop, parent, reach[0], a, a_end, first_run[r - 1], a)
             if z - 1 < least:
                 continue
             for dy in range(-1, 2):
@@ -254,7 +254,7 @@ def _join(
                 if far < 0 or y + dy < 0 or y + dy >= height:
                     continue
                 p = r - height + dy
-                _join_rows(runs, parent, far, a, a_end, first_run[p], first_run[p + 1])
+                _join_rows(start, stop, parent, far, a, a_end, first_run[p], first_run[p + 1])
 
 
 @kernel
