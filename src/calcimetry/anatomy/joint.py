@@ -237,7 +237,7 @@ def _open(scan: Scan, walls: Points) -> NDArray[np.bool_]:
 def _gradient(scan: Scan, zyx: Voxels) -> Points:
     """HU per mm along (z, y, x) by Sobel's weights, (n, 3); on the scan's own axes."""
     out = np.zeros((len(zyx), 3))
-    _sobel(frozen(scan.hu, np.int16), zyx, out)
+    _sobel(frozen(scan.hu, np.int16), frozen(zyx, np.int32), out)
     return out / (32.0 * np.array(scan.spacing))
 
 
