@@ -146,7 +146,7 @@ def _deposits(
     centres = scan.to_lps(found.centroid[order]).tolist()
     made: list[Deposit] = []
     for at, (finding, quantity), place in zip(order, chosen, places, strict=True):
-        numbers = finder.shape_numbers(scan, finding.runs, found.moment[at])
+        numbers = finder.shape_numbers(scan, finding.runs, found.evidence[at].axes_mm)
         made.append(
             Deposit(
                 number=len(made) + 1,

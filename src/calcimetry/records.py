@@ -231,6 +231,8 @@ class Objects:
     centroid : float64 (count, 3), mean (z, y, x) in voxels
     moment : float64 (count, 3, 3), covariance of voxel positions (z, y, x), voxels squared
     box : int32 (count, 6), z0, z1, y0, y1, x0, x1; the odd ones are one past the last
+    sums : of each run its sum of HU (int64), largest and smallest HU (int16); None where they
+        were not kept
     """
 
     runs: Runs
@@ -242,6 +244,7 @@ class Objects:
     centroid: NDArray[np.float64]
     moment: NDArray[np.float64]
     box: NDArray[np.int32]
+    sums: tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.int16]] | None = None
 
     def __len__(self) -> int:
         return len(self.voxels)

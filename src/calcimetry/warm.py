@@ -21,13 +21,14 @@ def warm() -> None:
 
 
 def _limb() -> Scan:
-    """A limb with a bone, a nodule on it and one in fat: something for every kernel."""
+    """A limb with a bone, nodules on it, in fat and at the skin: something for every kernel."""
     z, y, x = np.indices((40, 64, 64)) * 1.5
     far = np.hypot(y - 48, x - 48)
     hu = np.where(far < 44, -100, -1000)
     hu[far < 36] = 50
     hu[(far < 14) & (far > 9)] = 900
-    for middle, radius in (((30, 48, 66), 6.0), ((30, 48, 24), 4.0), ((30, 12, 48), 2.0)):
+    nodules = ((30, 48, 66), 6.0), ((30, 48, 24), 4.0), ((30, 12, 48), 2.0), ((30, 88, 48), 3.0)
+    for middle, radius in nodules:
         away = np.sqrt(sum((a - b) ** 2 for a, b in zip((z, y, x), middle, strict=True)))
         hu[away < radius] = 500
     hu += np.random.default_rng(0).integers(-15, 16, hu.shape)

@@ -212,3 +212,5 @@ def test_gradients_are_sobels():
         expected = ndimage.sobel(scan.hu.astype(float), axis, mode="nearest")
         scale = 32 * SPACING[axis]
         assert found[:, axis] == pytest.approx(expected.ravel() / scale, rel=1e-12, abs=1e-12)
+    outside = np.array([[-2, -3, 99], [50, 90, -4]], np.int32)  # far off, all is the border's
+    assert not _gradient(scan, outside).any()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calcimetry.deposits.evidence import axes
 from calcimetry.deposits.shape import shape_name, shape_numbers
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import from_mask, objects
@@ -19,7 +20,7 @@ def drawn(inside) -> dict[str, float]:
     runs = from_mask(mask)
     found = objects(hu, runs)
     assert len(found) == 1
-    return shape_numbers(scan, runs, found.moment[0])
+    return shape_numbers(scan, runs, tuple(axes(found.moment[0], scan.spacing).tolist()))
 
 
 @pytest.mark.parametrize(

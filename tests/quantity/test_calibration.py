@@ -86,6 +86,13 @@ def test_rods_are_found_and_come_first(make_scan) -> None:
     assert [flag.code for flag in scale.flags] == ["USER_CALIBRATION_UNUSED"]
 
 
+def test_rods_do_not_depend_on_threads(make_scan) -> None:
+    scan = make_scan(rods(), (3.0, 1.0, 1.0))
+    found = calibrate(scan, Plan(), jobs=3)
+    assert found.source == "rods"
+    assert found == calibrate(scan, Plan())
+
+
 def test_the_plan_can_pass_rods_by(make_scan) -> None:
     scan = make_scan(rods(), (3.0, 1.0, 1.0))
     table = Plan().changed("quantity", {"calibration": "table"})

@@ -293,3 +293,25 @@ def test_chosen_parts_are_those_of_all(hu):
     chosen = list(range(len(found)))[::-2]
     for index, runs in zip(chosen, rl.parts(found, chosen), strict=True):
         assert same_runs(runs, every[index])
+
+
+@given(volumes(), st.sampled_from([1, 2, 3]), st.integers(0, 2**32 - 1))
+def test_known_sums_change_nothing(hu, jobs, seed):
+    known = rl.dense_objects(hu, 130)
+    keep = np.random.default_rng(seed).random(known.runs.voxels) < 0.9
+    runs = rl.kept(known.runs, keep)  # some of the known runs, and pieces of others
+    label = rl.connect(runs)
+    with_known = rl.tabulate(hu, runs, label, known=known, jobs=jobs)
+    alone = rl.tabulate(hu, runs, label)
+    for name in ("voxels", "total", "peak", "floor", "centroid", "moment", "box"):
+        assert np.array_equal(getattr(with_known, name), getattr(alone, name)), name
+
+
+def test_known_sums_are_not_read_again():
+    hu = np.full((1, 2, 9), 200, np.int16)
+    hu[0, 0, 4] = 0
+    known = rl.dense_objects(hu, 130)
+    runs = rl.difference(known.runs, rl.from_mask(np.indices(hu.shape)[2] == 8))
+    label = np.arange(1, len(runs) + 1, dtype=np.int32)
+    again = rl.tabulate(hu + np.int16(1), runs, label, known=known)
+    assert again.peak.tolist() == [200, 201, 201]

@@ -17,17 +17,19 @@ from calcimetry.anatomy.coarse import (
     Grid,
     Mask,
     block_means,
+    connected,
     dilated,
     eroded,
     flooded,
     grid_of,
-    labelled,
+    painted,
 )
 from calcimetry.anatomy.field import unseen_pixels
 from calcimetry.anatomy.nearest import Blocks, blocks_of
 from calcimetry.anatomy.skin import gaps_to_skin
 from calcimetry.anatomy.tissue import SMALLEST_CM3, bodily, make_up
 from calcimetry.records import Scan
+from calcimetry.runs import paint
 
 TISSUE_HU = -400  # of a 3 mm cell: fat is near -100, lung near -850, foam and cloth below -700
 AIR_HU = -940  # of a cell at the border: above it, it may be lung that the field cuts
@@ -142,9 +144,9 @@ def _tissue(hu: NDArray[np.int16], unseen: Mask, grid: Grid) -> Mask:
     tissue = (hu > TISSUE_HU) & ~unseen
     once = eroded(tissue | unseen)
     core = dilated(once) & tissue
-    labels = labelled(core, 6)
-    keep = bodily(make_up(labels, hu, once, grid))
-    return dilated(keep[labels], 2) & tissue
+    runs, label = connected(core, 6)
+    keep = bodily(make_up(runs, label, hu, once, grid))
+    return dilated(painted(runs, keep[label]), 2) & tissue
 
 
 def _outside(body: Mask, hu: NDArray[np.int16], unseen: Mask, grid: Grid) -> Mask:
@@ -171,11 +173,13 @@ def _border(shape: tuple[int, ...], unseen: Mask) -> Mask:
 
 def _parts(inside: Mask, grid: Grid) -> NDArray[np.uint8]:
     """Parts that lie apart, by falling size; crumbs of tables, too small for a fingertip, go."""
-    labels = labelled(inside, 6)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
+    runs, label = connected(inside, 6)
+    sizes = np.bincount(label, runs.stop - runs.start, minlength=1)
     least = SMALLEST_CM3 / 2 * 1000 / np.prod(grid.size_mm)
     order = np.argsort(-sizes, kind="stable")[: min(int((sizes >= least).sum()), 255)]
     rank = np.zeros(len(sizes), np.uint8)
     rank[order] = np.arange(1, len(order) + 1)
-    return rank[labels]
+    z, y, x = (slice(0, n) for n in inside.shape)
+    part: NDArray[np.uint8] = np.zeros(inside.shape, np.uint8)
+    paint((z, y, x), runs, rank[label].astype(np.int32), part)
+    return part

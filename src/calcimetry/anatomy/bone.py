@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body, inside
-from calcimetry.anatomy.coarse import Grid, Mask, eroded
+from calcimetry.anatomy.coarse import Grid, Mask, connected, eroded, painted
 from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import connect, crop, from_mask, paint, select, taken
+from calcimetry.runs import crop, paint, select, taken
 from calcimetry.runs._jit import frozen, kernel
 
 HUGE_MM3 = 20_000.0  # above this, bone; the biggest deposits reach it, bones pass it early
@@ -159,16 +159,13 @@ def _marrow(held: Mask, grid: Grid) -> Mask:
 
 def _holes(mask: Mask, most: float = np.inf) -> Mask:
     """Spaces of at most `most` cells that a mask encloses in its slices."""
-    room = from_mask(~mask)
-    _, height, width = mask.shape
-    label = connect(room, connectivity=4)
-    count = int(label.max(initial=0)) + 1
-    y = room.row % height
-    at_border = (y == 0) | (y == height - 1) | (room.start == 0) | (room.stop == width)
-    hole = np.bincount(label, room.stop - room.start, count) <= most
-    hole[label[at_border]] = False
-    z, y, x = (slice(0, length) for length in mask.shape)
-    return paint((z, y, x), taken(room, hole[label]))
+    runs, label = connected(~mask, 4)
+    y = runs.row % runs.shape[1]
+    at_border = (y == 0) | (y == runs.shape[1] - 1)
+    at_border |= (runs.start == 0) | (runs.stop == runs.shape[2])
+    small = np.bincount(label, runs.stop - runs.start, minlength=1) <= most
+    small[label[at_border]] = False
+    return painted(runs, small[label])
 
 
 @kernel

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
 from calcimetry.records import Scan
+from calcimetry.runs._jit import frozen, kernel
 
 RAYS = 32
 REACH_MM = 250.0
@@ -30,24 +31,13 @@ def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.f
     Directions in which the field ends first are left out; NaN where all are.
     """
     points = np.asarray(zyx, np.float64).reshape(-1, 3)
-    ring = _ring(skeleton)
-    start = body.grid.of(points)
     step = min(body.grid.size_mm[1:])
     angle = np.arange(RAYS) * 2 * np.pi / RAYS
     way = np.stack([np.sin(angle), np.cos(angle)], 1) * step / np.array(body.grid.size_mm[1:])
-    met = np.zeros((len(points), RAYS), np.bool_)
-    going = np.ones_like(met)
-    lost = np.zeros_like(met)
-    for k in range(1, round(REACH_MM / step)):
-        y, x = np.moveaxis(np.rint(start[:, None, 1:] + k * way).astype(np.int64), 2, 0)
-        beyond = (y < 0) | (x < 0) | (y >= ring.shape[1]) | (x >= ring.shape[2])
-        lost |= going & beyond
-        going &= ~beyond
-        at = start[:, :1], np.where(beyond, 0, y), np.where(beyond, 0, x)
-        met |= going & ring[at]
-        going &= body.inside[at] & ~met
-    seen = (~lost).sum(axis=1)
-    return np.where(seen > 0, met.sum(axis=1) / np.maximum(seen, 1), np.nan)
+    share = np.empty(len(points))
+    masks = frozen(_ring(skeleton), np.bool_), frozen(body.inside, np.bool_)
+    _cast(masks, frozen(body.grid.of(points), np.int64), way, round(REACH_MM / step), share)
+    return share
 
 
 def frontness(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
@@ -59,10 +49,13 @@ def frontness(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
     slices = body.grid.of(points)[:, 0]
     found = np.full(len(points), np.nan)
     for z in np.unique(slices):
-        y, x = np.nonzero(body.inside[z])
+        y = np.flatnonzero(body.inside[z].any(axis=1))
         if not len(y):
             continue
-        cells = np.stack([np.full(len(y), z), y, x], axis=1)
+        # What lies furthest to any side is the first or the last of its row.
+        rows = body.inside[z, y]
+        x = np.concatenate([rows.argmax(axis=1), rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)])
+        cells = np.stack([np.full(len(x), z), np.tile(y, 2), x], axis=1)
         back_to_front = -scan.to_lps(body.grid.centres(cells))[:, 1]
         low, high = back_to_front.min(), back_to_front.max()
         here = slices == z
@@ -72,9 +65,31 @@ def frontness(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
 
 def _ring(skeleton: Skeleton) -> NDArray[np.bool_]:
     """Cells with bone in their own slice, or RING_MM above or below."""
-    reach = round(RING_MM / skeleton.grid.size_mm[0])
-    count = np.cumsum(
-        np.pad(skeleton.held, ((reach + 1, reach), (0, 0), (0, 0))), axis=0, dtype=np.int32
-    )
-    ring: NDArray[np.bool_] = count[2 * reach + 1 :] > count[: -2 * reach - 1]
+    ring = skeleton.held.copy()
+    for step in range(1, 1 + min(round(RING_MM / skeleton.grid.size_mm[0]), len(ring) - 1)):
+        ring[step:] |= skeleton.held[:-step]
+        ring[:-step] |= skeleton.held[step:]
     return ring
+
+
+@kernel
+def _cast(masks: Any, start: Any, way: Any, steps: Any, share: Any) -> None:
+    """Follow rays from cells until they meet the ring, or leave the body or the field."""
+    ring, inside = masks
+    for point in range(len(start)):
+        z, met, seen = start[point, 0], 0, 0
+        for ray in range(len(way)):
+            lost: Any = False
+            for k in range(1, steps):
+                y = np.int64(np.rint(start[point, 1] + k * way[ray, 0]))
+                x = np.int64(np.rint(start[point, 2] + k * way[ray, 1]))
+                lost = y < 0 or x < 0 or y >= ring.shape[1] or x >= ring.shape[2]
+                if lost:
+                    break
+                if ring[z, y, x]:
+                    met += 1
+                    break
+                if not inside[z, y, x]:
+                    break
+            seen += not lost
+        share[point] = met / seen if seen > 0 else np.nan

@@ -6,18 +6,17 @@ voxel is then looked up in the scan around the points that are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.records import Scan
-from calcimetry.runs import connect, from_mask, paint
-from calcimetry.runs._jit import kernel
+from calcimetry.records import Runs, Scan
+from calcimetry.runs import connect, from_mask, taken, to_mask
+from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._slabs import over_slabs
+from calcimetry.runs.find import columns
 
 CELL_MM = 3.0
 MOST_VOXELS = 60
@@ -68,28 +67,35 @@ def block_means(scan: Scan, grid: Grid, *, jobs: int = 1) -> NDArray[np.int16]:
     return out
 
 
-def labelled(mask: Mask, connectivity: int) -> NDArray[np.int32]:
-    """Connected parts of a coarse mask, 1..; 4 or 8 within slices, 6, 18 or 26 through them."""
-    runs = from_mask(np.ascontiguousarray(mask))
-    z, y, x = (slice(0, n) for n in mask.shape)
-    labels: NDArray[np.int32] = paint((z, y, x), runs, connect(runs, connectivity=connectivity))
-    return labels
+def connected(mask: Mask, connectivity: int) -> tuple[Runs, NDArray[np.int32]]:
+    """Runs of a coarse mask and the part of each, 1..; connectivity as of `runs.connect`."""
+    runs = from_mask(mask)
+    return runs, connect(runs, connectivity=connectivity)
+
+
+def painted(runs: Runs, keep: NDArray[np.bool_]) -> Mask:
+    """The coarse mask of some of its runs."""
+    return to_mask(taken(runs, keep))
 
 
 def flooded(seeds: Mask, room: Mask, connectivity: int) -> Mask:
     """The connected parts of `room` that hold a seed."""
-    labels = labelled(room, connectivity)
-    reached = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
-    reached[labels[seeds & room]] = True
-    reached[0] = False
-    return reached[labels]
+    runs, label = connected(room, connectivity)
+    held = np.zeros(len(runs), np.bool_)
+    _hold(columns(runs), frozen(seeds, np.bool_), held)
+    reached = np.zeros(int(label.max(initial=0)) + 1, np.bool_)
+    reached[label[held]] = True
+    return painted(runs, reached[label])
 
 
 def dilated(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
     """Grown by `steps` cells, faces and then edges in turns (nearly a ball, or a disc)."""
+    edged = np.pad(mask, 1).view(np.uint8)
     for step in range(steps):
-        mask = _grown(mask, reach=1 + step % 2, in_slice=in_slice)
-    return mask
+        grown = np.zeros_like(edged)
+        _grow(edged, 1 + step % 2, in_slice, grown)
+        edged = grown
+    return edged[1:-1, 1:-1, 1:-1].copy().view(np.bool_)
 
 
 def eroded(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
@@ -97,17 +103,49 @@ def eroded(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
     return ~dilated(~mask, steps, in_slice=in_slice)
 
 
-def _grown(mask: Mask, *, reach: int, in_slice: bool) -> Mask:
-    out = mask.copy()
-    for offset in product((0,) if in_slice else (-1, 0, 1), (-1, 0, 1), (-1, 0, 1)):
-        if 1 <= sum(map(abs, offset)) <= reach:
-            out[_shifted(offset)] |= mask[_shifted([-step for step in offset])]
-    return out
+@kernel
+def _hold(runs: Any, seeds: Any, held: Any) -> None:
+    """Mark the runs that hold a seed."""
+    row, start, stop = runs
+    lines = seeds.reshape(-1, seeds.shape[2])
+    for run in range(row.size):
+        for seed in lines[row[run], start[run] : stop[run]]:
+            if seed:
+                held[run] = True
+                break
 
 
-def _shifted(offset: Sequence[int]) -> tuple[slice, ...]:
-    """What of an array is still on it when moved back by `offset`."""
-    return tuple(slice(max(0, step), min(0, step) or None) for step in offset)
+@kernel
+def _grow(mask: Any, reach: Any, in_slice: Any, out: Any) -> None:
+    """Grow by one cell: over faces, and with reach 2 over edges too. Both have a border.
+
+    A slice is one line from its first inner cell to its last, so that the loops are long and
+    SIMD; the border is cleared afterwards.
+    """
+    depth, height, width = mask.shape
+    size, count = height * width, height * width - 2 * (width + 1)
+    cells, grown = mask.reshape(-1), out.reshape(-1)
+    side, ends = np.empty(count + 2, np.uint8), np.empty(count + 2, np.uint8)
+    through, edges = np.uint8(0 if in_slice else 255), np.uint8(255 if reach == 2 else 0)
+    for z in range(1, depth - 1):
+        at = z * size + width
+        here, before, behind = cells[at:], cells[at - width :], cells[at + width :]
+        below, above = cells[at - size :], cells[at + size :]
+        for k in range(count + 2):
+            side[k] = before[k] | behind[k] | ((below[k] | above[k]) & through)
+        for k in range(count + 2):
+            ends[k] = here[k] | (side[k] & edges)
+        line, left, right = grown[at + 1 :], ends, ends[2:]
+        here, beside = here[1:], side[1:]
+        for k in range(count):
+            line[k] = here[k] | beside[k] | left[k] | right[k]
+        if reach == 2 and not in_slice:
+            a, b = cells[at + 1 - size - width :], cells[at + 1 - size + width :]
+            c, d = cells[at + 1 + size - width :], cells[at + 1 + size + width :]
+            for k in range(count):
+                line[k] |= a[k] | b[k] | c[k] | d[k]
+        out[z, :, 0] = 0
+        out[z, :, -1] = 0
 
 
 @kernel

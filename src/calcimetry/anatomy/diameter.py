@@ -18,9 +18,10 @@ def water_equivalent_diameter(scan: Scan, body: Body) -> NDArray[np.float64]:
     field cuts the body (`cut_share`) the true diameter is larger.
     """
     area = body.grid.size_mm[1] * body.grid.size_mm[2]
-    around = dilated(body.inside) & ~body.unseen
-    water = np.where(around, np.maximum(body.hu.astype(np.float64) / 1000 + 1, 0), 0)
-    diameter = 2 * np.sqrt(water.sum(axis=(1, 2)) * area / np.pi)
+    around = body.around & ~body.unseen
+    above_air = np.maximum(np.where(around, body.hu, np.int16(-1000)), np.int16(-1000))
+    water = above_air.sum(axis=(1, 2), dtype=np.int64) / 1000 + around[0].size
+    diameter = 2 * np.sqrt(water * area / np.pi)
     diameter[~body.inside.any(axis=(1, 2))] = np.nan
     return _by_slice(diameter, scan, body)
 

@@ -237,7 +237,7 @@ def _open(scan: Scan, walls: Points) -> NDArray[np.bool_]:
 def _gradient(scan: Scan, zyx: Voxels) -> Points:
     """HU per mm along (z, y, x) by Sobel's weights, (n, 3); on the scan's own axes."""
     out = np.zeros((len(zyx), 3))
-    _sobel(frozen(scan.hu, np.int16), zyx, out)
+    _sobel(frozen(scan.hu, np.int16), frozen(zyx, np.int32), out)
     return out / (32.0 * np.array(scan.spacing))
 
 
@@ -320,14 +320,19 @@ def _on_ray(ray: Any, step: Any) -> Any:
 def _sobel(hu: Any, points: Any, out: Any) -> None:
     """Differences of HU across each voxel, weighted by Sobel; the border goes on outside."""
     for n in range(len(points)):
-        z, y, x = points[n]
+        along_z, along_y, along_x = 0, 0, 0
+        x, last = points[n, 2], hu.shape[2] - 1
+        left, here, right = min(max(x - 1, 0), last), min(max(x, 0), last), min(max(x + 1, 0), last)
         for dz in range(-1, 2):
+            z = min(max(points[n, 0] + dz, 0), hu.shape[0] - 1)
             for dy in range(-1, 2):
-                for dx in range(-1, 2):
-                    value = _nearest(hu, z + dz, y + dy, x + dx)
-                    out[n, 0] += value * dz * (2 - abs(dy)) * (2 - abs(dx))
-                    out[n, 1] += value * dy * (2 - abs(dz)) * (2 - abs(dx))
-                    out[n, 2] += value * dx * (2 - abs(dz)) * (2 - abs(dy))
+                y = min(max(points[n, 1] + dy, 0), hu.shape[1] - 1)
+                low, middle, high = hu[z, y, left], hu[z, y, here], hu[z, y, right]
+                across = low + 2 * middle + high
+                along_z += dz * (2 - abs(dy)) * across
+                along_y += dy * (2 - abs(dz)) * across
+                along_x += (2 - abs(dz)) * (2 - abs(dy)) * (high - low)
+        out[n, 0], out[n, 1], out[n, 2] = along_z, along_y, along_x
 
 
 @kernel
@@ -363,15 +368,15 @@ def _least_beside(hu: Any, points: Any, fall: Any, found: Any) -> None:
     """Whether one of the six neighbours by face is lower by `fall`; the border goes on outside."""
     for n in range(len(points)):
         z, y, x = points[n]
-        low = min(
-            hu[max(z - 1, 0), y, x],
-            hu[min(z + 1, hu.shape[0] - 1), y, x],
-            hu[z, max(y - 1, 0), x],
-            hu[z, min(y + 1, hu.shape[1] - 1), x],
-            hu[z, y, max(x - 1, 0)],
-            hu[z, y, min(x + 1, hu.shape[2] - 1)],
+        most = hu[z, y, x] - fall
+        found[n] = (
+            hu[z, y, max(x - 1, 0)] <= most
+            or hu[z, y, min(x + 1, hu.shape[2] - 1)] <= most
+            or hu[z, max(y - 1, 0), x] <= most
+            or hu[z, min(y + 1, hu.shape[1] - 1), x] <= most
+            or hu[max(z - 1, 0), y, x] <= most
+            or hu[min(z + 1, hu.shape[0] - 1), y, x] <= most
         )
-        found[n] = hu[z, y, x] - low >= fall
 
 
 @kernel

@@ -50,15 +50,34 @@ def _outer_ends(skeleton: Skeleton, step_mm: float) -> NDArray[np.float64]:
     return ends
 
 
-def _thinned(points: NDArray[np.float64], cell: float) -> NDArray[np.intp]:
-    """Indices of one point of every cell of space, at most MOST of them."""
+def _thinned(points: NDArray[np.float64], cell: float) -> NDArray[np.int64]:
+    """Indices of one point of every cell of space, the first, at most MOST of them."""
     if not len(points):
-        return np.zeros(0, np.intp)
-    index = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
-    wide = index.max(axis=0) + 1
-    key = (index[:, 0] * wide[1] + index[:, 1]) * wide[2] + index[:, 2]
-    _, first = np.unique(key, return_index=True)
-    return np.sort(first)[:: -(-len(first) // MOST)]
+        return np.zeros(0, np.int64)
+    first: NDArray[np.int64] = _firsts(points, cell)
+    return first[:: -(-len(first) // MOST)]
+
+
+@kernel
+def _firsts(points: Any, cell: Any) -> Any:
+    """The points that are the first of their cell; a bit for each cell says if it has one."""
+    low, high = points[0].copy(), points[0].copy()
+    for p in range(len(points)):
+        for k in range(3):
+            low[k], high[k] = min(low[k], points[p, k]), max(high[k], points[p, k])
+    wide = np.floor((high - low) / cell).astype(np.int64) + 1
+    held = np.zeros(wide[0] * wide[1] * wide[2] // 8 + 1, np.uint8)
+    found, count = np.empty(len(points), np.int64), 0
+    for p in range(len(points)):
+        key = 0
+        for k in range(3):
+            key = key * wide[k] + np.int64(np.floor((points[p, k] - low[k]) / cell))
+        bit = np.uint8(1 << (key & 7))
+        if not held[key >> 3] & bit:
+            held[key >> 3] |= bit
+            found[count] = p
+            count += 1
+    return found[:count].copy()
 
 
 @kernel
@@ -74,18 +93,26 @@ def _enclose(runs: Any, height: Any, cell: Any, enclosed: Any) -> None:
 @kernel
 def _outer(runs: Any, shape: Any, cell: Any, enclosed: Any, beyond: Any) -> Any:
     row, start, stop = runs
-    found = np.empty((2 * row.size, 3))
-    count = 0
     # All low ends first, then all high ones: which of them is kept depends on their order.
-    for side in range(2):
-        for run in range(row.size):
-            end = start[run] if side == 0 else stop[run]
-            if end == (0 if side == 0 else shape[2]):
+    found, later = np.empty((2 * row.size, 3)), np.empty((row.size, 3))
+    low, high, last = 0, 0, -1
+    line, z, y = enclosed[0, 0], 0, 0
+    for run in range(row.size):
+        if row[run] != last:
+            last = row[run]
+            z, y = last // shape[1], last % shape[1]
+            line = enclosed[z // cell[0], y // cell[1]]
+        for end, ahead in ((start[run], -beyond), (stop[run], beyond)):
+            if end == (0 if ahead < 0 else shape[2]):
                 continue
-            z, y = row[run] // shape[1], row[run] % shape[1]
-            ahead = np.floor(end + (beyond if side == 1 else -beyond))
-            x = np.int64(min(max(ahead, 0), shape[2] - 1)) // cell[2]
-            if not enclosed[z // cell[0], y // cell[1], x]:
-                found[count, 0], found[count, 1], found[count, 2] = z, y, end - 0.5
-                count += 1
-    return found[:count].copy()
+            x = np.int64(min(max(np.floor(end + ahead), 0), shape[2] - 1)) // cell[2]
+            if line[x]:
+                continue
+            if ahead < 0:
+                found[low, 0], found[low, 1], found[low, 2] = z, y, end - 0.5
+                low += 1
+            else:
+                later[high, 0], later[high, 1], later[high, 2] = z, y, end - 0.5
+                high += 1
+    found[low : low + high] = later[:high]
+    return found[: low + high].copy()

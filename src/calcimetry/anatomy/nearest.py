@@ -114,7 +114,7 @@ def apart(a: Any, b: Any) -> Any:
 
 
 @kernel
-def _square(a: Any, b: Any) -> Any:
+def square(a: Any, b: Any) -> Any:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
     return z * z + y * y + x * x
 
@@ -175,16 +175,12 @@ def _in_block(tree: Any, look: Any, part: Any, block: Any, best: Any, spots: Any
 def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -> Any:
     """The best once the surface in one cell has been looked at, where that may be nearer."""
     cells, middle, reach = tree[0], tree[1], look[3]
-    near = np.empty(len(own), np.int64)
-    kept, most = 0, (best + reach + SLACK_MM) ** 2
+    most = (best + reach + SLACK_MM) ** 2
     for p in range(len(own)):
-        if _square(own[p], middle[cell]) < most:
-            near[kept] = p
-            kept += 1
-    if kept == 0:
-        return best
-    seen = _spots(cells[cell], look, spots)
-    return _closest(own, near[:kept], spots[:seen], best)
+        if square(own[p], middle[cell]) < most:
+            seen = _spots(cells[cell], look, spots)
+            return _closest(own, spots[:seen], middle[cell], most, best)
+    return best
 
 
 @kernel
@@ -202,11 +198,13 @@ def ball_of(own: Any) -> Any:
 
 
 @kernel
-def _closest(own: Any, near: Any, spots: Any, best: Any) -> Any:
+def _closest(own: Any, spots: Any, about: Any, most: Any, best: Any) -> Any:
+    """The best once the points with a square less than `most` from `about` have been tried."""
     least = best * best
-    for p in near:
-        for s in range(len(spots)):
-            least = min(least, _square(own[p], spots[s]))
+    for p in range(len(own)):
+        if square(own[p], about) < most:
+            for s in range(len(spots)):
+                least = min(least, square(own[p], spots[s]))
     return min(best, np.sqrt(least))
 
 
@@ -217,7 +215,6 @@ def _at_home(points: Any, own: Any, look: Any, spots: Any) -> Any:
     best = np.inf
     last = np.full(3, -1)
     cell = np.empty(3, np.int64)
-    everyone = np.arange(len(points))
     for p in range(len(points)):
         for k in range(3):
             place = min(max(np.floor(points[p, k] + 0.5), 0), about[3 + k] - 1)
@@ -226,7 +223,9 @@ def _at_home(points: Any, own: Any, look: Any, spots: Any) -> Any:
             continue
         last[:] = cell
         seen = _spots(cell, look, spots)
-        best = _closest(own, everyone, spots[:seen], best)
+        if seen:
+            most = (best + 2 * look[3] + SLACK_MM) ** 2  # two spots of a cell are no further apart
+            best = _closest(own, spots[:seen], spots[0], most, best)
     return best
 
 

@@ -15,16 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask
-from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of
+from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of, square
 from calcimetry.records import Scan, turned
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._slabs import over_chunks, over_slabs
+from calcimetry.runs.find import lowest_bit
 
 SURFACE_HU = -500  # half way from air to tissue: where the skin's blurred edge lies
 _EVERY = 16  # of the cells one is looked at first
-_TOGETHER = 16  # points of an object, one after the other, that share a ball
+_TOGETHER = 8  # points of an object, one after the other, that share a ball
+_SEEN, _NEAR, _HOME = np.uint8(1), np.uint8(2), np.uint8(4)  # of a cell
 
 Tree = tuple[NDArray[Any], ...]
+Asked = tuple[NDArray[Any], ...]
 
 
 def gaps_to_skin(
@@ -45,18 +48,28 @@ def gaps_to_skin(
     Where HU crosses nowhere, the distance to the nearest cell's middle.
     """
     own = turned(np.asarray(points).reshape(-1, 3), blocks.to_mm)
-    asked = own, frozen(bounds, np.int64)
+    asked = _asked(frozen(own, np.float64), frozen(bounds, np.int64))
     grid, near, unseen = lattice
-    home = np.zeros(grid.shape, np.bool_)
-    home[tuple(blocks.cells.T)] = True
-    masks = tuple(frozen(mask, np.bool_) for mask in (near, unseen, home))
+    kind = near.astype(np.uint8) * _NEAR | (~unseen).astype(np.uint8) * _SEEN
+    kind[tuple(blocks.cells.T)] |= _HOME
+    found = np.full(len(bounds) - 1, np.inf)
     few = _some(blocks, np.arange(len(blocks.cells)) % _EVERY == 0)
-    most = _least(_tree(few, *_crossings(few, scan, grid, masks, jobs)), asked, jobs)
-    rest = _some(blocks, _may_be_nearer(blocks, asked, most))
-    first, spots = _crossings(rest, scan, grid, masks, jobs)
+    _lower(_tree(few, *_crossings(few, scan, grid, kind, jobs)), asked, found, jobs)
+    rest = _some(blocks, _may_be_nearer(blocks, asked, found))
+    first, spots = _crossings(rest, scan, grid, kind, jobs)
     if not len(spots):
         first, spots = np.arange(len(rest.cells) + 1), np.ascontiguousarray(rest.middle)
-    return _least(_tree(rest, first, spots), asked, jobs)
+    _lower(_tree(rest, first, spots), asked, found, jobs)
+    return found
+
+
+def _asked(points: NDArray[np.float64], bounds: NDArray[np.int64]) -> Asked:
+    """Points (mm); where groups of them end and each object's groups begin; balls around both."""
+    count = -(-np.diff(bounds) // _TOGETHER)
+    first = np.concatenate([[0], np.cumsum(count)])
+    begin = np.repeat(bounds[:-1] - _TOGETHER * first[:-1], count)
+    ends = np.append(begin + _TOGETHER * np.arange(first[-1]), len(points))
+    return points, ends, first, *_balls(points, ends), *_balls(points, bounds)
 
 
 def _some(blocks: Blocks, keep: NDArray[np.bool_]) -> Blocks:
@@ -66,36 +79,31 @@ def _some(blocks: Blocks, keep: NDArray[np.bool_]) -> Blocks:
     return replace(blocks, cells=cells, middle=middle, first=before[blocks.first])
 
 
-def _may_be_nearer(
-    blocks: Blocks, asked: tuple[NDArray[Any], NDArray[np.int64]], most: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _may_be_nearer(blocks: Blocks, asked: Asked, most: NDArray[np.float64]) -> NDArray[np.bool_]:
     """bool (cells,): which may hold a point of the skin that is no further off than `most`."""
     keep = np.zeros(len(blocks.cells), np.uint8)
     around = blocks.first, blocks.middle, blocks.centre, blocks.radius, blocks.reach_mm
-    _mark_near(around, *asked, most, keep)
+    _mark_near(around, asked, most, keep)
     return keep.view(np.bool_)
 
 
-def _least(
-    tree: Tree, asked: tuple[NDArray[Any], NDArray[np.int64]], jobs: int
-) -> NDArray[np.float64]:
-    found = np.full(len(asked[1]) - 1, np.inf)
+def _lower(tree: Tree, asked: Asked, found: NDArray[np.float64], jobs: int) -> None:
+    """Lower each object's distance to that of the nearest of the skin's points."""
 
     def chunk(first: int, end: int) -> None:
-        _search(tree, *asked, found, first, end)
+        _search(tree, asked, found, first, end)
 
     over_chunks(chunk, len(found), jobs)
-    return found
 
 
 def _crossings(
-    blocks: Blocks, scan: Scan, grid: Grid, masks: tuple[NDArray[Any], ...], jobs: int
+    blocks: Blocks, scan: Scan, grid: Grid, kind: NDArray[np.uint8], jobs: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Where each cell's points of the skin begin, int64 (cells + 1,), and all points (n, 3)."""
     cells = frozen(blocks.cells, np.int64)
     surface = frozen(scan.hu, np.int16), np.array(grid.cell)
     found = over_slabs(
-        lambda begin, end: _cross(cells[begin:end], surface, masks, blocks.to_mm), len(cells), jobs
+        lambda begin, end: _cross(cells[begin:end], surface, kind, blocks.to_mm), len(cells), jobs
     )
     first = np.concatenate([[0], *(count for count, _ in found)]).cumsum()
     return first, np.concatenate([spots for _, spots in found])
@@ -107,80 +115,97 @@ def _tree(blocks: Blocks, first: NDArray[np.int64], spots: NDArray[np.float64]) 
 
 
 @kernel
-def _cross(cells: Any, surface: Any, masks: Any, to_mm: Any) -> Any:
+def _cross(cells: Any, surface: Any, kind: Any, to_mm: Any) -> Any:
     """How many points of the skin each of some cells has in and beside it, and the points."""
     hu, size = surface
-    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    box = np.empty((3, 2), np.int64)
     count, at = np.zeros(len(cells), np.int64), 0
     most = 3 * (size[0] + 2) * (size[1] + 2) * (size[2] + 2)  # of one cell
     spots = np.empty((most + 4 * len(cells), 3))
-    bits = np.empty((size[0] + 2, size[1] + 2), np.int64)
+    bits = np.empty((size[0] + 2, size[1] + 2), np.uint64)
+    turns = np.empty((3, *bits.shape), np.uint64)
+    counts = np.empty((3, 3, 3), np.uint64)
     for number in range(len(cells)):
         if len(spots) - at < most:
             spots = np.concatenate((spots, np.empty_like(spots)))
-        cell = (cells[number, 0], cells[number, 1], cells[number, 2])
+        cell, before = cells[number], at
         for k in range(3):
-            low[k] = max(cell[k] * size[k] - 1, 0)
-            high[k] = min((cell[k] + 1) * size[k] + 1, hu.shape[k])
-        before = at
-        _compare(hu, low, high, bits)
-        inner = (np.int64(1) << (high[2] - low[2] - 1)) - 1
-        for z in range(low[0], high[0]):
-            for y in range(low[1], high[1]):
-                # At the box's end a voxel is compared with itself: nothing crosses there.
-                here = bits[z - low[0], y - low[1]]
-                below = bits[min(z + 1, high[0] - 1) - low[0], y - low[1]]
-                beside = bits[z - low[0], min(y + 1, high[1] - 1) - low[1]]
-                turns = (here ^ below) | (here ^ beside) | ((here ^ (here >> 1)) & inner)
-                x = low[2]
-                while turns:
-                    if turns & 1:
-                        at = _from_voxel(surface, (z, y, x), high, cell, masks, to_mm, spots, at)
-                    turns >>= 1
-                    x += 1
+            box[k, 0] = max(cell[k] * size[k] - 1, 0)
+            box[k, 1] = min((cell[k] + 1) * size[k] + 1, hu.shape[k])
+        _compare(hu, box, bits)
+        _count(cell, size, box, kind, counts)
+        _turn(cell, size, box, bits, counts, turns)
+        for axis in range(3):
+            for z in range(box[0, 0], box[0, 1]):
+                for y in range(box[1, 0], box[1, 1]):
+                    here = turns[axis, z - box[0, 0], y - box[1, 0]]
+                    while here:
+                        voxel = (z, y, box[2, 0] + lowest_bit(here))
+                        _put(hu, voxel, axis, to_mm, spots[at])
+                        at += 1
+                        here &= here - np.uint64(1)
         count[number] = at - before
     return count, spots[:at].copy()
 
 
 @kernel
-def _compare(hu: Any, low: Any, high: Any, bits: Any) -> None:
-    """For each row of a box one bit for each voxel: whether it is on the inner side."""
-    for z in range(low[0], high[0]):
-        for y in range(low[1], high[1]):
-            line, row = hu[z, y], np.int64(0)
-            for x in range(high[2] - 1, low[2] - 1, -1):
-                row = (row << 1) | (line[x] >= SURFACE_HU)
-            bits[z - low[0], y - low[1]] = row
+def _count(cell: Any, size: Any, box: Any, kind: Any, counts: Any) -> None:
+    """For rows of the cell and of those beside it, bits of voxels: whose crossings are to be
+    told here and not by another cell; that are seen; that are near the body."""
+    one = np.uint64(1)
+    a = np.uint64(cell[2] * size[2] - box[2, 0])
+    b = np.uint64(min((cell[2] + 1) * size[2], box[2, 1]) - box[2, 0])
+    end = np.uint64(box[2, 1] - box[2, 0])
+    stretches = ((one << a) - one, (one << b) - (one << a), (one << end) - (one << b))
+    counts[:] = np.uint64(0)
+    for dz in range(3):
+        for dy in range(3):
+            z, y = cell[0] + dz - 1, cell[1] + dy - 1
+            if not (0 <= z < kind.shape[0] and 0 <= y < kind.shape[1]):
+                continue
+            for dx in range(3):
+                x = cell[2] + dx - 1
+                if stretches[dx] == 0 or x >= kind.shape[2]:
+                    continue
+                what = kind[z, y, x]
+                seen = stretches[dx] if what & _SEEN else np.uint64(0)
+                mine = (dz == 1 and dy == 1 and dx == 1) or not what & _HOME
+                counts[0, dz, dy] |= seen if mine else np.uint64(0)
+                counts[1, dz, dy] |= seen
+                counts[2, dz, dy] |= stretches[dx] if what & _NEAR else np.uint64(0)
 
 
 @kernel
-def _from_voxel(
-    surface: Any, voxel: Any, high: Any, cell: Any, masks: Any, to_mm: Any, spots: Any, at: Any
-) -> Any:
-    """The crossings from a voxel to the next ones, from place `at`; the place after them."""
-    (hu, size), (z, y, x) = surface, voxel
-    here = hu[voxel] >= SURFACE_HU
+def _turn(cell: Any, size: Any, box: Any, bits: Any, counts: Any, turns: Any) -> None:
+    """For each axis and row the voxels, as bits, between which and the next the skin lies."""
+    depth, height = box[0, 1] - box[0, 0], box[1, 1] - box[1, 0]
+    # Where the cell begins and ends among the rows: a row is before it (0), in it or after it.
+    z0, z1 = cell[0] * size[0] - box[0, 0], (cell[0] + 1) * size[0] - box[0, 0]
+    y0, y1 = cell[1] * size[1] - box[1, 0], (cell[1] + 1) * size[1] - box[1, 0]
+    turns[:] = np.uint64(0)
     for axis in range(3):
-        z1, y1, x1 = z + (axis == 0), y + (axis == 1), x + (axis == 2)
-        if z1 >= high[0] or y1 >= high[1] or x1 >= high[2]:
-            continue
-        if here == (hu[z1, y1, x1] >= SURFACE_HU):
-            continue
-        a = (z // size[0], y // size[1], x // size[2])
-        b = (z1 // size[0], y1 // size[1], x1 // size[2])
-        if _counts(a, b, cell, masks):
-            _put(hu, voxel, axis, to_mm, spots[at])
-            at += 1
-    return at
+        dz, dy, step = int(axis == 0), int(axis == 1), np.uint64(axis == 2)
+        for z in range(depth - dz):
+            for y in range(height - dy):
+                turned = bits[z, y] ^ (bits[z + dz, y + dy] >> step)
+                if not turned:
+                    continue
+                a, b = int(z >= z0) + int(z >= z1), int(y >= y0) + int(y >= y1)
+                c, d = int(z + dz >= z0) + int(z + dz >= z1), int(y + dy >= y0) + int(y + dy >= y1)
+                near = counts[2, a, b] | (counts[2, c, d] >> step)
+                # Past the row's end nothing is seen, so nothing crosses there.
+                turns[axis, z, y] = turned & counts[0, a, b] & (counts[1, c, d] >> step) & near
 
 
 @kernel
-def _counts(a: Any, b: Any, cell: Any, masks: Any) -> Any:
-    """Whether a crossing from cell a to b is of the skin, and not another cell's to tell."""
-    near, unseen, home = masks
-    if unseen[a] or unseen[b] or not (near[a] or near[b]):
-        return False
-    return a == cell or not home[a]
+def _compare(hu: Any, box: Any, bits: Any) -> None:
+    """For each row of a box one bit for each voxel: whether it is on the inner side."""
+    for z in range(box[0, 0], box[0, 1]):
+        for y in range(box[1, 0], box[1, 1]):
+            line, row = hu[z, y], np.uint64(0)
+            for x in range(box[2, 1] - 1, box[2, 0] - 1, -1):
+                row = (row << np.uint64(1)) | np.uint64(line[x] >= SURFACE_HU)
+            bits[z - box[0, 0], y - box[1, 0]] = row
 
 
 @kernel
@@ -206,75 +231,63 @@ def _balls(spots: Any, first: Any) -> Any:
 
 
 @kernel
-def _mark_near(around: Any, points: Any, bounds: Any, most: Any, keep: Any) -> None:
+def _mark_near(around: Any, asked: Any, most: Any, keep: Any) -> None:
     first, middle, centre, radius, reach = around
+    _, _, groups, ball, size, whole, wide = asked
     for number in range(len(most)):
-        own = points[bounds[number] : bounds[number + 1]]
-        if not len(own):
+        if wide[number] < 0:
             continue
-        ball, size = ball_of(own)
-        far = most[number] + size + reach + SLACK_MM
+        far = most[number] + reach + SLACK_MM
         for block in range(len(radius)):
-            if apart(ball, centre[block]) - radius[block] > far:
+            if apart(whole[number], centre[block]) > far + wide[number] + radius[block]:
                 continue
             for cell in range(first[block], first[block + 1]):
-                if not keep[cell] and apart(ball, middle[cell]) <= far:
-                    keep[cell] = 1
+                if keep[cell] or apart(whole[number], middle[cell]) > far + wide[number]:
+                    continue
+                for group in range(groups[number], groups[number + 1]):
+                    if apart(ball[group], middle[cell]) <= far + size[group]:
+                        keep[cell] = 1
+                        break
 
 
 @kernel
-def _search(tree: Any, points: Any, bounds: Any, found: Any, begin: Any, end: Any) -> None:
+def _search(tree: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
     centre, radius = tree[5], tree[6]
+    whole, wide = asked[5], asked[6]
     least = np.empty(len(radius))
     for number in range(begin, end):
-        own = points[bounds[number] : bounds[number + 1]]
-        if not len(own):
+        if wide[number] < 0:
             continue
-        ball, size = ball_of(own)
-        ends = np.minimum(np.arange(0, len(own) + _TOGETHER, _TOGETHER), len(own))
-        part = (own, ends, _balls(own, ends), ball, size)
         for block in range(len(radius)):
             least[block] = np.inf
             if radius[block] >= 0:
-                least[block] = apart(ball, centre[block]) - size - radius[block] - SLACK_MM
-        best: Any = np.inf
-        while True:
-            chosen = np.argmin(least)
-            if least[chosen] >= best:
-                break
-            least[chosen] = np.inf
-            best = _in_block(tree, part, chosen, best)
+                gap = apart(whole[number], centre[block])
+                least[block] = gap - wide[number] - radius[block] - SLACK_MM
+        # The nearest block first: most of the others are passed over then.
+        best = _in_block(tree, asked, number, np.argmin(least), found[number])
+        for block in range(len(radius)):
+            if least[block] < best:
+                best = _in_block(tree, asked, number, block, best)
         found[number] = best
 
 
 @kernel
-def _in_block(tree: Any, part: Any, block: Any, best: Any) -> Any:
-    """The best once the cells of a block have been looked at, the nearest of them first."""
-    firsts, centre, radius = tree[2], tree[3], tree[4]
-    ball, size = part[3], part[4]
-    nearest: Any = -1
-    gap: Any = np.inf
+def _in_block(tree: Any, asked: Any, number: Any, block: Any, best: Any) -> Any:
+    """The best once those cells of a block have been looked at that may hold a nearer point."""
+    spots, first, firsts, centre, radius = tree[:5]
+    own, ends, groups, ball, size, whole, wide = asked
     for cell in range(firsts[block], firsts[block + 1]):
-        far = apart(ball, centre[cell])
-        if radius[cell] >= 0 and far < gap:
-            nearest, gap = cell, far
-    best = _in_cell(tree, part, nearest, best)
-    for cell in range(firsts[block], firsts[block + 1]):
-        far = apart(ball, centre[cell]) - size - radius[cell] - SLACK_MM
-        if radius[cell] >= 0 and cell != nearest and far < best:
-            best = _in_cell(tree, part, cell, best)
-    return best
-
-
-@kernel
-def _in_cell(tree: Any, part: Any, cell: Any, best: Any) -> Any:
-    spots, first = tree[0], tree[1]
-    own, ends, (middle, reach), ball, size = part
-    for s in range(first[cell], first[cell + 1]):
-        if apart(ball, spots[s]) - size - SLACK_MM >= best:
+        far = best + wide[number] + radius[cell] + SLACK_MM
+        if radius[cell] < 0 or square(whole[number], centre[cell]) >= far * far:
             continue
-        for group in range(len(reach)):
-            if apart(middle[group], spots[s]) - reach[group] - SLACK_MM < best:
-                for p in range(ends[group], ends[group + 1]):
-                    best = min(best, apart(own[p], spots[s]))
+        for group in range(groups[number], groups[number + 1]):
+            far = best + size[group] + SLACK_MM
+            if square(ball[group], centre[cell]) >= (far + radius[cell]) ** 2:
+                continue
+            least = best * best
+            for s in range(first[cell], first[cell + 1]):
+                if square(ball[group], spots[s]) < far * far:
+                    for p in range(ends[group], ends[group + 1]):
+                        least = min(least, square(own[p], spots[s]))
+            best = min(best, np.sqrt(least))
     return best

@@ -13,7 +13,7 @@ import numpy as np
 
 from calcimetry.records import Runs, Scan, SoftTissue
 from calcimetry.runs import box_of, crop
-from calcimetry.runs._jit import kernel
+from calcimetry.runs._jit import frozen, kernel
 
 EDGE_MM = 2.0  # of a cell, or one voxel where that is longer
 AROUND_MM = 36.0  # kept about each deposit: what it is told by, and how far it may have moved
@@ -31,7 +31,7 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
         wanted[tuple(slice(s.start // b, -(-s.stop // b)) for s, b in sides)] = True
     code = np.zeros(shape, np.uint8)
     scale = SoftTissue.LOW_HU, SoftTissue.HIGH_HU, SoftTissue.STEP_HU
-    _encode(scan.hu, block, wanted, code, scale)
+    _encode(frozen(scan.hu, np.int16), tuple(block.tolist()), wanted, code, scale)
     affine = scan.affine.copy()
     affine[:3, :3] *= block[::-1]
     affine[:3, 3] = scan.to_lps((block - 1) / 2)
@@ -40,19 +40,33 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
 
 @kernel
 def _encode(hu: Any, block: Any, wanted: Any, code: Any, scale: Any) -> None:
-    low, high, step = scale
-    count = block[0] * block[1] * block[2]
+    (low, high, step), (deep, tall, wide) = scale, block
+    floor, top = np.int16(low), np.int16(high)
+    count = deep * tall * wide
+    total, most = np.empty(hu.shape[2], np.int32), np.empty(hu.shape[2], np.int16)
     for k in range(code.shape[0]):
         for j in range(code.shape[1]):
-            for i in range(code.shape[2]):
-                if not wanted[k, j, i]:
-                    continue
-                total, top = 0.0, np.int64(-32768)
-                for z in range(k * block[0], (k + 1) * block[0]):
-                    for y in range(j * block[1], (j + 1) * block[1]):
-                        for x in range(i * block[2], (i + 1) * block[2]):
-                            value = np.int64(hu[z, y, x])
-                            top = max(top, value)
-                            total += min(max(value, low), high)
-                mean = (total / count - low) / step
-                code[k, j, i] = 255 if top >= DENSE_HU else np.uint8(1.5 + mean)
+            cells = np.flatnonzero(wanted[k, j])
+            if not len(cells):
+                continue
+            x0, x1 = cells[0] * wide, (cells[-1] + 1) * wide
+            total[: x1 - x0] = 0
+            most[: x1 - x0] = -32768
+            for z in range(k * deep, (k + 1) * deep):
+                for y in range(j * tall, (j + 1) * tall):
+                    _add(hu[z, y, x0:x1], floor, top, total, most)
+            for i in cells:
+                add, peak = 0, -32768
+                for x in range(i * wide - x0, (i + 1) * wide - x0):
+                    add += total[x]
+                    peak = max(peak, most[x])
+                mean = (add / count - low) / step
+                code[k, j, i] = 255 if peak >= DENSE_HU else np.uint8(1.5 + mean)
+
+
+@kernel
+def _add(line: Any, low: Any, high: Any, total: Any, most: Any) -> None:
+    """Add a row's HU, cut off at `low` and `high`, and keep the most of each place."""
+    for x in range(len(line)):
+        total[x] += min(max(line[x], low), high)
+        most[x] = max(most[x], line[x])

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask, eroded
+from calcimetry.records import Runs
 from calcimetry.runs._jit import kernel
+from calcimetry.runs.find import columns
 
 SMALLEST_CM3 = 1.0  # a fingertip
 DIGIT_CM3, DIGIT_MM = 40.0, 130.0  # the most that a finger or toe can be
@@ -46,12 +48,17 @@ class MakeUp:
     fringe: NDArray[np.float64]
 
 
-def make_up(labels: NDArray[np.int32], hu: NDArray[np.int16], inner: Mask, grid: Grid) -> MakeUp:
-    """The make-up of labelled parts; `inner` are the cells beneath the surface."""
-    table = np.zeros((int(labels.max(initial=0)) + 1, _COLUMNS))
+def make_up(
+    runs: Runs, label: NDArray[np.int32], hu: NDArray[np.int16], inner: Mask, grid: Grid
+) -> MakeUp:
+    """The make-up of parts of the grid, from their runs and the part of each of these.
+
+    inner : the cells beneath the surface
+    """
+    table = np.zeros((int(label.max(initial=0)) + 1, _COLUMNS))
     table[:, 8:14:2] = np.inf
     table[:, 9:14:2] = -np.inf
-    _gather(labels, hu, inner, eroded(inner), table)
+    _gather((*columns(runs), label), hu, inner, eroded(inner), table)
     size, under = np.maximum(table[:, 0], 1), np.maximum(table[:, 2], 1)
     soft, fat, lean, fringe = (table[:, 3:7] / under[:, None]).T
     variance = table[:, 15] / under - (table[:, 14] / under) ** 2
@@ -61,7 +68,7 @@ def make_up(labels: NDArray[np.int32], hu: NDArray[np.int16], inner: Mask, grid:
         cm3=table[:, 0] * (np.prod(grid.size_mm) / 1000),
         long_mm=extent[:, 0],
         wide_mm=extent[:, 1:].min(axis=1),
-        through=(low[:, 0] == 0) & (high[:, 0] == labels.shape[0] - 1),
+        through=(low[:, 0] == 0) & (high[:, 0] == runs.shape[0] - 1),
         thick=table[:, 1] / size,
         soft=soft,
         fat=fat,
@@ -99,27 +106,30 @@ def bodily(parts: MakeUp) -> Mask:
 
 
 @kernel
-def _gather(labels: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
+def _gather(runs: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
     """Columns: cells, deep, inner, soft, fat, lean, fringe, -, extents, sum and squares of HU."""
-    depth, height, width = labels.shape
-    for z in range(depth):
-        for y in range(height):
-            for x in range(width):
-                number = labels[z, y, x]
-                if number == 0:
-                    continue
-                t = table[number]
-                t[0] += 1
-                t[1] += deep[z, y, x]
-                t[8], t[9] = min(t[8], z), max(t[9], z)
-                t[10], t[11] = min(t[10], y), max(t[11], y)
-                t[12], t[13] = min(t[12], x), max(t[13], x)
-                if inner[z, y, x]:
-                    value = np.float64(hu[z, y, x])
-                    t[2] += 1
-                    t[3] += -200 < value < 200
-                    t[4] += -150 < value < -30
-                    t[5] += 0 < value < 120
-                    t[6] += value < -200
-                    t[14] += value
-                    t[15] += value * value
+    row, start, stop, label = runs
+    for run in range(row.size):
+        z, y = row[run] // hu.shape[1], row[run] % hu.shape[1]
+        low, high = start[run], stop[run]
+        t = table[label[run]]
+        t[0] += high - low
+        t[1] += deep[z, y, low:high].sum()
+        t[8], t[9] = min(t[8], z), max(t[9], z)
+        t[10], t[11] = min(t[10], y), max(t[11], y)
+        t[12], t[13] = min(t[12], low), max(t[13], high - 1)
+        count = soft = fat = lean = fringe = total = square = np.int64(0)
+        for x in range(low, high):
+            if inner[z, y, x]:
+                value = np.int64(hu[z, y, x])
+                count += 1
+                soft += -200 < value < 200
+                fat += -150 < value < -30
+                lean += 0 < value < 120
+                fringe += value < -200
+                total += value
+                square += value * value
+        for column, number in ((2, count), (3, soft), (4, fat), (5, lean), (6, fringe)):
+            t[column] += number
+        t[14] += total
+        t[15] += square

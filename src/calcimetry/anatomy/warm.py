@@ -6,6 +6,7 @@ import numpy as np
 
 from calcimetry.anatomy.body import find_body, skin_depth
 from calcimetry.anatomy.bone import bone_distance, find_bone
+from calcimetry.anatomy.joint import Joint, nearest_joints
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import dense_objects
 
@@ -22,3 +23,4 @@ def warm() -> None:
     point = np.array([[8.0, 12.0, 12.0]])
     skin_depth(body, scan, point)
     bone_distance(find_bone(scan, dense_objects(hu, 130), body), point)
+    nearest_joints([Joint(point, 1.0, None)], point, np.array([0, 1]))

@@ -182,7 +182,8 @@ def _with_pieces(scan: Scan, whole: Pieces, cores: _Cores, jobs: int) -> Pieces:
     marked, freed = np.repeat(whole.marked, count), np.repeat(divided, count)
     probability[number] = [piece.probability for piece in made]
     marked[number] = freed[number] = [piece.core for piece in made]
-    return Pieces(tabulate(scan.hu, runs, label, jobs=jobs), probability, marked, freed)
+    objects = tabulate(scan.hu, runs, label, known=dense, jobs=jobs)
+    return Pieces(objects, probability, marked, freed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,14 @@ class Evidence:
     enclosure: float | None = None
     front: float | None = None
     contrast_hu: float | None = None
+
+    def with_more(self, **more: Any) -> Evidence:
+        """The same with other values of some fields; `dataclasses.replace` takes twice as long."""
+        return Evidence(**(dict(zip(_FIELDS, _values(self), strict=True)) | more))
+
+
+_FIELDS = tuple(field.name for field in fields(Evidence))
+_values = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

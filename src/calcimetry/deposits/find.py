@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,7 @@ from calcimetry.deposits.rules import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Runs, Scan
+from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
 from calcimetry.runs import parts, taken
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
@@ -68,13 +68,12 @@ class Found:
     """What the finder found: findings, the skeleton without deposits, flags.
 
     evidence : of each finding; those of listed kinds were looked at closely
-    centroid, moment : of each finding, as of `Objects`
+    centroid : float64 (findings, 3), of each, as in `Objects`
     """
 
     findings: tuple[Finding, ...]
     evidence: tuple[Evidence, ...]
     centroid: NDArray[np.float64]
-    moment: NDArray[np.float64]
     skeleton: Skeleton
     flags: tuple[Flag, ...]
 
@@ -100,17 +99,14 @@ def find(
     number = np.flatnonzero(objects.voxels >= _fewest_voxels(scan, plan))
     listed = listed_of(parts(objects, number.tolist()), scan.hu.shape)
     sights = _at_sight(scan, pieces, (number, listed), (body, skeleton, labels))
-    # What lies around is looked at for those alone that are not decided without it.
-    undecided = [k for k, seen in enumerate(sights) if at_sight(seen) is None]
-    sights = _surrounded(scan, listed.runs, sights, undecided, plan, jobs)
+    around = partial(_surrounded, scan, plan=plan, jobs=jobs)
     look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
-    verdicts, evidence = _judged(listed, sights, look)
+    verdicts, evidence = _judged(listed, sights, around, look)
     verdicts = _coursed(scan, listed, verdicts, evidence)
     return Found(
         _findings(scan, listed, verdicts),
         tuple(evidence),
         objects.centroid[number],
-        objects.moment[number],
         skeleton,
         flags,
     )
@@ -119,20 +115,35 @@ def find(
 def _judged(
     listed: Listed,
     sights: Sequence[Evidence],
+    around: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
     look: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
 ) -> tuple[list[Verdict], list[Evidence]]:
     """The verdict on each object, and the evidence that it rests on.
 
-    Only those that sight does not decide, or puts on the list, are looked at closely.
+    What lies around is looked at for those alone that are not decided without it. Only those
+    that sight does not decide, or puts on the list, are looked at closely.
     """
     first = [at_sight(evidence) for evidence in sights]
+    sights = _renewed(listed, sights, [k for k, verdict in enumerate(first) if not verdict], around)
+    first = [v or at_sight(evidence) for v, evidence in zip(first, sights, strict=True)]
     near = [k for k, verdict in enumerate(first) if verdict is None or verdict.kind in LISTED]
-    evidence = list(sights)
-    closer = look(listed.some(near), [sights[k] for k in near])
-    for k, seen in zip(near, closer, strict=True):
-        evidence[k] = seen
+    evidence = _renewed(listed, sights, near, look)
     verdicts = [verdict or in_place(seen) for verdict, seen in zip(first, evidence, strict=True)]
     return verdicts, evidence
+
+
+def _renewed(
+    listed: Listed,
+    sights: Sequence[Evidence],
+    which: Sequence[int],
+    look: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
+) -> list[Evidence]:
+    """The evidence, with what another look at some of the objects adds."""
+    evidence = list(sights)
+    seen = look(listed.some(which), [sights[k] for k in which])
+    for k, more in zip(which, seen, strict=True):
+        evidence[k] = more
+    return evidence
 
 
 def _coursed(
@@ -166,9 +177,9 @@ def _closer(
     contrast = enhancement(scan, body, skeleton)
     thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
     unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
+    around = partial(_surrounded, scan, plan=plan, jobs=jobs)
     return [
-        replace(
-            evidence,
+        evidence.with_more(
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
             skin_depth_mm=skin[k],
@@ -176,24 +187,17 @@ def _closer(
             front=front[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(_surrounded(scan, listed.runs, sights, unseen, plan, jobs))
+        for k, evidence in enumerate(_renewed(listed, sights, unseen, around))
     ]
 
 
 def _surrounded(
-    scan: Scan,
-    runs: Sequence[Runs],
-    sights: Sequence[Evidence],
-    which: Sequence[int],
-    plan: Plan,
-    jobs: int,
+    scan: Scan, listed: Listed, sights: Sequence[Evidence], *, plan: Plan, jobs: int
 ) -> list[Evidence]:
-    """The evidence, with what surrounds it for some of the objects."""
-    shells = surroundings(scan, [runs[k] for k in which], plan.find.threshold_hu, jobs=jobs)
-    evidence = list(sights)
-    for k, around in zip(which, shells, strict=True):
-        evidence[k] = replace(evidence[k], surroundings=around)
-    return evidence
+    """The evidence, with what surrounds each object."""
+    shells = surroundings(scan, listed.runs, plan.find.threshold_hu, jobs=jobs)
+    pairs = zip(sights, shells, strict=True)
+    return [evidence.with_more(surroundings=shell) for evidence, shell in pairs]
 
 
 def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:

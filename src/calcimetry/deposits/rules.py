@@ -22,6 +22,7 @@ POOL_THICK_MM = 8.0  # thinner bright things are walls, septa and sheets
 ALONE_DENSE = 0.12  # of the shell around it: more, and it is part of something bigger
 ALONE_AIR = 0.4  # of the shell: more, and it lies on the skin or in a lung
 MOSTLY_AIR = 0.5
+MOSTLY_INSIDE = 0.5  # of an object, in the body
 SUPERFICIAL_MM = 8.0
 TUBE_RATIO = 4.0
 SURE = 0.95  # the network's probability above which it outranks what geometry says
@@ -95,7 +96,7 @@ def _first(rules: tuple[Rule, ...], evidence: Evidence) -> Verdict | None:
 
 
 def _external(evidence: Evidence) -> Verdict | None:
-    if evidence.inside >= 0.5:
+    if evidence.inside >= MOSTLY_INSIDE:
         return None
     return Verdict(Kind.EXTERNAL, "lies outside the body", 0.5 + 0.5 * (1 - evidence.inside))
 

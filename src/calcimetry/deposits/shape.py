@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calcimetry.deposits.evidence import axes
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import box_of, paint
 from calcimetry.runs._jit import kernel
@@ -26,12 +24,12 @@ HOLLOW = 0.08  # of the filled outline: a ring
 SPARSE = 0.45  # of the ellipsoid of equal moments: stippled or a cluster
 
 
-def shape_numbers(scan: Scan, runs: Runs, moment: NDArray[np.float64]) -> dict[str, float]:
+def shape_numbers(scan: Scan, runs: Runs, axes_mm: tuple[float, float, float]) -> dict[str, float]:
     """What the name rests on: axes (mm), their ratios, fill and hollow fractions.
 
-    moment : (3, 3), of the object, as in `Objects`
+    axes_mm : of the ellipsoid of equal moments, longest first
     """
-    long, middle, short = axes(moment, scan.spacing).tolist()
+    long, middle, short = axes_mm
     volume = runs.voxels * scan.voxel_mm3
     return {
         "axis_1_mm": long,

@@ -104,21 +104,51 @@ def _two(
     spacing: tuple[float, float, float],
     levels: tuple[float, float],
 ) -> Background:
-    centre = where.mean(axis=0)
-    scale = np.abs(where - centre).max() * max(spacing)
-    unit = np.array(spacing) / scale
-    every = max(1, len(where) // _MOST_VOXELS)
-    target = np.clip((inside[::every] - levels[0]) / (levels[1] - levels[0]), 0.0, 1.0)
-    at = np.ascontiguousarray(((where[::every] - centre) * unit).T)
-    weights = _logistic(at, target.astype(np.float64))
-    share = np.empty(shape, np.float32)
-    _shares(centre, unit, weights, share)
-    here = share[tuple(where.T)]
-    low, high = _levels(inside, here)
-    residual = inside - (low + (high - low) * here)
+    field = np.empty(shape, np.float32)
+    low, high, residual = _fitted(where, inside, spacing, levels, field)
     sd, scatter = _sector_sd(where, residual), float(residual.std())
-    field = low + (high - low) * share
     return Background(field, (low, high), sd, high - low, scatter, len(where))
+
+
+@kernel
+def _fitted(where: Any, inside: Any, spacing: Any, levels: Any, field: Any) -> Any:
+    """The two levels, what the border between them leaves of the shell, and the field."""
+    centre, unit = _centred(where, spacing)
+    low, step = np.float32(levels[0]), np.float32(levels[1] - levels[0])
+    every = max(1, len(where) // _MOST_VOXELS)
+    count = (len(where) - 1) // every + 1
+    at, target = np.empty((3, count)), np.empty(count)
+    for n in range(count):
+        for k in range(3):
+            at[k, n] = (where[n * every, k] - centre[k]) * unit[k]
+        share = (inside[n * every] - low) / step
+        target[n] = min(max(share, np.float32(0)), np.float32(1))
+    _shares(centre, unit, _logistic(at, target), field)
+    here = np.empty_like(inside)
+    for n in range(len(where)):
+        here[n] = field[where[n, 0], where[n, 1], where[n, 2]]
+    below, above = _levels(inside, here)
+    low, step = np.float32(below), np.float32(above - below)
+    for n in range(len(where)):
+        here[n] = inside[n] - (low + step * here[n])
+    flat = field.ravel()
+    for v in range(flat.size):
+        flat[v] = low + step * flat[v]
+    return below, above, here
+
+
+@kernel
+def _centred(where: Any, spacing: Any) -> Any:
+    """The middle of voxels, and along each axis one over how far from it the farthest lies."""
+    centre, farthest = np.zeros(3), 0.0
+    for n in range(len(where)):
+        for k in range(3):
+            centre[k] += where[n, k]
+    centre /= len(where)
+    for n in range(len(where)):
+        for k in range(3):
+            farthest = max(farthest, abs(where[n, k] - centre[k]))
+    return centre, np.array(spacing) / (farthest * max(spacing))
 
 
 @kernel

@@ -24,6 +24,7 @@ class Crop:
     spacing : (z, y, x) mm
     voxel_mm3 : volume of a voxel (for sheared grids not the product of the spacings)
     box : where the crop lies in the scan
+    held : the smallest box that holds the object, in the crop
     """
 
     hu: NDArray[np.float32]
@@ -32,6 +33,12 @@ class Crop:
     spacing: tuple[float, float, float]
     voxel_mm3: float
     box: Box
+    held: Box
+
+    @property
+    def extent(self) -> Box:
+        """The smallest box that holds the object, in the scan."""
+        return moved(self.held, [side.start for side in self.box])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,19 +54,33 @@ def index(findings: Sequence[Finding], shape: tuple[int, int, int]) -> Index:
     return Index(*stacked([finding.runs for finding in findings], shape))
 
 
-def box_around(runs: Runs, spacing: tuple[float, float, float], margin_mm: float) -> Box:
-    """The box of the runs with a margin (at least 2 voxels), kept inside the volume."""
-    return crop(box_of(runs), runs.shape, max(margin_mm, 2.0 * max(spacing)), spacing)
-
-
 def cut(scan: Scan, runs: Runs, number: int, everything: Index, margin_mm: float) -> Crop:
-    """The crop of finding `number` (1..) of an index."""
-    box = box_around(runs, scan.spacing, margin_mm)
+    """Finding `number` (1..) of an index, with a margin (at least 2 voxels) inside the volume."""
+    held, spacing = box_of(runs), scan.spacing
+    box = crop(held, runs.shape, max(margin_mm, 2.0 * max(spacing)), spacing)
     owner = paint(box, everything.runs, everything.owner)
     own = owner == number
     other = (owner > 0) & ~own
     hu = scan.hu[box].astype(np.float32)
-    return Crop(hu, own, other, scan.spacing, scan.voxel_mm3, box)
+    inside = moved(held, [-side.start for side in box])
+    return Crop(hu, own, other, spacing, scan.voxel_mm3, box, inside)
+
+
+def narrowed(wide: Crop, part: Box) -> Crop:
+    """A part of a crop, which holds all of the object."""
+    hu, own = np.ascontiguousarray(wide.hu[part]), np.ascontiguousarray(wide.own[part])
+    other = np.ascontiguousarray(wide.other[part])
+    box = moved(part, [side.start for side in wide.box])
+    held = moved(wide.held, [-side.start for side in part])
+    return Crop(hu, own, other, wide.spacing, wide.voxel_mm3, box, held)
+
+
+def moved(box: Box, by: Sequence[int]) -> Box:
+    """A box, so many voxels (z, y, x) further."""
+    z, y, x = (
+        slice(side.start + step, side.stop + step) for side, step in zip(box, by, strict=True)
+    )
+    return z, y, x
 
 
 def flooded(seeds: NDArray[np.bool_], room: NDArray[np.bool_]) -> NDArray[np.bool_]:

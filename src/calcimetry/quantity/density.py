@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,14 @@ def density_map(
     own = paint(box, runs)
     slopes = slopes_of(calibration, box[0].start, box[0].stop)
     matrix = plan.quantity.matrix_hu + calibration.water_hu
-    density = np.maximum((scan.hu[box] - matrix) * slopes[:, None, None], 0.0)
-    return box, np.where(own, density, np.nan).astype(np.float32)
+    density = mineral(scan.hu[box], slopes[:, None, None], matrix)
+    return box, np.where(own, density, np.float32(np.nan))
+
+
+def mineral(hu: NDArray[Any], slope: NDArray[np.float64], matrix_hu: float) -> NDArray[np.float32]:
+    """Mineral density, mg HA per cm3, not below 0: ``slope (hu - matrix_hu)``."""
+    density = np.maximum((hu.astype(np.float64) - matrix_hu) * slope, 0.0)
+    return density.astype(np.float32)
 
 
 def density_classes(

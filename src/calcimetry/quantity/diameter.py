@@ -7,12 +7,12 @@ n voxels long, and a digital ball has its own diameter on average.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calcimetry.records import Form, Runs, Scan
 from calcimetry.runs._jit import kernel
@@ -58,30 +58,50 @@ def diameters(scan: Scan, runs: Runs, *, volume_mm3: float | None = None) -> Dia
     edges = np.array(scan.spacing[::-1])
     steps = np.ascontiguousarray(scan.affine[:3, :3])
     corners, bounds = _corners(*columns(runs), runs.shape[1])
-    longest, _, _ = _longest(corners, steps, edges)
-    axial, first, end, one, other = _longest_axial(corners, bounds, steps, edges)
-    direction = np.array([1.0, 0.0, 0.0]) if one == other else corners[other] - corners[one]
-    across = _width(corners[first:end], steps, edges, direction * edges)
+    longest, axial, across, z = _chords(corners, bounds, steps, edges)
     volume = runs.voxels * scan.voxel_mm3 if volume_mm3 is None else volume_mm3
-    equivalent = float((6.0 * volume / np.pi) ** (1 / 3))
-    return Diameters(equivalent, float(longest), float(axial), across, int(corners[first, 2]))
+    return Diameters((6.0 * volume / math.pi) ** (1 / 3), longest, axial, across, int(z))
 
 
-def _width(
-    flat: NDArray[np.float64],
-    steps: NDArray[np.float64],
-    edges: NDArray[np.float64],
-    direction: NDArray[np.float64],
-) -> float:
+@kernel
+def _chords(corners: Any, bounds: Any, steps: Any, edges: Any) -> Any:
+    """The longest chord, the longest in any slice, the width across it, and its slice."""
+    axial, at, one, other = 0.0, 0, 0, 0
+    for n in range(len(bounds) - 1):
+        length, a, b = _longest(corners[bounds[n] : bounds[n + 1]], steps, edges)
+        if length > axial:
+            axial, at, one, other = length, n, bounds[n] + a, bounds[n] + b
+    flat = corners[bounds[at] : bounds[at + 1]]
+    along = np.array([1.0, 0.0, 0.0]) if one == other else corners[other] - corners[one]
+    longest, _, _ = _longest(corners, steps, edges)
+    return longest, axial, _width(flat, steps, edges, along * edges), flat[0, 2]
+
+
+@kernel
+def _width(flat: Any, steps: Any, edges: Any, direction: Any) -> Any:
     """Caliper width in the slice, across `direction`."""
-    x_axis = steps[:, 0] / np.linalg.norm(steps[:, 0])
-    y_axis = steps[:, 1] / np.linalg.norm(steps[:, 1])
-    along = direction[0] * x_axis + direction[1] * y_axis
-    normal = np.cross(x_axis, y_axis)
-    across = np.cross(normal / np.linalg.norm(normal), along / np.linalg.norm(along))
-    reach = flat @ steps.T @ across
-    own = np.hypot(edges[0] * (across @ x_axis), edges[1] * (across @ y_axis))
-    return float(reach.max() - reach.min() + own)
+    x_axis, y_axis = _unit(steps[:, 0]), _unit(steps[:, 1])
+    along = _unit(direction[0] * x_axis + direction[1] * y_axis)
+    across = _cross(_unit(_cross(x_axis, y_axis)), along)
+    low, high = np.inf, -np.inf
+    for point in flat:
+        reach = 0.0
+        for axis in range(3):
+            reach += across[axis] * (steps[axis] * point).sum()
+        low, high = min(low, reach), max(high, reach)
+    own = np.hypot(edges[0] * (across * x_axis).sum(), edges[1] * (across * y_axis).sum())
+    return high - low + own
+
+
+@kernel
+def _unit(vector: Any) -> Any:
+    return vector / np.sqrt((vector * vector).sum())
+
+
+@kernel
+def _cross(a: Any, b: Any) -> Any:
+    z = a[0] * b[1] - a[1] * b[0]
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], z])
 
 
 @kernel
@@ -152,18 +172,6 @@ def _turn(a: Any, b: Any, c: Any) -> Any:
 
 
 @kernel
-def _longest_axial(corners: Any, bounds: Any, steps: Any, edges: Any) -> Any:
-    """The longest chord in any slice, that slice's first corner and one past its last, and the
-    chord's two."""
-    longest, at, one, other = 0.0, 0, 0, 0
-    for n in range(len(bounds) - 1):
-        length, a, b = _longest(corners[bounds[n] : bounds[n + 1]], steps, edges)
-        if length > longest:
-            longest, at, one, other = length, n, bounds[n] + a, bounds[n] + b
-    return longest, bounds[at], bounds[at + 1], one, other
-
-
-@kernel
 def _longest(corners: Any, steps: Any, edges: Any) -> Any:
     """The longest chord, mm, and its two corners; 0 and 0 where none beats a voxel's width."""
     best = max(edges[0], edges[1])
@@ -171,7 +179,9 @@ def _longest(corners: Any, steps: Any, edges: Any) -> Any:
     one, other = 0, 0
     for n in range(len(corners) - 1):
         for m in range(n + 1, len(corners)):
-            i, j, k = corners[m] - corners[n]
+            # One by one: a difference of rows would be a new array for every chord.
+            i, j = corners[m, 0] - corners[n, 0], corners[m, 1] - corners[n, 1]
+            k = corners[m, 2] - corners[n, 2]
             square = 0.0
             for axis in range(3):
                 part = steps[axis, 0] * i + steps[axis, 1] * j + steps[axis, 2] * k

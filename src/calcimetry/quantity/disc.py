@@ -96,37 +96,33 @@ def _thick(dense: Any, room: Any) -> None:
 def _boxes(room: Any, held: Any) -> Any:
     """Of the parts of what lies in a frame; `room` is emptied. held : 0 for rows without any."""
     boxes = np.empty((room.size // 2 + 1, 4), np.int64)
-    waiting = np.empty((room.size, 2), np.int64)
-    parts = 0
+    flat, width, parts = room.ravel(), np.int32(room.shape[1]), 0
+    waiting = np.empty(room.size, np.int32)
     for row in range(room.shape[0]):
         if not held[row]:
             continue
-        for column in range(room.shape[1]):
+        for column in range(width):
             if not room[row, column]:
                 continue
-            box = boxes[parts]
-            box[0], box[1], box[2], box[3] = row, row, column, column
-            parts += 1
-            count = _wait(room, row, column, waiting, 0)
+            top, bottom, left, right = row, row, column, column
+            waiting[0], count = row * width + column, 1
+            room[row, column] = 0
             while count:
                 count -= 1
-                y, x = waiting[count]
-                box[0], box[1] = min(box[0], y - 1), max(box[1], y)
-                box[2], box[3] = min(box[2], x - 1), max(box[3], x)
-                count = _wait(room, y - 1, x, waiting, count)
-                count = _wait(room, y + 1, x, waiting, count)
-                count = _wait(room, y, x - 1, waiting, count)
-                count = _wait(room, y, x + 1, waiting, count)
+                at = waiting[count]
+                y = at // width
+                x = at - y * width
+                top, bottom = min(top, y), max(bottom, y)
+                left, right = min(left, x), max(right, x)
+                for beside in (at - width, at + width, at - 1, at + 1):
+                    if flat[beside]:
+                        flat[beside] = 0
+                        waiting[count] = beside
+                        count += 1
+            box = boxes[parts]
+            box[0], box[1], box[2], box[3] = top - 1, bottom, left - 1, right
+            parts += 1
     return boxes[:parts].copy()
-
-
-@kernel
-def _wait(room: Any, row: Any, column: Any, waiting: Any, held: Any) -> Any:
-    if not room[row, column]:
-        return held
-    room[row, column] = 0
-    waiting[held, 0], waiting[held, 1] = row, column
-    return held + 1
 
 
 @kernel

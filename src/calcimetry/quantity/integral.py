@@ -11,10 +11,11 @@ from scipy import special
 
 from calcimetry.quantity.background import Background, background_of
 from calcimetry.quantity.blur import Blur
-from calcimetry.quantity.crop import Crop
+from calcimetry.quantity.crop import Crop, narrowed
 from calcimetry.quantity.noise import Noise
 from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import shares, spread
+from calcimetry.records import Box
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._order import middle, quantile
 
@@ -28,9 +29,12 @@ class Integral:
     """Sums are HU times voxels.
 
     total : sum of weights times excess
-    weights : float32 (z, y, x), the deposit's share of each voxel; 0 beyond its rim
-    excess : float32, HU over background
-    background : the background
+    crop : as much of the crop as has weight, and a voxel around it
+    weights : float32 (z, y, x) on it, the deposit's share of each voxel; 0 beyond its rim
+    voxels : sum of the weights
+    excess : float32 (z, y, x) on it, HU over background
+    background : the background, on all of the crop
+    level : HU of the background, mean over the deposit
     noise, segmentation, border : 1 SD of total by cause; that of the background's level is
         ``background.sd`` times the sum of weights
     contact : whether another dense object is within reach of the blur
@@ -40,9 +44,12 @@ class Integral:
     """
 
     total: float
+    crop: Crop
     weights: NDArray[np.float32]
+    voxels: float
     excess: NDArray[np.float32]
     background: Background
+    level: float
     noise: float
     segmentation: float
     border: float
@@ -67,41 +74,81 @@ def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
     rim = rules.rim_mm if rules.rim_mm > 0 else rim_of(crop, blur)
     steps = _steps(crop.spacing, rim)
     near = within(crop.own, steps, rim)
-    reach = 2.0 * blur.in_plane + 0.5 * float(np.mean(crop.spacing[1:]))
+    reach = 2.0 * blur.in_plane + 0.25 * (crop.spacing[1] + crop.spacing[2])
     short = _steps(crop.spacing, reach)
     air = within(crop.hu < AIR_HU, short, reach)
     beside = within(crop.other, short, reach)
     shell = within(crop.own, steps, rim + rules.shell_mm) & ~near & ~air & ~beside
     shell &= crop.hu < DENSE_HU
     background = background_of(crop.hu, shell, crop.spacing, noise.sd)
-    excess = crop.hu - background.field
-    weights = (near & ~air | crop.own).astype(np.float32)
+    whole = crop.hu - background.field
     clipped = bool((near & air & ~crop.own).any())
     contact = bool((beside & near).any())
+    shared = (near & ~air | crop.own).astype(np.float32)
     if contact:
-        weights *= shares(excess, crop.own, crop.other, blur.sigma(crop.spacing))
+        shared *= shares(whole, crop.own, crop.other, blur.sigma(crop.spacing))
+    # Beyond a voxel around the rim nothing has weight: from here on, no more than that.
+    part = _grown(crop.held, crop.own.shape, steps, rim)
+    core = narrowed(crop, part)
+    weights, excess = np.ascontiguousarray(shared[part]), np.ascontiguousarray(whole[part])
+    field = np.ascontiguousarray(background.field[part])
     return Integral(
         total=float(np.sum(weights * excess, dtype=np.float64)),
+        crop=core,
         weights=weights,
+        voxels=float(shared.sum()),
         excess=excess,
         background=background,
+        level=_level(background.field, field, weights, excess),
         noise=noise.sd_of_sum(weights),
-        segmentation=_segmentation(crop, weights, excess, rules) if contact else 0.0,
-        border=_border(background, weights, crop, rules),
+        segmentation=_segmentation(core, weights, excess, rules) if contact else 0.0,
+        border=_border(background.step, field, weights, core, rules),
         contact=contact,
-        captured=_captured(crop, weights, excess, blur) if clipped else 1.0,
+        captured=_captured(crop, whole, part, weights, blur) if clipped else 1.0,
         rim_mm=rim,
     )
 
 
+def _grown(box: Box, shape: tuple[int, ...], steps: tuple[float, ...], rim_mm: float) -> Box:
+    """A box with its rim and a voxel more."""
+    z, y, x = (
+        slice(
+            max(0, side.start - int(rim_mm / step) - 1),
+            min(size, side.stop + int(rim_mm / step) + 1),
+        )
+        for side, size, step in zip(box, shape, steps, strict=True)
+    )
+    return z, y, x
+
+
+def _level(
+    whole: NDArray[np.float32],
+    field: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    excess: NDArray[np.float32],
+) -> float:
+    """The background's mean over the deposit, by its signal; over the crop where there is none.
+
+    whole : the background on all of the crop; field : where weights and excess lie
+    """
+    signal, total = _signal(field, weights, excess)
+    little = 1e-6  # of every voxel
+    everywhere = float(np.sum(whole, dtype=np.float64))
+    return float((total + little * everywhere) / (signal + little * whole.size))
+
+
 def _captured(
-    crop: Crop, weights: NDArray[np.float32], excess: NDArray[np.float32], blur: Blur
+    crop: Crop,
+    excess: NDArray[np.float32],
+    part: Box,
+    weights: NDArray[np.float32],
+    blur: Blur,
 ) -> float:
     """Of a sharpened and again blurred deposit, what lies inside the region."""
     sigma = blur.sigma(crop.spacing)
     whole = spread(excess, crop.own, sigma)
-    kept = float(whole[weights > 0].sum()) / max(float(whole.sum()), 1e-6)
-    return float(np.clip(kept, 0.5, 1.0))
+    kept = float(whole[part][weights > 0].sum()) / max(float(whole.sum()), 1e-6)
+    return min(max(kept, 0.5), 1.0)
 
 
 def rim_of(crop: Crop, blur: Blur) -> float:
@@ -112,10 +159,10 @@ def rim_of(crop: Crop, blur: Blur) -> float:
     for dense deposits, inside it for faint ones.
     """
     edge, top = _contrast(frozen(crop.hu, np.float32), frozen(crop.own, np.bool_))
-    level = float(np.clip(edge / max(top, 1.0), 0.05, 0.95))
+    level = min(max(float(edge) / max(float(top), 1.0), 0.05), 0.95)
     sigma = blur.in_plane if blur.measured else 1.25 * blur.in_plane
-    reach = float(np.clip(2.4 + special.ndtri(level), 1.0, 4.0))
-    return float(reach * sigma + 0.5 * np.mean(crop.spacing[1:]))
+    reach = min(max(2.4 + float(special.ndtri(level)), 1.0), 4.0)
+    return reach * sigma + 0.25 * (crop.spacing[1] + crop.spacing[2])
 
 
 def _steps(spacing: tuple[float, float, float], reach_mm: float) -> tuple[float, float, float]:
@@ -128,20 +175,23 @@ def _steps(spacing: tuple[float, float, float], reach_mm: float) -> tuple[float,
 
 
 def _border(
-    background: Background, weights: NDArray[np.float32], crop: Crop, rules: Rules
+    step: float,
+    field: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    crop: Crop,
+    rules: Rules,
 ) -> float:
     """1 SD of the sum because the border of two tissues may run a little elsewhere.
 
     Moving a border of area A by d moves ``A d step`` of HU x mm3; the area is the integral
     of the gradient of the share of one tissue.
     """
-    if background.step == 0.0 or min(weights.shape) < 2:
+    if step == 0.0 or min(weights.shape) < 2:
         return 0.0
-    steep = _steepness(background.field, weights, np.array(crop.spacing))
-    area = float(steep) / background.step
+    area = float(_steepness(field, weights, np.array(crop.spacing))) / step
     across = float(np.cbrt(6.0 / np.pi * crop.own.sum() * crop.voxel_mm3))
     moved = rules.border_sd_mm + rules.border_sd_share * across
-    return area * moved * background.step
+    return area * moved * step
 
 
 def _segmentation(
@@ -178,6 +228,18 @@ def _contrast(hu: Any, own: Any) -> Any:
     background = first + middle(counts, around) if around else 40.0
     inside.sort()
     return quantile(inside, 0.1) - background, quantile(inside, 0.95) - background
+
+
+@kernel
+def _signal(field: Any, weights: Any, excess: Any) -> Any:
+    """The sum of what is over the background, and of the background by that."""
+    flat, weight, level = field.ravel(), weights.ravel(), excess.ravel()
+    whole, total = 0.0, 0.0
+    for v in range(flat.size):
+        signal = np.float64(weight[v] * max(level[v], np.float32(0)))
+        whole += signal
+        total += signal * flat[v]
+    return whole, total
 
 
 @kernel

@@ -10,17 +10,14 @@ of each error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from calcimetry.plan import QuantityPlan
-from calcimetry.quantity.crop import Crop
 from calcimetry.quantity.integral import Integral
 from calcimetry.quantity.noise import Noise
 from calcimetry.quantity.volume import Extent
 from calcimetry.records import Estimate
-from calcimetry.runs._jit import kernel
 
 Z95 = 1.959964
 _Z_FOUND = 1.644854  # of a deposit at the detection limit, 5 % are missed
@@ -72,18 +69,17 @@ class Mass:
         return shares | {"calibration": calibration_sd}
 
 
-def mass_of(
-    crop: Crop, part: Integral, size: Extent, scale: Scale, noise: Noise, plan: QuantityPlan
-) -> Mass:
+def mass_of(part: Integral, size: Extent, scale: Scale, noise: Noise, plan: QuantityPlan) -> Mass:
     """Mass of an integrated deposit."""
-    background = float(_mean(part.background.field, part.weights, part.excess))
+    background = part.level
     unit = scale.slope / 1000.0  # mg for each HU x mm3
-    voxel = crop.voxel_mm3
+    voxel = part.crop.voxel_mm3
     contrast = scale.matrix_hu - background
     mg = unit * (voxel * part.total / part.captured - size.volume_mm3 * contrast)
-    region = voxel * float(part.weights.sum())
+    region = voxel * part.voxels
     level = part.background.sd * abs(region - size.volume_mm3)
-    local = part.noise * _local_sd(part, noise) / noise.sd
+    sd = _local_sd(part, noise)
+    local = part.noise * sd / noise.sd
     errors = {
         "noise": unit * voxel * local,
         "background": unit * float(np.hypot(level, part.border)),
@@ -91,21 +87,9 @@ def mass_of(
         "matrix": unit * float(np.hypot(size.volume_mm3 * plan.matrix_sd_hu, contrast * size.sd)),
     }
     nothing = float(np.hypot(errors["noise"], errors["background"]))
-    peak = (float(crop.hu[crop.own].max()) - background) / _local_sd(part, noise)
+    peak = (float(part.crop.hu[part.crop.own].max()) - background) / sd
     critical, limit = _limits(mg, nothing, peak, plan)
     return Mass(mg, errors, critical, limit, background)
-
-
-@kernel
-def _mean(field: Any, weights: Any, excess: Any) -> Any:
-    """The background's mean over the deposit, by its signal; over the crop where there is none."""
-    flat, weight, level = field.ravel(), weights.ravel(), excess.ravel()
-    total, whole = 0.0, 0.0
-    for v in range(flat.size):
-        signal = weight[v] * max(level[v], np.float32(0)) + 1e-6
-        total += signal * flat[v]
-        whole += signal
-    return total / whole
 
 
 def _limits(mg: float, nothing: float, peak: float, plan: QuantityPlan) -> tuple[float, float]:
@@ -129,7 +113,7 @@ def _local_sd(part: Integral, noise: Noise) -> float:
     if part.background.voxels < 200:
         return noise.sd
     most = 1.5 * noise.sd if part.background.step else np.inf
-    return float(np.clip(scatter, 0.5 * noise.sd, most))
+    return float(min(max(scatter, 0.5 * noise.sd), most))
 
 
 def _lost(part: Integral) -> float:

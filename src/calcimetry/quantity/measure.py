@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,8 +13,8 @@ from calcimetry.plan import Plan
 from calcimetry.quantity import agatston
 from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slopes_of
-from calcimetry.quantity.crop import Crop, Index, cut, flooded, index
-from calcimetry.quantity.density import density_classes, density_map
+from calcimetry.quantity.crop import Index, cut, flooded, index
+from calcimetry.quantity.density import density_classes, mineral
 from calcimetry.quantity.integral import Integral, Rules, integrate
 from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
@@ -22,7 +22,6 @@ from calcimetry.quantity.plain import summed
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
-from calcimetry.runs import box_of
 
 FILE_CEILING_HU = 3071  # of 12-bit CT
 _SOFT_TISSUE_HU = 50.0
@@ -101,12 +100,13 @@ def quantify(
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         full = pool.map(lambda item: measured(tools, item[1], item[0]), listed)
-        return tuple(next(full if finding.kind in LISTED else plain) for finding in findings)
+        rest = iter(plain)
+        return tuple(next(full if finding.kind in LISTED else rest) for finding in findings)
 
 
 def _plain(
     scan: Scan, findings: Sequence[Finding], calibration: Calibration, jobs: int
-) -> Iterator[Quantity]:
+) -> list[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
     slopes = slopes_of(calibration, 0, len(scan.hu))
     sums = summed(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
@@ -115,10 +115,8 @@ def _plain(
     excess = sums.total - _SOFT_TISSUE_HU * sums.voxels
     mass = np.maximum(0.0, sums.slope * excess * voxel / 1000.0)
     rows = (mass, volume, 1000.0 * mass / volume, sums.dense * voxel, sums.total / sums.voxels)
-    for milligrams, size, density, dense, mean, peak in zip(
-        *(row.tolist() for row in (*rows, sums.peak)), strict=True
-    ):
-        yield Quantity(
+    return [
+        Quantity(
             mass_mg=Estimate(milligrams),
             volume_mm3=Estimate(size),
             density_mg_cm3=Estimate(density),
@@ -128,46 +126,51 @@ def _plain(
             agatston=None,
             agatston_profile=None,
         )
+        for milligrams, size, density, dense, mean, peak in zip(
+            *(row.tolist() for row in (*rows, sums.peak)), strict=True
+        )
+    ]
 
 
 def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
     """The full quantity of finding `number` (1..) of a bench."""
-    scan, plan = tools.scan, tools.plan.quantity
+    plan = tools.plan.quantity
     reach = tools.rules.shell_mm + max(tools.rules.rim_mm, 4.0 * tools.blur.in_plane) + 2.0
-    crop = cut(scan, finding.runs, number, tools.everything, reach)
-    part = integrate(crop, tools.blur, tools.noise, tools.rules)
-    size = extent(part, crop.own, crop.spacing, tools.blur)
+    wide = cut(tools.scan, finding.runs, number, tools.everything, reach)
+    part = integrate(wide, tools.blur, tools.noise, tools.rules)
+    crop, size = part.crop, extent(part, tools.blur)
     slopes = slopes_of(tools.calibration, crop.box[0].start, crop.box[0].stop)
-    slope = float(np.average(slopes, weights=crop.own.sum(axis=(1, 2))))
+    counts = crop.own.sum(axis=(1, 2))
+    slope = float((slopes * counts).sum() / counts.sum())
     scale = Scale(slope, plan.matrix_hu + tools.calibration.water_hu)
-    mass = mass_of(crop, part, size, scale, tools.noise, plan)
+    mass = mass_of(part, size, scale, tools.noise, plan)
     own = crop.hu[crop.own]
     at_ceiling = int((own >= tools.ceiling).sum())
-    facts = Facts(box_of(finding.runs), part, size, mass, at_ceiling, scan.hu.shape, tools.withheld)
+    facts = Facts(crop.extent, part, size, mass, at_ceiling, tools.scan.hu.shape, tools.withheld)
+    density = mineral(own, np.repeat(slopes, counts), scale.matrix_hu)
     quantity = Quantity(
         mass_mg=mass.estimate(tools.calibration.relative_sd),
         volume_mm3=_volume(size),
         density_mg_cm3=_density(mass, size, tools.calibration.relative_sd),
-        volume_130_mm3=float(_dense(crop, part, 130.0).sum() * crop.voxel_mm3),
+        volume_130_mm3=float(_dense(part, 130.0).sum() * crop.voxel_mm3),
         mean_hu=float(own.mean()),
         max_hu=int(own.max()),
-        agatston=None if tools.withheld else _score(tools, crop, part),
+        agatston=None if tools.withheld else _score(tools, part),
         agatston_profile=tools.profile.name,
         background_hu=mass.background_hu,
         relative_error=mass.relative(tools.calibration.relative_sd),
         peak_mg_cm3=max(0.0, slope * (size.plateau + mass.background_hu - scale.matrix_hu)),
         detection_limit_mg=mass.limit_mg,
         ceiling_voxels=at_ceiling,
-        density_shares=_shares(tools, finding),
+        density_shares=_shares(density, crop.voxel_mm3),
         flags=remarks(facts),
     )
     return _without_top(quantity) if at_ceiling else quantity
 
 
-def _shares(tools: Bench, finding: Finding) -> dict[str, float]:
+def _shares(density: NDArray[np.float32], voxel_mm3: float) -> dict[str, float]:
     """The share of the mass in each class of density; none where there is no mass."""
-    _, density = density_map(tools.scan, finding.runs, tools.calibration, tools.plan)
-    classes = density_classes(density, tools.scan.voxel_mm3)
+    classes = density_classes(density, voxel_mm3)
     whole = sum(part.mass_mg for part in classes)
     return {part.name: part.mass_mg / whole for part in classes} if whole > 0 else {}
 
@@ -197,14 +200,15 @@ def _density(mass: Mass, size: Extent, calibration_sd: float) -> Estimate:
     return Estimate(density, max(0.0, density - half), density + half)
 
 
-def _dense(crop: Crop, part: Integral, threshold: float) -> NDArray[np.bool_]:
+def _dense(part: Integral, threshold: float) -> NDArray[np.bool_]:
     """The deposit's voxels at a threshold, also those that its own mask did not reach."""
+    crop = part.crop
     domain = crop.own | ((part.weights > 0.5) & ~crop.other)
     dense = domain & (crop.hu >= threshold)
     return flooded(dense & crop.own, dense)
 
 
-def _score(tools: Bench, crop: Crop, part: Integral) -> float:
+def _score(tools: Bench, part: Integral) -> float:
     kvp = tools.scan.acquisition.kvp or 120.0
-    dense = _dense(crop, part, float(agatston.weight_starts(kvp)[0]))
-    return agatston.score(crop.hu, dense, crop.spacing, tools.profile, kvp)
+    dense = _dense(part, float(agatston.weight_starts(kvp)[0]))
+    return agatston.score(part.crop.hu, dense, part.crop.spacing, tools.profile, kvp)

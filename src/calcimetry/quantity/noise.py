@@ -43,17 +43,17 @@ def noise_of(scan: Scan) -> Noise:
     """Measure the noise of a scan; 15 HU and correlated over 1.5 mm where nothing is fit."""
     size = _patch_shape(scan)
     soft, spread = _residuals(scan, size)
-    noisy = spread > _LEAST_SD
-    if not noisy.any():  # a drawing without noise, or nothing to measure it in
+    noisy = np.flatnonzero(spread > _LEAST_SD)
+    if not noisy.size:  # a drawing without noise, or nothing to measure it in
         return Noise(_LEAST_SD if len(soft) else _TYPICAL_SD, _typical(scan.spacing))
-    patches, spread = soft[noisy], spread[noisy]
-    quiet = np.argsort(spread)[: max(1, len(patches) // 4)]
+    spread = spread[noisy]
+    quiet = np.argsort(spread)[: max(1, len(noisy) // 4)]
     middle = float(np.median(spread[quiet]))
     # The quietest patches have the least slow noise: correlation is taken from all that are
     # about as quiet, spread evenly.
     even = np.flatnonzero(spread < 1.4 * middle)
     even = even[:: max(1, len(even) // _MOST_CORRELATED)]
-    mean = _correlation(patches[even], scan.spacing)
+    mean = _correlation(soft[noisy[even]], scan.spacing)
     correlation = _mended(mean, int(np.prod(size)))
     return Noise(middle * _favour(correlation, int(np.prod(size))), correlation)
 
@@ -156,10 +156,22 @@ def _flattened(hu: Any, corners: Any, size: Any, limits: Any) -> Any:
     count = 0
     for z, y, x in corners:
         patch = hu[z : z + deep, y : y + high, x : x + wide]
-        if patch.min() >= limits[0] and patch.max() <= limits[1]:
+        if _keeps_to(patch, limits[0], limits[1]):
             spread[count] = _less_plane(patch, flat[count])
             count += 1
     return flat[:count], spread[:count]
+
+
+@kernel
+def _keeps_to(patch: Any, low: Any, high: Any) -> Any:
+    for plane in patch:
+        for line in plane:
+            out = False
+            for value in line:
+                out |= (value < low) | (value > high)
+            if out:
+                return False
+    return True
 
 
 @kernel

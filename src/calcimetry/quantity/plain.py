@@ -41,16 +41,16 @@ def summed(
     hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
     """
     pile = piled(pieces, hu.shape)
-    table, slope = np.zeros((4, len(pieces)), np.int64), np.zeros(len(pieces))
+    table, slope = np.zeros((len(pieces), 4), np.int64), np.zeros(len(pieces))
     lines = frozen(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
     given = frozen(slopes, np.float64)
 
     def stretch(first: int, end: int) -> None:
         bounds = pile.bounds[first : end + 1]
-        _sum(lines, pile.columns, bounds, hu.shape[1], given, table[:, first:end], slope[first:end])
+        _sum(lines, pile.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end])
 
     over_chunks(stretch, len(pieces), jobs)
-    return Sums(table[0], table[1], table[2], table[3], slope)
+    return Sums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
 
 
 @kernel
@@ -62,21 +62,14 @@ def _sum(
         first, end = bounds[piece], bounds[piece + 1]
         count, whole, peak, dense = 0, 0, -32768, 0
         for run in range(first, end):
-            total, most, over = _sum_line(lines[row[run], start[run] : stop[run]])
-            count, whole = count + stop[run] - start[run], whole + total
-            peak, dense = max(peak, most), dense + over
-        table[0, piece], table[1, piece] = count, whole
-        table[2, piece], table[3, piece] = peak, dense
+            count += stop[run] - start[run]
+            at = row[run]
+            for x in range(start[run], stop[run]):
+                value = lines[at, x]
+                whole += value
+                peak = max(peak, value)
+                dense += value >= _DENSE_HU
+        table[piece, 0], table[piece, 1] = count, whole
+        table[piece, 2], table[piece, 3] = peak, dense
         # A connected object has voxels in every slice between its first and its last.
         slope[piece] = slopes[row[first] // height : row[end - 1] // height + 1].mean()
-
-
-@kernel
-def _sum_line(line: Any) -> Any:
-    """A line's sum and largest, and how many are dense, in 32 bits: as vectors."""
-    total, most, dense = np.int32(0), line[0], np.int32(0)
-    for value in line:
-        total = np.int32(total + value)
-        most = max(most, value)
-        dense = np.int32(dense + (value >= _DENSE_HU))
-    return total, most, dense

@@ -24,6 +24,8 @@ from calcimetry.runs._slabs import over_chunks
 
 _COARSE_MM = 1.5
 _MOST_LINES = 60
+_WATER = (-40.0, 80.0)  # HU of the least dense rod, at a glance
+_BEND = 25.0  # HU that a rod may lie off the line through the first and the last
 _FEWEST_SLICES = 2
 _SHORTEST_MM = 5.0
 _STRAY_MM = 0.8  # that a rod's middle moves from slice to slice
@@ -296,14 +298,18 @@ def _promising(
     x = np.round(seed[1] + rods * steps[:, 1] / dx).astype(np.intp)
     inside = (y >= 0) & (y < planes.shape[1]) & (x >= 0) & (x < planes.shape[2])
     steps, y, x = (part[..., inside.all(axis=0)] for part in (steps.T, y, x))
-    if not steps.size:
-        return np.zeros((0, 2))
-    sd = 0.4 * radius / dy, 0.4 * radius / dx
-    hu = _smoothed(planes, y, x, sd).astype(np.float64)  # (rods, lines), from the least dense
     density = np.array(phantom.densities)
+    sd = 0.4 * radius / dy, 0.4 * radius / dx
+    # Next to the seed first: most lines are out by that, and few reach far.
+    beside = (density[-2] - density[0]) / (density[-1] - density[0])
+    rest = _smoothed(planes, y[-2], x[-2], sd) - beside * _smoothed(planes, y[-1], x[-1], sd)
+    bend = _BEND + 1.0  # so that rounding puts none out
+    able = (rest > (1 - beside) * _WATER[0] - bend) & (rest < (1 - beside) * _WATER[1] + bend)
+    steps, y, x = steps[:, able], y[:, able], x[:, able]
+    hu = _smoothed(planes, y, x, sd).astype(np.float64)  # (rods, lines), from the least dense
     slope = (hu[-1] - hu[0]) / (density[-1] - density[0])
     worst = np.abs(hu - hu[0] - slope * (density - density[0])[:, None]).max(axis=0)
-    good = (hu[0] > -40.0) & (hu[0] < 80.0) & (slope > 0.7) & (worst < 25.0)
+    good = (hu[0] > _WATER[0]) & (hu[0] < _WATER[1]) & (slope > 0.7) & (worst < _BEND)
     order = np.argsort(np.where(good, worst + 0.1 * np.abs(hu[0]), np.inf))[:_MOST_LINES]
     return np.asarray(steps.T[order[good[order]]])
 
@@ -312,6 +318,8 @@ def _smoothed(
     planes: NDArray[np.int16], y: NDArray[np.intp], x: NDArray[np.intp], sd: tuple[float, float]
 ) -> NDArray[np.float32]:
     """Some pixels of the mean plane, Gaussian smoothed; worked out only where these lie."""
+    if not y.size:
+        return np.zeros(y.shape, np.float32)
     reach = [int(np.ceil(4.0 * s)) + 1 for s in sd]  # SciPy's ends at 4 SD
     low = [max(0, int(part.min()) - far) for part, far in zip((y, x), reach, strict=True)]
     high = [int(part.max()) + far + 1 for part, far in zip((y, x), reach, strict=True)]

@@ -55,7 +55,7 @@ def _given(excess: NDArray[np.float32], *masks: NDArray[np.bool_]) -> tuple[NDAr
 
 @cache
 def _taps(sigma: Sigma) -> tuple[NDArray[np.float32], ...]:
-    """For each axis the kernel's weights from the middle outwards, an even number of them."""
+    """For each axis the kernel's weights from the middle outwards, at least two of them."""
     return tuple(_kernel_of(sd) for sd in sigma)
 
 
@@ -63,40 +63,49 @@ def _kernel_of(sd: float) -> NDArray[np.float32]:
     reach = int(_CUT * sd + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sd, 1e-12)) ** 2)
     half = weights[reach:] / weights.sum()
-    return frozen(np.pad(half, (0, len(half) % 2)), np.float32)
+    return frozen(np.pad(half, (0, int(len(half) == 1))), np.float32)
 
 
 @kernel
 def _shares(excess: Any, own: Any, other: Any, taps: Any, rounds: Any) -> Any:
     layout, support = _layout(excess.shape, taps), own | other
     rows = _rows(support, taps, layout)
-    sharp = _sharpened(excess, support, taps, layout, rows, rounds)
-    mine = np.zeros_like(sharp)
+    sharp, whole, mine, work = _lines(excess.shape, layout)
+    _sharpen(excess, support, taps, layout, rows, rounds, (sharp, whole, mine, work))
+    _outwards(sharp, taps, layout, rows, work)
+    whole[:] = work[2]
     _set_out(own, layout, mine)
     mine *= sharp
-    whole, part = _blurred(sharp, taps, layout, rows), _blurred(mine, taps, layout, rows)
-    return _taken_back(part / np.maximum(whole, np.float32(1e-3)), layout, excess.shape)
+    _outwards(mine, taps, layout, rows, work)
+    part = work[2]
+    for v in range(part.size):
+        part[v] /= max(whole[v], np.float32(1e-3))
+    return _taken_back(part, layout, excess.shape)
 
 
 @kernel
 def _spread(excess: Any, own: Any, taps: Any, rounds: Any) -> Any:
     layout = _layout(excess.shape, taps)
     rows = _rows(own, taps, layout)
-    sharp = _sharpened(excess, own, taps, layout, rows, rounds)
-    return _taken_back(_blurred(sharp, taps, layout, rows), layout, excess.shape)
+    lines = _lines(excess.shape, layout)
+    _sharpen(excess, own, taps, layout, rows, rounds, lines)
+    _outwards(lines[0], taps, layout, rows, lines[3])
+    return _taken_back(lines[3][2], layout, excess.shape)
 
 
 @kernel
-def _sharpened(excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any) -> Any:
-    """Richardson-Lucy estimate of the excess before blur, as a line; 0 outside the support."""
+def _sharpen(
+    excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any, lines: Any
+) -> None:
+    """Richardson-Lucy estimate of the excess before blur, into the first line; 0 outside the
+    support. The other lines are worked in: none is set but in the rows."""
     nothing, one = np.float32(0), np.float32(1)
-    level, estimate = _line(excess.shape, layout), _line(excess.shape, layout)
+    estimate, level, ratio, work = lines
     _set_out(excess, layout, level)
     _set_out(support, layout, estimate)
     for v in range(level.size):
         estimate[v] *= max(level[v], one)
         level[v] = max(level[v], nothing)
-    ratio, work = np.zeros_like(level), _three(level)
     seen = work[2]
     for _ in range(rounds):
         _outwards(estimate, taps, layout, rows, work)
@@ -105,25 +114,12 @@ def _sharpened(excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rou
         _inwards(ratio, taps, layout, rows, work)
         for begin, end in rows[0]:
             estimate[begin:end] *= seen[begin:end]
-    return estimate
 
 
 @kernel
 def _over(level: Any, seen: Any, ratio: Any) -> None:
     for v in range(ratio.size):
         ratio[v] = level[v] / max(seen[v], np.float32(1))
-
-
-@kernel
-def _blurred(line: Any, taps: Any, layout: Any, rows: Any) -> Any:
-    work = _three(line)
-    _outwards(line, taps, layout, rows, work)
-    return work[2]
-
-
-@kernel
-def _three(line: Any) -> Any:
-    return np.zeros_like(line), np.zeros_like(line), np.zeros_like(line)
 
 
 @kernel
@@ -146,22 +142,42 @@ def _inwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
 
 @kernel
 def _along(line: Any, step: Any, taps: Any, rows: Any, out: Any) -> None:
-    """Blur along one axis; two taps at a time on either side, the first with the middle."""
+    """Blur along one axis; two taps at a time on either side, the first with the middle.
+
+    Three taps, which most scans have, are taken in one go.
+    """
     for begin, end in rows:
         into, middle = out[begin:end], line[begin:end]
-        before, after = line[begin - step : end - step], line[begin + step : end + step]
-        _first(middle, before, after, taps[0], taps[1], into)
+        near = line[begin - step : end - step], line[begin + step : end + step]
+        by = 2 * step
+        if len(taps) == 3:
+            far = line[begin - by : end - by], line[begin + by : end + by]
+            _three_taps(middle, near, far, taps, into)
+            continue
+        _first(middle, near, taps[0], taps[1], into)
         for k in range(2, len(taps), 2):
             by, on = k * step, (k + 1) * step
             near = line[begin - by : end - by], line[begin + by : end + by]
+            if k + 1 == len(taps):
+                _add_one(near, taps[k], into)
+                continue
             far = line[begin - on : end - on], line[begin + on : end + on]
             _add(near, far, taps[k], taps[k + 1], into)
 
 
 @kernel
-def _first(middle: Any, before: Any, after: Any, weight: Any, beside: Any, out: Any) -> None:
+def _three_taps(middle: Any, near: Any, far: Any, taps: Any, out: Any) -> None:
+    (a, b), (c, d) = near, far
+    weight, beside, further = taps[0], taps[1], taps[2]
     for v in range(out.size):
-        out[v] = middle[v] * weight + (before[v] + after[v]) * beside
+        out[v] = middle[v] * weight + (a[v] + b[v]) * beside + (c[v] + d[v]) * further
+
+
+@kernel
+def _first(middle: Any, near: Any, weight: Any, beside: Any, out: Any) -> None:
+    a, b = near
+    for v in range(out.size):
+        out[v] = middle[v] * weight + (a[v] + b[v]) * beside
 
 
 @kernel
@@ -169,6 +185,13 @@ def _add(near: Any, far: Any, weight: Any, further: Any, out: Any) -> None:
     (a, b), (c, d) = near, far
     for v in range(out.size):
         out[v] += (a[v] + b[v]) * weight + (c[v] + d[v]) * further
+
+
+@kernel
+def _add_one(near: Any, weight: Any, out: Any) -> None:
+    a, b = near
+    for v in range(out.size):
+        out[v] += (a[v] + b[v]) * weight
 
 
 @kernel
@@ -227,9 +250,11 @@ def _stretches(rows: Any, layout: Any, width: Any) -> Any:
 
 
 @kernel
-def _line(shape: Any, layout: Any) -> Any:
+def _lines(shape: Any, layout: Any) -> Any:
+    """Three lines, and three for `_outwards` and `_inwards`, with nothing on them."""
     plane, _, ahead = layout
-    return np.zeros(shape[0] * plane + 2 * ahead, np.float32)
+    lines = np.zeros((6, shape[0] * plane + 2 * ahead), np.float32)
+    return lines[0], lines[1], lines[2], (lines[3], lines[4], lines[5])
 
 
 @kernel
@@ -238,8 +263,13 @@ def _set_out(volume: Any, layout: Any, line: Any) -> None:
     for z in range(volume.shape[0]):
         for y in range(volume.shape[1]):
             begin = ahead + z * plane + y * row
-            for x in range(volume.shape[2]):
-                line[begin + x] = volume[z, y, x]
+            _copy(volume[z, y], line[begin : begin + volume.shape[2]])
+
+
+@kernel
+def _copy(values: Any, out: Any) -> None:
+    for x in range(out.size):
+        out[x] = values[x]
 
 
 @kernel
@@ -249,6 +279,5 @@ def _taken_back(line: Any, layout: Any, shape: Any) -> Any:
     for z in range(shape[0]):
         for y in range(shape[1]):
             begin = ahead + z * plane + y * row
-            for x in range(shape[2]):
-                volume[z, y, x] = line[begin + x]
+            _copy(line[begin : begin + shape[2]], volume[z, y])
     return volume

@@ -49,20 +49,18 @@ class Extent:
     resolved: float
 
 
-def extent(part: Integral, own: NDArray[np.bool_], spacing: Spacing, blur: Blur) -> Extent:
-    """Volume of an integrated deposit.
-
-    part : its integral; own : bool (z, y, x), its mask, on the same crop
-    """
-    voxel = float(np.prod(spacing))
+def extent(part: Integral, blur: Blur) -> Extent:
+    """Volume of an integrated deposit."""
+    own, spacing = part.crop.own, part.crop.spacing
+    voxel = spacing[0] * spacing[1] * spacing[2]
     plateau, seen, second, squares = _signal(part.weights, part.excess, frozen(own, np.bool_))
     spread = with_voxel(blur, spacing)
     half = _half_maximum(seen * voxel, voxel, spread)
     resolved = float(np.cbrt(half / _BALL)) / spread
-    mix = 0.5 * float(np.clip((_RESOLVED - resolved) / (_RESOLVED - _BLURRED), 0.0, 1.0))
+    mix = 0.5 * min(max((_RESOLVED - resolved) / (_RESOLVED - _BLURRED), 0.0), 1.0)
     second -= part.background.scatter**2 * squares
     other = _concentration(part.total, second, voxel, spread * _roughness(own, spacing))
-    other = float(np.clip(other, 0.3 * half, 1.2 * half))
+    other = min(max(other, 0.3 * half), 1.2 * half)
     volume = half ** (1.0 - mix) * other**mix
     doubt = _relative_sd(resolved, float(np.log(other / half)) * (1.0 - mix))
     return Extent(volume, volume * doubt, plateau, resolved)
@@ -86,8 +84,8 @@ def with_voxel(blur: Blur, spacing: Spacing) -> float:
 
 def _half_maximum(seen_mm3: float, voxel_mm3: float, spread: float) -> float:
     seen = max(seen_mm3, 0.5 * voxel_mm3)
-    radius = np.exp(np.interp(np.log(seen / spread**3), np.log(_SEEN), np.log(_RADIUS)))
-    return float(seen / np.interp(radius, _RADIUS, _SEEN / (_BALL * _RADIUS**3)))
+    radius = np.exp(np.interp(np.log(seen / spread**3), _LOG_SEEN, _LOG_RADIUS))
+    return float(seen / np.interp(radius, _RADIUS, _SHARE_SEEN))
 
 
 @kernel
@@ -136,7 +134,7 @@ def _concentration(total: float, second: float, voxel_mm3: float, spread: float)
     second = max(second, first**2 * voxel_mm3 / (1e6 * spread**3), 1e-6)
     raw = voxel_mm3 * first**2 / second
     moved = spread * np.sqrt(2.0)
-    radius = np.exp(np.interp(np.log(raw / moved**3), np.log(_RAW), np.log(_RADIUS)))
+    radius = np.exp(np.interp(np.log(raw / moved**3), _LOG_RAW, _LOG_RADIUS))
     return float(raw * np.interp(radius, _RADIUS, _INSIDE))
 
 
@@ -179,4 +177,6 @@ def _inside(radius: float) -> float:
 _RADIUS = np.concatenate([np.geomspace(0.1, 8, 90), np.geomspace(8.4, 300, 40)])
 _SEEN = np.array([_seen(r) for r in _RADIUS])
 _INSIDE = np.array([_inside(r) for r in _RADIUS])
-_RAW = _BALL * _RADIUS**3 / _INSIDE
+_SHARE_SEEN = _SEEN / (_BALL * _RADIUS**3)
+_LOG_RADIUS, _LOG_SEEN = np.log(_RADIUS), np.log(_SEEN)
+_LOG_RAW = np.log(_BALL * _RADIUS**3 / _INSIDE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ _SQUARES = slice(7, 13)  # zz, yy, xx, zy, zx, yx
 _BOX = slice(13, 19)
 _ORIGIN = slice(19, 22)
 _COLUMNS = 22
+
+_SUM_KINDS = (np.int64, np.int16, np.int16)  # of a run: sum, largest, smallest HU
 
 
 def connect(runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> NDArray[np.int32]:
@@ -116,23 +119,44 @@ def dense_objects(
     row, start, stop = _end_to_end([runs for runs, _ in found])
     runs = Runs(values.shape, row, start, stop)
     label = connect(runs, connectivity=connectivity, jobs=jobs)
-    return _tabulated(runs, label, _end_to_end([sums for _, sums in found]))
+    total, peak, floor = _end_to_end([sums for _, sums in found])
+    return replace(_tabulated(runs, label, (total, peak, floor)), sums=(total, peak, floor))
 
 
 def tabulate(
-    hu: NDArray[np.int16], runs: Runs, label: NDArray[np.int32], *, jobs: int = 1
+    hu: NDArray[np.int16],
+    runs: Runs,
+    label: NDArray[np.int32],
+    *,
+    known: Objects | None = None,
+    jobs: int = 1,
 ) -> Objects:
-    """`objects` for runs that were already labelled 1.. (every number must occur)."""
+    """`objects` for runs that were already labelled 1.. (every number must occur).
+
+    known : from `dense_objects` of the same volume; of runs that it has no voxel is read again
+    """
     lines = frozen(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
     count = len(runs)
     sums = np.empty(count, np.int64), np.empty(count, np.int16), np.empty(count, np.int16)
     rows = columns(runs)
+    had, had_sums = _known_sums(known)
 
     def stretch(first: int, end: int) -> None:
-        _sum_runs(lines, rows, sums, first, end)
+        _sum_runs(lines, rows, sums, had, had_sums, first, end)
 
     over_slabs(stretch, len(runs), jobs)
     return _tabulated(runs, label, sums)
+
+
+def _known_sums(known: Objects | None) -> tuple[tuple[NDArray[Any], ...], tuple[Any, ...]]:
+    """Columns and sums of runs that were summed before; of none where there are none."""
+    sums: tuple[NDArray[Any], ...] = tuple(np.empty(0, kind) for kind in _SUM_KINDS)
+    none = np.empty(0, np.int32)
+    rows = (none, none, none)
+    if known is not None and known.sums is not None:
+        rows, sums = columns(known.runs), known.sums
+    kinds = zip(sums, _SUM_KINDS, strict=True)
+    return tuple(frozen(c, np.int32) for c in rows), tuple(frozen(c, kind) for c, kind in kinds)
 
 
 def _end_to_end(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
@@ -187,27 +211,26 @@ def _root(parent: Any, run: Any) -> Any:
 
 
 @kernel
-def _unite(parent: Any, a: Any, b: Any) -> None:
-    """The smaller index becomes the root: then a parent comes before its children."""
-    if parent[a] == parent[b]:
-        return
-    one, other = _root(parent, a), _root(parent, b)
-    root = min(one, other)
-    parent[max(one, other)] = root
-    parent[a] = root
-    parent[b] = root
+def _join_rows(
+    start: Any, stop: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any
+) -> None:
+    """Unite runs a of a row with those of an earlier row, from b on, that they reach.
 
-
-@kernel
-def _join_rows(runs: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any) -> None:
-    _, start, stop = runs
-    while a < a_end and b < b_end:
-        if start[a] < stop[b] + reach and start[b] < stop[a] + reach:
-            _unite(parent, a, b)
-        if stop[a] < stop[b]:
-            a += 1
-        else:
+    The smaller index becomes the root: then a parent comes before its children.
+    """
+    for run in range(a, a_end):
+        low, high = start[run] - reach, stop[run] + reach
+        while b < b_end and stop[b] <= low:
             b += 1
+        root = parent[run]
+        other = b
+        while other < b_end and start[other] < high:
+            if parent[other] != root:
+                root, found = _root(parent, root), _root(parent, other)
+                parent[max(root, found)] = min(root, found)
+                root = min(root, found)
+            other += 1
+        parent[run] = root
 
 
 @kernel
@@ -215,6 +238,7 @@ def _join(
     runs: Any, first_run: Any, height: Any, reach: Any, parent: Any, z0: Any, z1: Any, least: Any
 ) -> None:
     """Unite runs of slices z0..z1 with earlier rows, but not with slices below `least`."""
+    _, start, stop = runs
     for z in range(z0, z1):
         for y in range(height):
             r = z * height + y
@@ -222,7 +246,7 @@ def _join(
             if a == a_end:
                 continue
             if y > 0:
-                _join_rows(runs, parent, reach[0], a, a_end, first_run[r - 1], a)
+                _join_rows(start, stop, parent, reach[0], a, a_end, first_run[r - 1], a)
             if z - 1 < least:
                 continue
             for dy in range(-1, 2):
@@ -230,7 +254,7 @@ def _join(
                 if far < 0 or y + dy < 0 or y + dy >= height:
                     continue
                 p = r - height + dy
-                _join_rows(runs, parent, far, a, a_end, first_run[p], first_run[p + 1])
+                _join_rows(start, stop, parent, far, a, a_end, first_run[p], first_run[p + 1])
 
 
 @kernel
@@ -247,11 +271,25 @@ def _numbered(parent: Any) -> Any:
 
 
 @kernel
-def _sum_runs(lines: Any, runs: Any, sums: Any, first: Any, end: Any) -> None:
+def _sum_runs(
+    lines: Any, runs: Any, sums: Any, known: Any, known_sums: Any, first: Any, end: Any
+) -> None:
+    """Sum, peak and floor of runs first to end; of those that are known as they are known."""
     row, start, stop = runs
     total, peak, floor = sums
+    rows, starts, stops = known
+    totals, peaks, floors = known_sums
+    at = np.searchsorted(rows, row[first]) if first < end else 0
     for run in range(first, end):
-        total[run], peak[run], floor[run] = sum_run(lines[row[run]], start[run], stop[run])
+        while at < rows.size and (
+            rows[at] < row[run] or (rows[at] == row[run] and starts[at] < start[run])
+        ):
+            at += 1
+        same = at < rows.size and rows[at] == row[run] and starts[at] == start[run]
+        if same and stops[at] == stop[run]:
+            total[run], peak[run], floor[run] = totals[at], peaks[at], floors[at]
+        else:
+            total[run], peak[run], floor[run] = sum_run(lines[row[run]], start[run], stop[run])
 
 
 @kernel

@@ -51,16 +51,14 @@ class Pile:
 
 def piled(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> Pile:
     """The pile of some pieces of a volume of `shape`."""
+    if not pieces:
+        none = np.empty(0, np.int32)
+        return Pile(columns(Runs(shape, none, none, none)), np.zeros(1, np.int64))
+    rows = [piece.row for piece in pieces]
     bounds = np.zeros(len(pieces) + 1, np.int64)
-    np.cumsum([len(piece) for piece in pieces], out=bounds[1:])
-    none = np.empty(0, np.int32)
-    whole = Runs(
-        shape,
-        *(
-            np.concatenate([getattr(piece, name) for piece in pieces]) if pieces else none
-            for name in ("row", "start", "stop")
-        ),
-    )
+    np.cumsum(list(map(len, rows)), out=bounds[1:])
+    starts, stops = [piece.start for piece in pieces], [piece.stop for piece in pieces]
+    whole = Runs(shape, np.concatenate(rows), np.concatenate(starts), np.concatenate(stops))
     return Pile(columns(whole), bounds)
 
 
