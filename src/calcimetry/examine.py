@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks, soft_tissue
+from calcimetry.anatomy import Anatomy, Body, find_body, labels_of, landmarks, soft_tissue
 from calcimetry.plan import Plan
-from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify, total
+from calcimetry.quantity import Noise, calibrate, form, hu_threshold, noise_of, quantify, total
 from calcimetry.records import (
     LISTED,
     Calibration,
@@ -21,6 +21,7 @@ from calcimetry.records import (
     Flag,
     Kind,
     OtherObject,
+    Place,
     Quantity,
     Runs,
     Scan,
@@ -28,6 +29,7 @@ from calcimetry.records import (
     Totals,
 )
 from calcimetry.runs import dense_objects, voxels_of
+from calcimetry.threads import Crew, Later
 from calcimetry.versions import versions
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
@@ -60,39 +62,82 @@ def measure(
     Raises UsageError for a calibration that cannot be read, InputError for a label map that
     does not fit the scan.
     """
-    plan = plan or Plan()
-    clock = _Clock(progress)
+    asked = _Asked(calibration, labels, site)
+    with Crew(jobs) as crew:
+        return _examined(crew, scan, plan or Plan(), asked, _Clock(progress))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the user says of a scan; see `measure`."""
+
+    calibration: str | float | None
+    labels: Path | None
+    site: str | None
+
+
+def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) -> Examination:
+    """Stage after stage; what a stage has no need of is worked out beside it."""
     clock.begin("finding the body")
-    names = None if labels is None else labels_of(scan, labels)
-    body = find_body(scan, jobs=jobs)
-    clock.begin("calibrating")
-    noise = noise_of(scan)
-    scale = calibrate(scan, plan, body=body, user=calibration, noise=noise, jobs=jobs)
-    plan = _with_threshold(plan, scale)
+    noise = crew.later(lambda: noise_of(scan))
+    names = None if asked.labels is None else labels_of(scan, asked.labels)
+    body = find_body(scan, jobs=crew)
+    scale = _calibrating(crew, scan, plan, body, asked.calibration, noise)
+    if plan.find.threshold_mg_cm3:
+        plan = _with_threshold(plan, scale.result())
     clock.begin("finding dense voxels")
-    dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=jobs)
+    dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=crew)
     clock.begin("telling deposits apart")
-    found = finder.find(scan, dense, body, plan, labels=names, jobs=jobs)
+    found = finder.find(scan, dense, body, plan, labels=names, jobs=crew)
     clock.begin("measuring")
-    quantities = quantify(scan, found.findings, scale, plan, noise=noise, jobs=jobs)
+    anatomy = Anatomy(body, found.skeleton, names)
+    places = crew.later(lambda: _places(scan, found, anatomy, asked.site))
+    marks = crew.later(lambda: landmarks(scan, body, found.skeleton))
+    soft = crew.later(lambda: soft_tissue(scan, [found.findings[k].runs for k in found.listed]))
+    quantities = quantify(
+        scan, found.findings, scale.result(), plan, noise=noise.result(), jobs=crew
+    )
     pairs = list(zip(found.findings, quantities, strict=True))
-    listed = _deposits(scan, pairs, found, Anatomy(body, found.skeleton, names), site)
+    listed = _deposits(scan, pairs, found, places.result())
     return Examination(
         scan=scan,
         plan=plan,
-        calibration=scale,
+        calibration=scale.result(),
         deposits=tuple(listed),
         objects=_others(scan, pairs, found),
-        totals=_totals(listed, scale),
-        flags=_by_code(scan.flags, scale.flags, found.flags),
+        totals=_totals(listed, scale.result()),
+        flags=_by_code(scan.flags, scale.result().flags, found.flags),
         timings=clock.end(),
         versions=versions(),
-        landmarks=replace(
-            landmarks(scan, body, found.skeleton),
-            soft=soft_tissue(scan, [deposit.runs for deposit in listed]),
-        ),
+        landmarks=replace(marks.result(), soft=soft.result()),
         anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
     )
+
+
+def _calibrating(
+    crew: Crew,
+    scan: Scan,
+    plan: Plan,
+    body: Body,
+    user: str | float | None,
+    noise: Later[Noise],
+) -> Later[Calibration]:
+    """The calibration, which the finder has no need of."""
+    scale = crew.later(
+        lambda: calibrate(scan, plan, body=body, user=user, noise=noise.result(), jobs=crew)
+    )
+    if user is not None:
+        scale.result()  # what cannot be read is said at once
+    return scale
+
+
+def _places(
+    scan: Scan, found: finder.Found, anatomy: Anatomy, site: str | None
+) -> dict[int, Place]:
+    """Where each listed finding lies, by its number among the findings."""
+    runs = [found.findings[k].runs for k in found.listed]
+    evidence = [found.evidence[k] for k in found.listed]
+    return dict(zip(found.listed, finder.places(scan, runs, evidence, anatomy, site), strict=True))
 
 
 def _with_threshold(plan: Plan, scale: Calibration) -> Plan:
@@ -131,21 +176,14 @@ class _Clock:
 
 
 def _deposits(
-    scan: Scan,
-    pairs: Sequence[Measured],
-    found: finder.Found,
-    anatomy: Anatomy,
-    site: str | None,
+    scan: Scan, pairs: Sequence[Measured], found: finder.Found, places: dict[int, Place]
 ) -> list[Deposit]:
     """Deposits and uncertain ones, numbered: those sure first, then by mass."""
-    order = [k for k, (finding, _) in enumerate(pairs) if finding.kind in LISTED]
-    order.sort(key=lambda k: _rank(pairs[k]))
-    chosen = [pairs[k] for k in order]
-    runs = [finding.runs for finding, _ in chosen]
-    places = finder.places(scan, runs, [found.evidence[k] for k in order], anatomy, site)
+    order = sorted(found.listed, key=lambda k: _rank(pairs[k]))
     centres = scan.to_lps(found.centroid[order]).tolist()
     made: list[Deposit] = []
-    for at, (finding, quantity), place in zip(order, chosen, places, strict=True):
+    for at in order:
+        finding, quantity = pairs[at]
         numbers = finder.shape_numbers(scan, finding.runs, found.evidence[at].axes_mm)
         made.append(
             Deposit(
@@ -157,7 +195,7 @@ def _deposits(
                 runs=finding.runs,
                 centroid_mm=tuple(centres[len(made)]),
                 slices=_slices(scan, finding.runs),
-                place=place,
+                place=places[at],
                 form=form(
                     scan,
                     finding.runs,

@@ -30,6 +30,7 @@ from calcimetry.anatomy.skin import gaps_to_skin
 from calcimetry.anatomy.tissue import SMALLEST_CM3, bodily, make_up
 from calcimetry.records import Scan
 from calcimetry.runs import paint
+from calcimetry.threads import Jobs
 
 TISSUE_HU = -400  # of a 3 mm cell: fat is near -100, lung near -850, foam and cloth below -700
 AIR_HU = -940  # of a cell at the border: above it, it may be lung that the field cuts
@@ -67,7 +68,7 @@ class Body:
         return int(self.part.max(initial=0))
 
 
-def find_body(scan: Scan, *, jobs: int = 1) -> Body:
+def find_body(scan: Scan, *, jobs: Jobs = 1) -> Body:
     """The body in a scan; nothing is body in a scan of air or of a table alone.
 
     Several parts are kept where limbs lie apart. Tables, cushions, clothing and
@@ -111,7 +112,7 @@ def skin_depth(body: Body, scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float64]
 
 
 def skin_gaps(
-    body: Body, scan: Scan, zyx: NDArray[Any], bounds: NDArray[np.int64], *, jobs: int = 1
+    body: Body, scan: Scan, zyx: NDArray[Any], bounds: NDArray[np.int64], *, jobs: Jobs = 1
 ) -> NDArray[np.float64]:
     """The smallest `skin_depth` of each object: float64 (objects,), mm.
 

@@ -20,6 +20,7 @@ from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import crop, paint, select, taken
 from calcimetry.runs._jit import frozen, kernel
+from calcimetry.threads import Jobs
 
 HUGE_MM3 = 20_000.0  # above this, bone; the biggest deposits reach it, bones pass it early
 LEAST_MM3 = 150.0  # below this, too little to judge: sesamoids and chips are left to the finder
@@ -76,7 +77,7 @@ def bone_distance(skeleton: Skeleton, zyx: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def bone_gaps(
-    skeleton: Skeleton, zyx: NDArray[Any], bounds: NDArray[np.int64], *, jobs: int = 1
+    skeleton: Skeleton, zyx: NDArray[Any], bounds: NDArray[np.int64], *, jobs: Jobs = 1
 ) -> NDArray[np.float64]:
     """The smallest `bone_distance` of each object: float64 (objects,), mm.
 

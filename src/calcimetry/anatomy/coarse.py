@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import connect, from_mask, taken, to_mask
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_slabs
 from calcimetry.runs.find import columns
+from calcimetry.threads import Jobs, over_slabs
 
 CELL_MM = 3.0
 MOST_VOXELS = 60
@@ -58,7 +58,7 @@ def grid_of(scan: Scan, cell_mm: float = CELL_MM) -> Grid:
     return Grid(shape, (z, y, x), (z * dz, y * dy, x * dx))
 
 
-def block_means(scan: Scan, grid: Grid, *, jobs: int = 1) -> NDArray[np.int16]:
+def block_means(scan: Scan, grid: Grid, *, jobs: Jobs = 1) -> NDArray[np.int16]:
     """Mean HU of each cell, in one streaming read of the scan."""
     out = np.empty(grid.shape, np.int16)
     hu = scan.hu.view()

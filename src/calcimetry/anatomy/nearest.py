@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_chunks
+from calcimetry.threads import Jobs, over_chunks
 
 SIDE = 8  # cells along an edge of a block
 SLACK_MM = 1e-9  # rounding: nothing is passed over that could be equal
@@ -83,7 +83,7 @@ def gaps_to_runs(
     points: NDArray[Any],
     bounds: NDArray[np.int64],
     *,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> NDArray[np.float64]:
     """The least distance of each object's points to voxels of runs, mm: float64 (objects,).
 

@@ -18,8 +18,8 @@ from calcimetry.anatomy.coarse import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of, square
 from calcimetry.records import Scan, turned
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_chunks, over_slabs
 from calcimetry.runs.find import lowest_bit
+from calcimetry.threads import Jobs, over_chunks, over_slabs
 
 SURFACE_HU = -500  # half way from air to tissue: where the skin's blurred edge lies
 _EVERY = 16  # of the cells one is looked at first
@@ -37,7 +37,7 @@ def gaps_to_skin(
     points: NDArray[Any],
     bounds: NDArray[np.int64],
     *,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> NDArray[np.float64]:
     """The least distance of each object's points to the skin, mm: float64 (objects,).
 
@@ -87,7 +87,7 @@ def _may_be_nearer(blocks: Blocks, asked: Asked, most: NDArray[np.float64]) -> N
     return keep.view(np.bool_)
 
 
-def _lower(tree: Tree, asked: Asked, found: NDArray[np.float64], jobs: int) -> None:
+def _lower(tree: Tree, asked: Asked, found: NDArray[np.float64], jobs: Jobs) -> None:
     """Lower each object's distance to that of the nearest of the skin's points."""
 
     def chunk(first: int, end: int) -> None:
@@ -97,7 +97,7 @@ def _lower(tree: Tree, asked: Asked, found: NDArray[np.float64], jobs: int) -> N
 
 
 def _crossings(
-    blocks: Blocks, scan: Scan, grid: Grid, kind: NDArray[np.uint8], jobs: int
+    blocks: Blocks, scan: Scan, grid: Grid, kind: NDArray[np.uint8], jobs: Jobs
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Where each cell's points of the skin begin, int64 (cells + 1,), and all points (n, 3)."""
     cells = frozen(blocks.cells, np.int64)

@@ -18,8 +18,8 @@ from calcimetry.records import Runs, Scan
 from calcimetry.runs import piled
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._order import middle
-from calcimetry.runs._slabs import over_chunks
 from calcimetry.runs.find import integer_threshold, lowest_bit
+from calcimetry.threads import Jobs, over_chunks
 
 SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
 """Surroundings lie this far off: beyond the object's own blur, within its own tissue."""
@@ -51,7 +51,7 @@ NOTHING = Surroundings(0.0, 0.0, 0.0, 0.0, None, None)
 
 
 def surroundings(
-    scan: Scan, pieces: Sequence[Runs], threshold: float, *, jobs: int = 1
+    scan: Scan, pieces: Sequence[Runs], threshold: float, *, jobs: Jobs = 1
 ) -> list[Surroundings]:
     """What lies in a shell around each object.
 

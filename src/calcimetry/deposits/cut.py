@@ -25,6 +25,7 @@ from calcimetry.runs import (
 )
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
+from calcimetry.threads import Jobs
 
 WHOLE_SHARE = 0.5
 """An object of which at least this share is deposit is taken whole: its blurred rim, which
@@ -87,7 +88,7 @@ def cut(
     probability: NDArray[np.float32],
     plan: FindPlan,
     *,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> Pieces:
     """Dense objects, with the deposits among them cut free.
 
@@ -164,7 +165,7 @@ def _means(
     return sums / np.maximum(dense.voxels, 1)
 
 
-def _with_pieces(scan: Scan, whole: Pieces, cores: _Cores, jobs: int) -> Pieces:
+def _with_pieces(scan: Scan, whole: Pieces, cores: _Cores, jobs: Jobs) -> Pieces:
     """Objects with the pieces of those divided in their place: cores with rims, what is left.
 
     whole : of all dense objects; `freed` says which are divided
@@ -197,7 +198,7 @@ class _Piece:
 
 
 def _divided(
-    scan: Scan, dense: Objects, cores: _Cores, divided: NDArray[np.bool_], jobs: int
+    scan: Scan, dense: Objects, cores: _Cores, divided: NDArray[np.bool_], jobs: Jobs
 ) -> list[_Piece]:
     """The pieces of all divided objects, object by object, cores first."""
     inner = np.flatnonzero(divided[cores.owner])

@@ -17,7 +17,7 @@ from calcimetry.deposits.around import Surroundings
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import piled, sampled
 from calcimetry.runs._jit import kernel
-from calcimetry.runs._slabs import over_chunks
+from calcimetry.threads import Jobs, over_chunks
 
 SAMPLED = 400
 """Voxels of an object that distances are taken from: its surface is known well enough."""
@@ -127,7 +127,7 @@ def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> ND
     return lengths
 
 
-def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: int = 1) -> NDArray[np.float64]:
+def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: Jobs = 1) -> NDArray[np.float64]:
     """Diameter of the largest ball that fits into each object, mm; coarser for big objects."""
     pile = piled(pieces, scan.hu.shape)
     found = np.zeros(len(pieces))

@@ -54,6 +54,7 @@ from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
 from calcimetry.runs import parts, taken
+from calcimetry.threads import Jobs
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
 
@@ -77,6 +78,11 @@ class Found:
     skeleton: Skeleton
     flags: tuple[Flag, ...]
 
+    @property
+    def listed(self) -> list[int]:
+        """The findings that are deposits or uncertain, by their number."""
+        return [k for k, finding in enumerate(self.findings) if finding.kind in LISTED]
+
 
 def find(
     scan: Scan,
@@ -85,7 +91,7 @@ def find(
     plan: Plan,
     *,
     labels: LabelMap | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> Found:
     """Findings for every dense object of at least the plan's smallest volume.
 
@@ -166,7 +172,7 @@ def _closer(
     *,
     anatomy: tuple[Body, Skeleton],
     plan: Plan,
-    jobs: int,
+    jobs: Jobs,
 ) -> list[Evidence]:
     """Evidence with what only the rules of IN_PLACE, and the place of a deposit, ask for."""
     body, skeleton = anatomy
@@ -192,7 +198,7 @@ def _closer(
 
 
 def _surrounded(
-    scan: Scan, listed: Listed, sights: Sequence[Evidence], *, plan: Plan, jobs: int
+    scan: Scan, listed: Listed, sights: Sequence[Evidence], *, plan: Plan, jobs: Jobs
 ) -> list[Evidence]:
     """The evidence, with what surrounds each object."""
     shells = surroundings(scan, listed.runs, plan.find.threshold_hu, jobs=jobs)
@@ -223,7 +229,7 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
 
 
 def _pieces(
-    scan: Scan, dense: Objects, body: Body, plan: Plan, jobs: int
+    scan: Scan, dense: Objects, body: Body, plan: Plan, jobs: Jobs
 ) -> tuple[Pieces, tuple[Flag, ...]]:
     """Dense objects as they are, or with deposits cut out where the network can run."""
     net = None if plan.find.finder == "rules" else network.load()

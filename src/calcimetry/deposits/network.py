@@ -9,7 +9,6 @@ scan's own voxels by trilinear interpolation.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
@@ -34,6 +33,7 @@ from calcimetry.deposits.tiles import BLOCK, MARGIN, Bounds, padded, tiles
 from calcimetry.records import Runs, Scan
 from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
+from calcimetry.threads import Jobs, each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,9 @@ def load_file(path: str) -> Network | None:
     return Network(session, after, hashlib.sha256(content).hexdigest())
 
 
-def probability(network: Network, scan: Scan, dense: Runs, *, jobs: int = 1) -> NDArray[np.float32]:
+def probability(
+    network: Network, scan: Scan, dense: Runs, *, jobs: Jobs = 1
+) -> NDArray[np.float32]:
     """How probable it is that each dense voxel is deposit, and not bone or what else is dense.
 
     Parameters
@@ -108,9 +110,7 @@ def probability(network: Network, scan: Scan, dense: Runs, *, jobs: int = 1) -> 
     mark(blocks, BLOCK, runs, *(low for low, _ in cells))
     answer = np.zeros(shape, np.float32)
     work = partial(_run_tile, network, frozen(scan.hu, np.int16), taps, answer)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        # Reading the results lets errors out; each tile writes its own part of the answer.
-        list(pool.map(work, tiles(blocks.view(np.bool_))))
+    each(work, tiles(blocks.view(np.bool_)), jobs)  # each writes its own part of the answer
     result: NDArray[np.float32] = interpolate(answer, runs, *cells)
     return result
 

@@ -4,12 +4,13 @@ from calcimetry.quantity.calibration import calibrate, hu_threshold
 from calcimetry.quantity.density import DensityClass, density_classes, density_map
 from calcimetry.quantity.diameter import Diameters, diameters, form
 from calcimetry.quantity.measure import quantify
-from calcimetry.quantity.noise import noise_of
+from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.total import Sums, total
 
 __all__ = [
     "DensityClass",
     "Diameters",
+    "Noise",
     "Sums",
     "calibrate",
     "density_classes",

@@ -21,6 +21,7 @@ from calcimetry.quantity.internal import from_tissue
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.rods import from_rods
 from calcimetry.records import Calibration, Flag, Scan
+from calcimetry.threads import Jobs
 
 _NORMAL_95 = 1.959964
 _NUMBER = re.compile(r"^(?:c\s*=\s*)?([0-9]*\.?[0-9]+)(?:\s*(?:\+-|±)\s*([0-9]*\.?[0-9]+))?$")
@@ -36,7 +37,7 @@ def calibrate(
     body: Body | None = None,
     user: str | float | None = None,
     noise: Noise | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> Calibration:
     """The best calibration that this scan allows.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +21,7 @@ from calcimetry.quantity.plain import summed
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
+from calcimetry.threads import Jobs, each
 
 FILE_CEILING_HU = 3071  # of 12-bit CT
 _SOFT_TISSUE_HU = 50.0
@@ -80,7 +80,7 @@ def quantify(
     plan: Plan,
     *,
     noise: Noise | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> tuple[Quantity, ...]:
     """One quantity per finding, in their order.
 
@@ -98,14 +98,13 @@ def quantify(
         return tuple(plain)
     tools = bench(scan, findings, calibration, plan, noise)
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        full = pool.map(lambda item: measured(tools, item[1], item[0]), listed)
-        rest = iter(plain)
-        return tuple(next(full if finding.kind in LISTED else rest) for finding in findings)
+    full = iter(each(lambda item: measured(tools, item[1], item[0]), listed, jobs))
+    rest = iter(plain)
+    return tuple(next(full if finding.kind in LISTED else rest) for finding in findings)
 
 
 def _plain(
-    scan: Scan, findings: Sequence[Finding], calibration: Calibration, jobs: int
+    scan: Scan, findings: Sequence[Finding], calibration: Calibration, jobs: Jobs
 ) -> list[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
     slopes = slopes_of(calibration, 0, len(scan.hu))

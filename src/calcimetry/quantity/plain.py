@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calcimetry.records import Runs
 from calcimetry.runs import piled
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_chunks
+from calcimetry.threads import Jobs, over_chunks
 
 _DENSE_HU = 130
 
@@ -34,7 +34,7 @@ class Sums:
 
 
 def summed(
-    hu: NDArray[np.int16], pieces: Sequence[Runs], slopes: NDArray[np.float64], *, jobs: int = 1
+    hu: NDArray[np.int16], pieces: Sequence[Runs], slopes: NDArray[np.float64], *, jobs: Jobs = 1
 ) -> Sums:
     """Sums over pieces of a scan, none of them empty.
 

@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from calcimetry.quantity.disc import DENSE_HU, dense_parts, measured_discs
 from calcimetry.records import Calibration, Flag, Scan
-from calcimetry.runs._slabs import over_chunks
+from calcimetry.threads import Jobs, over_chunks
 
 _COARSE_MM = 1.5
 _MOST_LINES = 60
@@ -79,7 +79,9 @@ def phantoms() -> tuple[Phantom, ...]:
     )
 
 
-def from_rods(scan: Scan, expected: float, noise_sd: float, *, jobs: int = 1) -> Calibration | None:
+def from_rods(
+    scan: Scan, expected: float, noise_sd: float, *, jobs: Jobs = 1
+) -> Calibration | None:
     """A calibration from rods in the scan, or None.
 
     expected : c of the kVp table, mg/cm3 per HU
@@ -95,7 +97,7 @@ def from_rods(scan: Scan, expected: float, noise_sd: float, *, jobs: int = 1) ->
     return None
 
 
-def _all_discs(scan: Scan, noise_sd: float, jobs: int = 1) -> list[Disc]:
+def _all_discs(scan: Scan, noise_sd: float, jobs: Jobs = 1) -> list[Disc]:
     """Discs of a rod's size wherever a rod could be, in order of slices.
 
     A rod lies in every n-th slice, with n the least slices of one: all discs of these are

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from calcimetry.errors import UsageError
 from calcimetry.records import Objects, Runs
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_slabs, slabs
 from calcimetry.runs.find import (
     columns,
     find_and_sum,
@@ -20,6 +19,7 @@ from calcimetry.runs.find import (
     integer_threshold,
     sum_run,
 )
+from calcimetry.threads import Jobs, over_slabs, slabs
 
 # By connectivity: how far apart in x runs may lie to be joined, in the row before of the
 # same slice, in the same row of the slice before, and in that row's two neighbours.
@@ -44,7 +44,7 @@ _COLUMNS = 22
 _SUM_KINDS = (np.int64, np.int16, np.int16)  # of a run: sum, largest, smallest HU
 
 
-def connect(runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> NDArray[np.int32]:
+def connect(runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1) -> NDArray[np.int32]:
     """The object of every run: int32 (n,), 1.., numbered by first voxel in raster order.
 
     Union-find over runs of neighbouring rows, slab by slab and then across the seams.
@@ -75,7 +75,9 @@ def connect(runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> NDArray[np.
     return label
 
 
-def objects(hu: NDArray[np.int16], runs: Runs, *, connectivity: int = 26, jobs: int = 1) -> Objects:
+def objects(
+    hu: NDArray[np.int16], runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1
+) -> Objects:
     """Connected objects of `runs`, with counts, sums, extremes, moments and boxes.
 
     Parameters
@@ -100,7 +102,7 @@ def objects(hu: NDArray[np.int16], runs: Runs, *, connectivity: int = 26, jobs: 
 
 
 def dense_objects(
-    hu: NDArray[np.int16], threshold: float, *, connectivity: int = 26, jobs: int = 1
+    hu: NDArray[np.int16], threshold: float, *, connectivity: int = 26, jobs: Jobs = 1
 ) -> Objects:
     """`objects(hu, find_runs(hu, threshold))` in one streaming read of the volume.
 
@@ -129,7 +131,7 @@ def tabulate(
     label: NDArray[np.int32],
     *,
     known: Objects | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
 ) -> Objects:
     """`objects` for runs that were already labelled 1.. (every number must occur).
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calcimetry.errors import UsageError
 from calcimetry.records import Runs
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._slabs import over_slabs
+from calcimetry.threads import Jobs, over_slabs
 
 _BLOCK = 64  # voxels looked at together: the bits of a word, two AVX-512 registers of int16
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
@@ -20,7 +20,7 @@ for _bit in range(64):
     _DE_BRUIJN_INDEX[(int(_DE_BRUIJN) << _bit & 2**64 - 1) >> 58] = _bit
 
 
-def find_runs(hu: NDArray[np.int16], threshold: float, *, jobs: int = 1) -> Runs:
+def find_runs(hu: NDArray[np.int16], threshold: float, *, jobs: Jobs = 1) -> Runs:
     """Voxels of `hu` at or above `threshold`, in one streaming pass.
 
     Parameters
@@ -34,7 +34,7 @@ def find_runs(hu: NDArray[np.int16], threshold: float, *, jobs: int = 1) -> Runs
     return _runs_at_least(hu_volume(hu), integer_threshold(threshold), jobs)
 
 
-def from_mask(mask: NDArray[np.bool_], *, jobs: int = 1) -> Runs:
+def from_mask(mask: NDArray[np.bool_], *, jobs: Jobs = 1) -> Runs:
     """The True voxels of a bool volume (z, y, x). Raises UsageError for other dtypes."""
     if mask.dtype != np.bool_ or mask.ndim != 3:
         raise _bad_volume(mask, "a bool volume (z, y, x)")
@@ -77,7 +77,7 @@ def integer_threshold(threshold: float) -> int:
     return math.ceil(min(max(threshold, -32768), 32768))
 
 
-def _runs_at_least(values: NDArray[Any], least: int, jobs: int) -> Runs:
+def _runs_at_least(values: NDArray[Any], least: int, jobs: Jobs) -> Runs:
     depth, height, width = values.shape
     if least > np.iinfo(values.dtype).max or values.size == 0:
         none = np.empty(0, np.int32)
