@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import Anatomy, Body
+from calcimetry.deposits.evidence import axes
 from calcimetry.examine import LISTED, measure
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.phantom.insertion import Placement
 from calcimetry.plan import Plan
 from calcimetry.records import Examination, Finding, Kind, Runs, Scan
-from calcimetry.runs import difference, from_mask, to_labels, voxels_of
+from calcimetry.runs import difference, from_mask, stacked, tabulate, to_labels, voxels_of
 
 AS_FOUND, TRUE_MASKS = "as found", "true masks"
 WAYS = (AS_FOUND, TRUE_MASKS)
@@ -156,7 +157,19 @@ def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any
         if item.kind not in LISTED and len(rest):
             findings.append(replace(item, runs=rest))
             evidence.append(seen)
-    return replace(found, findings=tuple(findings), evidence=tuple(evidence), skeleton=skeleton)
+    table = tabulate(scan.hu, *stacked([item.runs for item in findings], scan.hu.shape))
+    numbers = zip(table.voxels.tolist(), axes(table.moment, scan.spacing).tolist(), strict=True)
+    measured = [
+        seen.with_more(voxels=voxels, axes_mm=tuple(lengths))
+        for seen, (voxels, lengths) in zip(evidence, numbers, strict=True)
+    ]
+    return replace(
+        found,
+        findings=tuple(findings),
+        evidence=tuple(measured),
+        centroid=table.centroid,
+        skeleton=skeleton,
+    )
 
 
 def _matched(
