@@ -86,7 +86,8 @@ def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding
     plan = plan or Plan()
     dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
     body = find_body(scan, jobs=jobs)
-    return tuple(finder.find(scan, dense, body, plan, jobs=jobs).findings)
+    chance = finder.ask(scan, dense, body, plan, jobs=jobs)
+    return tuple(finder.find(scan, dense, body, plan, chance, jobs=jobs).findings)
 
 
 def inserted(scan: Scan, generator: str, seed: int, count: int) -> tuple[Scan, Truth]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, Body, find_body, labels_of, landmarks, soft_tissue
+from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks, soft_tissue
 from calcimetry.plan import Plan
-from calcimetry.quantity import Noise, calibrate, form, hu_threshold, noise_of, quantify, total
+from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify, total
 from calcimetry.records import (
     LISTED,
     Calibration,
@@ -29,7 +29,7 @@ from calcimetry.records import (
     Totals,
 )
 from calcimetry.runs import dense_objects, voxels_of
-from calcimetry.threads import Crew, Later
+from calcimetry.threads import Crew
 from calcimetry.versions import versions
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
@@ -82,13 +82,21 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
     noise = crew.later(lambda: noise_of(scan))
     names = None if asked.labels is None else labels_of(scan, asked.labels)
     body = find_body(scan, jobs=crew)
-    scale = _calibrating(crew, scan, plan, body, asked.calibration, noise)
-    if plan.find.threshold_mg_cm3:
-        plan = _with_threshold(plan, scale.result())
+
+    def calibrated() -> Calibration:
+        user = asked.calibration
+        return calibrate(scan, plan, body=body, user=user, noise=noise.result(), jobs=crew)
+
+    scale = None
+    if asked.calibration is not None or plan.find.threshold_mg_cm3:
+        scale = crew.later(calibrated)
+        plan = _with_threshold(plan, scale.result())  # what cannot be read is said at once
     clock.begin("finding dense voxels")
     dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=crew)
     clock.begin("telling deposits apart")
-    found = finder.find(scan, dense, body, plan, labels=names, jobs=crew)
+    chance = finder.ask(scan, dense, body, plan, jobs=crew)
+    scale = scale or crew.later(calibrated)  # beside what one thread has to do alone
+    found = finder.find(scan, dense, body, plan, chance, labels=names, jobs=crew)
     clock.begin("measuring")
     anatomy = Anatomy(body, found.skeleton, names)
     places = crew.later(lambda: _places(scan, found, anatomy, asked.site))
@@ -112,23 +120,6 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
         landmarks=replace(marks.result(), soft=soft.result()),
         anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
     )
-
-
-def _calibrating(
-    crew: Crew,
-    scan: Scan,
-    plan: Plan,
-    body: Body,
-    user: str | float | None,
-    noise: Later[Noise],
-) -> Later[Calibration]:
-    """The calibration, which the finder has no need of."""
-    scale = crew.later(
-        lambda: calibrate(scan, plan, body=body, user=user, noise=noise.result(), jobs=crew)
-    )
-    if user is not None:
-        scale.result()  # what cannot be read is said at once
-    return scale
 
 
 def _places(

@@ -32,7 +32,9 @@ def _to_grid(hu, spacing):
 def _back(grid, runs, spacing):
     lattice = zip(runs.shape, spacing, grid.shape, strict=True)
     cells = [axis_cells(n, s, m) for n, s, m in lattice]
-    return interpolate(frozen(grid, np.float32), columns(runs), *cells)
+    back = np.empty(runs.voxels, np.float32)
+    interpolate(frozen(grid, np.float32), columns(runs), *cells, back)
+    return back
 
 
 @given(count=st.integers(2, 300), spacing=spacings)

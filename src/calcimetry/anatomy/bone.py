@@ -20,7 +20,7 @@ from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import crop, paint, select, taken
 from calcimetry.runs._jit import frozen, kernel
-from calcimetry.threads import Jobs
+from calcimetry.threads import Jobs, each
 
 HUGE_MM3 = 20_000.0  # above this, bone; the biggest deposits reach it, bones pass it early
 LEAST_MM3 = 150.0  # below this, too little to judge: sesamoids and chips are left to the finder
@@ -51,15 +51,18 @@ class Skeleton:
     surface: Blocks | None
 
 
-def find_bone(scan: Scan, objects: Objects, body: Body, *, among: Mask | None = None) -> Skeleton:
+def find_bone(
+    scan: Scan, objects: Objects, body: Body, *, among: Mask | None = None, jobs: Jobs = 1
+) -> Skeleton:
     """The skeleton among the dense objects of a scan (at 100 to 200 HU).
 
     among : bool (objects,), those that may be bone; all unless given
+    jobs : threads
     """
     members = np.zeros(len(objects), np.bool_)
     big = objects.voxels * scan.voxel_mm3 >= LEAST_MM3
-    for index in np.flatnonzero(big if among is None else big & among):
-        members[index] = _is_bone(scan, objects, int(index), body)
+    maybe = np.flatnonzero(big if among is None else big & among).tolist()
+    members[maybe] = each(lambda index: _is_bone(scan, objects, index, body), maybe, jobs)
     runs = select(objects, members)
     held = _cells_held(runs, body.grid)
     cells = np.argwhere(held & ~eroded(held))

@@ -89,6 +89,7 @@ def find(
     dense: Objects,
     body: Body,
     plan: Plan,
+    chance: NDArray[np.float32] | None,
     *,
     labels: LabelMap | None = None,
     jobs: Jobs = 1,
@@ -96,11 +97,11 @@ def find(
     """Findings for every dense object of at least the plan's smallest volume.
 
     dense : connected objects at the plan's threshold
+    chance : what the network says of them, see `ask`; None for rules alone
     labels : the user's anatomy label map; it outranks what is guessed from the images
-    Raises UsageError NO_NETWORK when the plan asks for the network and it cannot run.
     """
-    pieces, flags = _pieces(scan, dense, body, plan, jobs)
-    skeleton = _skeleton(scan, pieces, body)
+    pieces = uncut(dense) if chance is None else cut(scan, dense, chance, plan.find, jobs=jobs)
+    skeleton = _skeleton(scan, pieces, body, jobs)
     objects = pieces.objects
     number = np.flatnonzero(objects.voxels >= _fewest_voxels(scan, plan))
     listed = listed_of(parts(objects, number.tolist()), scan.hu.shape)
@@ -114,7 +115,7 @@ def find(
         tuple(evidence),
         objects.centroid[number],
         skeleton,
-        flags,
+        (RULES_ALONE,) if chance is None else (),
     )
 
 
@@ -228,18 +229,23 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
     )
 
 
-def _pieces(
-    scan: Scan, dense: Objects, body: Body, plan: Plan, jobs: Jobs
-) -> tuple[Pieces, tuple[Flag, ...]]:
-    """Dense objects as they are, or with deposits cut out where the network can run."""
+def ask(
+    scan: Scan, dense: Objects, body: Body, plan: Plan, *, jobs: Jobs = 1
+) -> NDArray[np.float32] | None:
+    """How probable it is that each dense voxel is deposit, by the finder's network.
+
+    float32 (voxels,), in run order of `dense`; 0 where it was not worth asking. None where the
+    network cannot run, or the plan wants rules alone.
+    Raises UsageError NO_NETWORK when the plan asks for the network and it cannot run.
+    """
     net = None if plan.find.finder == "rules" else network.load()
     if net is not None:
         asked = _worth_asking(scan, dense, body, plan)[dense.label - 1]
-        probability = np.zeros(dense.runs.voxels, np.float32)
+        chance = np.zeros(dense.runs.voxels, np.float32)
         lengths = dense.runs.stop - dense.runs.start
         found = network.probability(net, scan, taken(dense.runs, asked), jobs=jobs)
-        probability[np.repeat(asked, lengths)] = found
-        return cut(scan, dense, probability, plan.find, jobs=jobs), ()
+        chance[np.repeat(asked, lengths)] = found
+        return chance
     if plan.find.finder == "network":
         raise UsageError(
             "NO_NETWORK",
@@ -248,7 +254,7 @@ def _pieces(
             where="find.finder = network",
             remedy="install onnxruntime, or take find.finder = auto",
         )
-    return uncut(dense), (RULES_ALONE,)
+    return None
 
 
 def _worth_asking(scan: Scan, dense: Objects, body: Body, plan: Plan) -> NDArray[np.bool_]:
@@ -271,14 +277,14 @@ def _trunk_slices(scan: Scan, body: Body) -> NDArray[np.bool_]:
     return np.asarray(np.nan_to_num(diameter) > TRUNK_MM)
 
 
-def _skeleton(scan: Scan, pieces: Pieces, body: Body) -> Skeleton:
+def _skeleton(scan: Scan, pieces: Pieces, body: Body, jobs: Jobs) -> Skeleton:
     """The skeleton among the pieces.
 
     Deposits that were cut free are left out: distances to bone must not count them. Whole
     pieces that the network is sure of are no bone either.
     """
     sure = pieces.marked & (pieces.probability >= SURE)
-    return find_bone(scan, pieces.objects, body, among=~pieces.freed & ~sure)
+    return find_bone(scan, pieces.objects, body, among=~pieces.freed & ~sure, jobs=jobs)
 
 
 def _at_sight(

@@ -9,6 +9,7 @@ scan's own voxels by trilinear interpolation.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from calcimetry.deposits.regrid import (
     OUTSIDE_HU,
+    Cells,
     Taps,
     axis_cells,
     axis_weights,
@@ -33,7 +35,7 @@ from calcimetry.deposits.tiles import BLOCK, MARGIN, Bounds, padded, tiles
 from calcimetry.records import Runs, Scan
 from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
-from calcimetry.threads import Jobs, each
+from calcimetry.threads import Jobs, each, over_slabs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,8 +113,26 @@ def probability(
     answer = np.zeros(shape, np.float32)
     work = partial(_run_tile, network, frozen(scan.hu, np.int16), taps, answer)
     each(work, tiles(blocks.view(np.bool_)), jobs)  # each writes its own part of the answer
-    result: NDArray[np.float32] = interpolate(answer, runs, *cells)
-    return result
+    return _back(answer, runs, cells, jobs)
+
+
+def _back(
+    answer: NDArray[np.float32],
+    runs: tuple[NDArray[np.int32], ...],
+    cells: Sequence[Cells],
+    jobs: Jobs,
+) -> NDArray[np.float32]:
+    """The answer at every voxel of the runs, in run order."""
+    row, start, stop = runs
+    before = np.append(0, np.cumsum(stop - start, dtype=np.int64))
+    found = np.empty(int(before[-1]), np.float32)
+
+    def part(first: int, end: int) -> None:
+        some = tuple(column[first:end] for column in runs)
+        interpolate(answer, some, *cells, found[before[first] : before[end]])
+
+    over_slabs(part, len(row), jobs)
+    return found
 
 
 def _run_tile(

@@ -138,10 +138,11 @@ def mark(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) 
 
 
 @kernel
-def interpolate(grid: Any, runs: Any, z_cells: Any, y_cells: Any, x_cells: Any) -> Any:
-    """Trilinear values of the grid at every voxel of the runs, float32, in run order."""
+def interpolate(
+    grid: Any, runs: Any, z_cells: Any, y_cells: Any, x_cells: Any, result: Any
+) -> None:
+    """Trilinear values of the grid at every voxel of the runs, in run order, into `result`."""
     row, start, stop = runs
-    result = np.empty((stop - start).sum(), np.float32)
     line = np.empty(grid.shape[2] + 1, np.float32)
     height = len(y_cells[0])
     at = 0
@@ -153,7 +154,6 @@ def interpolate(grid: Any, runs: Any, z_cells: Any, y_cells: Any, x_cells: Any) 
         for x in range(start[run], stop[run]):
             result[at] = line[low[x]] * (1 - beyond[x]) + line[low[x] + 1] * beyond[x]
             at += 1
-    return result
 
 
 @kernel

@@ -7,8 +7,12 @@ makes the sum cheaper.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from calcimetry.runs._jit import frozen, kernel
 
 BLOCK = 8
 """Marks are kept per block of this many voxels along each axis: the stride of the network's
@@ -98,26 +102,34 @@ def _cut(marked: NDArray[np.bool_], box: Bounds) -> list[Bounds] | None:
 
 def _cut_costs(part: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
     """The cost of both parts, shrunk, for a cut before layer 1, 2, ... along an axis."""
-    before = _running_cost(np.moveaxis(part, axis, 0))
-    after = _running_cost(np.moveaxis(part, axis, 0)[::-1])[::-1]
+    layers = frozen(np.moveaxis(part, axis, 0), np.bool_)
+    before, after = np.empty((2, len(layers)))
+    _running_cost(layers, np.arange(len(layers)), before)
+    _running_cost(layers, np.arange(len(layers))[::-1].copy(), after)
     costs: NDArray[np.float64] = before[:-1] + after[1:]
     return costs
 
 
-def _running_cost(layers: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The cost of the shrunk box of layers 0..k, for every k."""
-    count = len(layers)
-    held = layers.any(axis=(1, 2))
-    ends = np.maximum.accumulate(np.where(held, np.arange(count), -1))
-    first = int(np.argmax(held))
-    sides = [np.maximum(ends - first + 1, 0)]
-    for other in (1, 2):
-        flat = layers.any(axis=3 - other)
-        length = flat.shape[1]
-        place = np.arange(length)
-        low = np.minimum.accumulate(np.where(flat, place, length).min(axis=1))
-        high = np.maximum.accumulate(np.where(flat, place, -1).max(axis=1))
-        sides.append(np.maximum(high - low + 1, 0))
-    padded_sides = [-(-(BLOCK * side + 2 * MARGIN) // 8) * 8.0 for side in sides]
-    cost = padded_sides[0] * padded_sides[1] * padded_sides[2] + _OVERHEAD
-    return np.where(ends >= 0, cost, 0.0)
+@kernel
+def _running_cost(layers: Any, order: Any, cost: Any) -> None:
+    """At each layer, the cost of the shrunk box of all layers up to it, in the order given."""
+    _, height, width = layers.shape
+    first, y0, y1, x0, x1 = -1, height, -1, width, -1
+    for k in order:
+        held = False
+        for y in range(height):
+            for x in range(width):
+                if layers[k, y, x]:
+                    held = True
+                    y0, y1, x0, x1 = min(y0, y), max(y1, y), min(x0, x), max(x1, x)
+        if held:
+            first = k if first < 0 else first
+            depth = abs(k - first) + 1
+            cost[k] = _padded(depth) * _padded(y1 - y0 + 1) * _padded(x1 - x0 + 1) + _OVERHEAD
+        else:
+            cost[k] = 0.0 if first < 0 else cost[k - 1 if order[0] == 0 else k + 1]
+
+
+@kernel
+def _padded(blocks: Any) -> Any:
+    return float(-(-(BLOCK * blocks + 2 * MARGIN) // 8) * 8)
