@@ -127,9 +127,11 @@ def stored_type(piece: Slice) -> np.dtype[Any]:
 def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> None:
     """Rescale stored values into `out`, rounded and clipped to int16, padding to air."""
     padding = _padding(plane, piece)
-    values = _unused_bits_off(plane, piece)
+    values = _unused_bits_off(plane, piece, out)
     slope, intercept = rescale_of(piece.elements)
     if slope == 1 and intercept == int(intercept) and _fits(values, piece, int(intercept)):
+        if values.dtype.itemsize == 2 and values.dtype.isnative:
+            values = values.view(np.int16)  # the same sums, and nothing to convert
         np.add(values, np.int16(intercept), out=out, casting="unsafe", dtype=np.int16)
     else:
         real = values.astype(np.float64) * slope + intercept
@@ -153,13 +155,20 @@ def _fits(values: NDArray[Any], piece: Slice, intercept: int) -> bool:
     return bool(_INT16.min <= low + intercept and high + intercept <= _INT16.max)
 
 
-def _unused_bits_off(plane: NDArray[Any], piece: Slice) -> NDArray[Any]:
-    """Without the bits above BitsStored, which old files use for overlays (PS3.5 8.1.1)."""
+def _unused_bits_off(plane: NDArray[Any], piece: Slice, room: Plane) -> NDArray[Any]:
+    """Without the bits above BitsStored, which old files use for overlays (PS3.5 8.1.1).
+
+    room : of the plane's shape, written over where it serves for the values
+    """
     bits = bits_of(piece.elements)
     spare = plane.dtype.itemsize * 8 - bits
     if spare <= 0 or piece.header.syntax not in UNCOMPRESSED:
         return plane
-    return (plane << spare) >> spare
+    if plane.dtype.itemsize != room.dtype.itemsize:
+        return (plane << spare) >> spare
+    values = room.view(plane.dtype.newbyteorder("="))
+    np.left_shift(plane, spare, out=values)
+    return np.right_shift(values, spare, out=values)
 
 
 def _padding(plane: NDArray[Any], piece: Slice) -> NDArray[np.bool_] | None:
