@@ -48,6 +48,7 @@ from calcimetry.deposits.rules import (
     in_company,
     in_place,
     may_be_on_course,
+    not_marked,
     on_course,
 )
 from calcimetry.errors import UsageError
@@ -55,6 +56,9 @@ from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
 from calcimetry.runs import parts, taken
 from calcimetry.threads import Jobs
+
+Look = Callable[[Listed, Sequence[Evidence]], list[Evidence]]
+"""Objects and the evidence of each, to the evidence with what another look at them adds."""
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
 
@@ -106,9 +110,13 @@ def find(
     number = np.flatnonzero(objects.voxels >= _fewest_voxels(scan, plan))
     listed = listed_of(parts(objects, number.tolist()), scan.hu.shape)
     sights = _at_sight(scan, pieces, (number, listed), (body, skeleton, labels))
-    around = partial(_surrounded, scan, plan=plan, jobs=jobs)
-    look = partial(_closer, scan, anatomy=(body, skeleton), plan=plan, jobs=jobs)
-    verdicts, evidence = _judged(listed, sights, around, look)
+    anatomy = body, skeleton
+    looks = (
+        partial(_surrounded, scan, plan=plan, jobs=jobs),
+        partial(_closer, scan, anatomy=anatomy, plan=plan, jobs=jobs),
+        partial(_deeper, scan, anatomy=anatomy, jobs=jobs),
+    )
+    verdicts, evidence = _judged(listed, sights, looks)
     verdicts = _coursed(scan, listed, verdicts, evidence)
     return Found(
         _findings(scan, listed, verdicts),
@@ -120,30 +128,34 @@ def find(
 
 
 def _judged(
-    listed: Listed,
-    sights: Sequence[Evidence],
-    around: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
-    look: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
+    listed: Listed, sights: Sequence[Evidence], looks: tuple[Look, Look, Look]
 ) -> tuple[list[Verdict], list[Evidence]]:
     """The verdict on each object, and the evidence that it rests on.
 
-    What lies around is looked at for those alone that are not decided without it. Only those
-    that sight does not decide, or puts on the list, are looked at closely.
+    looks : around, closer and deeper. Each is taken at those alone that are not decided without
+        it; closer and deeper ones also at whatever is on the list.
     """
-    first = [at_sight(evidence) for evidence in sights]
-    sights = _renewed(listed, sights, [k for k, verdict in enumerate(first) if not verdict], around)
-    first = [v or at_sight(evidence) for v, evidence in zip(first, sights, strict=True)]
-    near = [k for k, verdict in enumerate(first) if verdict is None or verdict.kind in LISTED]
-    evidence = _renewed(listed, sights, near, look)
-    verdicts = [verdict or in_place(seen) for verdict, seen in zip(first, evidence, strict=True)]
-    return verdicts, evidence
+    around, closer, deeper = looks
+    verdicts = [at_sight(seen) for seen in sights]
+    evidence = _renewed(listed, sights, _which(verdicts), around)
+    verdicts = [v or at_sight(seen) for v, seen in zip(verdicts, evidence, strict=True)]
+    evidence = _renewed(listed, evidence, _which(verdicts, LISTED), closer)
+    verdicts = [v or not_marked(seen) for v, seen in zip(verdicts, evidence, strict=True)]
+    evidence = _renewed(listed, evidence, _which(verdicts, LISTED), deeper)
+    final = [v or in_place(seen) for v, seen in zip(verdicts, evidence, strict=True)]
+    return final, evidence
+
+
+def _which(verdicts: Sequence[Verdict | None], kinds: Sequence[Kind] = ()) -> list[int]:
+    """Objects without a verdict, or with one of these kinds."""
+    return [k for k, v in enumerate(verdicts) if v is None or v.kind in kinds]
 
 
 def _renewed(
     listed: Listed,
     sights: Sequence[Evidence],
     which: Sequence[int],
-    look: Callable[[Listed, Sequence[Evidence]], list[Evidence]],
+    look: Look,
 ) -> list[Evidence]:
     """The evidence, with what another look at some of the objects adds."""
     evidence = list(sights)
@@ -175,12 +187,9 @@ def _closer(
     plan: Plan,
     jobs: Jobs,
 ) -> list[Evidence]:
-    """Evidence with what only the rules of IN_PLACE, and the place of a deposit, ask for."""
+    """Evidence with what the rules of NOT_MARKED ask for."""
     body, skeleton = anatomy
     bone = known(bone_gaps(skeleton, listed.points, listed.bounds, jobs=jobs))
-    skin = known(skin_gaps(body, scan, listed.points, listed.bounds, jobs=jobs))
-    ringed = known(enclosure(skeleton, body, listed.middles))
-    front = known(frontness(scan, body, listed.middles))
     contrast = enhancement(scan, body, skeleton)
     thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
     unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
@@ -189,12 +198,28 @@ def _closer(
         evidence.with_more(
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
-            skin_depth_mm=skin[k],
-            enclosure=ringed[k],
-            front=front[k],
             contrast_hu=contrast,
         )
         for k, evidence in enumerate(_renewed(listed, sights, unseen, around))
+    ]
+
+
+def _deeper(
+    scan: Scan,
+    listed: Listed,
+    sights: Sequence[Evidence],
+    *,
+    anatomy: tuple[Body, Skeleton],
+    jobs: Jobs,
+) -> list[Evidence]:
+    """Evidence with what only the other rules of IN_PLACE, and the place of a deposit, ask for."""
+    body, skeleton = anatomy
+    skin = known(skin_gaps(body, scan, listed.points, listed.bounds, jobs=jobs))
+    ringed = known(enclosure(skeleton, body, listed.middles))
+    front = known(frontness(scan, body, listed.middles))
+    return [
+        evidence.with_more(skin_depth_mm=skin[k], enclosure=ringed[k], front=front[k])
+        for k, evidence in enumerate(sights)
     ]
 
 

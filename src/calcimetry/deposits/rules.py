@@ -81,6 +81,15 @@ def at_sight(evidence: Evidence) -> Verdict | None:
     return _first(AT_SIGHT, evidence)
 
 
+def not_marked(evidence: Evidence) -> Verdict | None:
+    """The first verdict on what the network does not mark, before it matters how deep it lies.
+
+    For such, IN_PLACE comes to the same: of the rules left out here those that come earlier
+    speak of what is marked only.
+    """
+    return None if evidence.marked else _first(NOT_MARKED, evidence)
+
+
 def in_place(evidence: Evidence) -> Verdict:
     """The first verdict of IN_PLACE; without any, uncertain."""
     nothing = Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
@@ -355,3 +364,6 @@ IN_PLACE: tuple[Rule, ...] = (
     _alone,
 )
 """Rules that ask how thick it is, and how far from skin and bone."""
+
+NOT_MARKED: tuple[Rule, ...] = (_in_organ, _pool, _beside_bone, _enhanced)
+"""Those of IN_PLACE that do without the depth under the skin."""

@@ -168,7 +168,8 @@ def _unused_bits_off(plane: NDArray[Any], piece: Slice, room: Plane) -> NDArray[
         return (plane << spare) >> spare
     values = room.view(plane.dtype.newbyteorder("="))
     np.left_shift(plane, spare, out=values)
-    return np.right_shift(values, spare, out=values)
+    np.right_shift(values, spare, out=values)
+    return values
 
 
 def _padding(plane: NDArray[Any], piece: Slice) -> NDArray[np.bool_] | None:
