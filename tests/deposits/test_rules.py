@@ -3,11 +3,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calcimetry.anatomy import Structure
 from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.evidence import Evidence
-from calcimetry.deposits.rules import in_company, judge, may_be_on_course, on_course
+from calcimetry.deposits.rules import (
+    ALONE_BUT_DOUBTED,
+    Verdict,
+    in_company,
+    in_place,
+    judge,
+    may_be_on_course,
+    not_marked,
+    of_one_piece,
+    on_course,
+)
 from calcimetry.records import Kind
 
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
@@ -167,3 +179,43 @@ def test_satellites_of_a_deposit_are_no_phleboliths():
     assert in_company(doubted, 10.0).kind is Kind.DEPOSIT
     other = judge(replace(NODULE, axes_mm=(30.0, 4.0, 3.0)))
     assert in_company(other, 10.0) == other
+
+
+def test_what_stands_alone_is_one_with_the_deposit_that_was_cut_from_it():
+    doubted = Verdict(Kind.UNCERTAIN, ALONE_BUT_DOUBTED, 0.5)
+    assert of_one_piece(doubted, 0.5).kind is Kind.DEPOSIT
+    assert of_one_piece(doubted, 0.1) == doubted, "a crumb says little of the whole"
+    bone = Verdict(Kind.BONE, "large, with the make of bone", 0.9)
+    assert of_one_piece(bone, 0.5) == bone
+
+
+probable = st.one_of(st.none(), st.floats(0, 1))
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    changes=st.fixed_dictionaries(
+        {
+            "volume_mm3": st.floats(10, 5000),
+            "mean_hu": st.floats(130, 2000),
+            "peak_hu": st.integers(130, 3071),
+            "thickness_mm": st.floats(0.5, 30),
+            "bone_distance_mm": st.one_of(st.none(), st.floats(0, 60)),
+            "skin_depth_mm": st.one_of(st.none(), st.floats(0, 150)),
+            "enclosure": st.one_of(st.none(), st.floats(0, 1)),
+            "front": st.one_of(st.none(), st.floats(-1, 1)),
+            "contrast_hu": st.one_of(st.none(), st.floats(100, 500)),
+            "deposit_probability": probable,
+            "contrast_given": st.sampled_from([None, True, False]),
+            "in_trunk": st.booleans(),
+            "at_edge": st.booleans(),
+        }
+    )
+)
+def test_what_is_decided_without_its_depth_is_decided_the_same_with_it(changes):
+    evidence = replace(NODULE, marked=False, freed=False, **changes)
+    early = not_marked(evidence)
+    if early is not None:
+        assert early == in_place(evidence)
+    hidden = replace(evidence, skin_depth_mm=None, enclosure=None, front=None)
+    assert not_marked(hidden) == early

@@ -39,6 +39,7 @@ from calcimetry.deposits.evidence import (
     thicknesses,
 )
 from calcimetry.deposits.rules import (
+    ALONE_BUT_DOUBTED,
     CUT_FREE,
     DOUBTFUL_ALONE,
     SMALL_MM3,
@@ -49,12 +50,13 @@ from calcimetry.deposits.rules import (
     in_place,
     may_be_on_course,
     not_marked,
+    of_one_piece,
     on_course,
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
-from calcimetry.runs import parts, taken
+from calcimetry.runs import parts, taken, voxels_of
 from calcimetry.threads import Jobs
 
 Look = Callable[[Listed, Sequence[Evidence]], list[Evidence]]
@@ -233,7 +235,35 @@ def _surrounded(
 
 
 def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
-    """Verdicts as findings, those doubtful by themselves looked at again beside bigger deposits."""
+    """Verdicts as findings, those doubtful by themselves looked at again beside deposits."""
+    final = _accompanied(scan, listed, _rejoined(scan, listed, verdicts))
+    return tuple(
+        Finding(runs, verdict.kind, verdict.reason, verdict.confidence)
+        for runs, verdict in zip(listed.runs, final, strict=True)
+    )
+
+
+def _rejoined(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts, but what stands alone and touches a deposit cut from it is one with it."""
+    final = list(verdicts)
+    cores = [listed.runs[k] for k, v in enumerate(verdicts) if v.reason == CUT_FREE]
+    rests = [k for k, v in enumerate(verdicts) if v.reason == ALONE_BUT_DOUBTED]
+    if not cores or not rests:
+        return final
+    points = [voxels_of(runs) for runs in cores]
+    tree = cKDTree(scan.to_lps(np.concatenate(points)))
+    owner = np.repeat(np.arange(len(cores)), [len(part) for part in points])
+    touching = 1.01 * float(np.linalg.norm(scan.spacing))
+    for k in rests:
+        gap, nearest = tree.query(scan.to_lps(voxels_of(listed.runs[k])))
+        if gap.min() <= touching:
+            core = cores[owner[nearest[gap.argmin()]]].voxels
+            final[k] = of_one_piece(verdicts[k], core / (core + listed.runs[k].voxels))
+    return final
+
+
+def _accompanied(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts, but satellites of bigger deposits are deposits."""
     hosts, doubtful = [], []
     for k, (runs, verdict) in enumerate(zip(listed.runs, verdicts, strict=True)):
         sure = verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE
@@ -248,10 +278,7 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
         gaps = np.minimum.reduceat(tree.query(scan.to_lps(near.points))[0], near.bounds[:-1])
         for k, gap in zip(doubtful, gaps.tolist(), strict=True):
             final[k] = in_company(verdicts[k], gap)
-    return tuple(
-        Finding(runs, verdict.kind, verdict.reason, verdict.confidence)
-        for runs, verdict in zip(listed.runs, final, strict=True)
-    )
+    return final
 
 
 def ask(

@@ -44,6 +44,7 @@ DOUBTFUL_ALONE = (SMALL_AND_DEEP, ALONE_BUT_DOUBTED)
 ON_COURSE = "one of several small ones along a line, as calcium in an artery's wall is"
 CUT_FREE = "the network tells it from the bone it touches"
 COMPANY_MM = 25.0
+NEARLY_HALF = 0.4
 COURSE_DEPTH_MM = 15.0  # deposits under the skin lie along lines, too: tendons, crests of bone
 CUT_BONE_MM3 = 250.0
 TRUNK_WALL_MM = 40.0
@@ -330,6 +331,17 @@ def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
     if verdict.reason not in DOUBTFUL_ALONE or gap_mm > COMPANY_MM:
         return verdict
     return Verdict(Kind.DEPOSIT, "doubtful by itself, but beside a bigger deposit", 0.6)
+
+
+def of_one_piece(verdict: Verdict, share: float) -> Verdict:
+    """The verdict on what was left when a deposit was cut from it.
+
+    share : of both together, how much is deposit. Where no bone is, there was nothing to cut from.
+    """
+    if verdict.reason != ALONE_BUT_DOUBTED or share < NEARLY_HALF:
+        return verdict
+    reason = "stands alone in soft tissue, and the rest of it is a deposit by the network"
+    return Verdict(Kind.DEPOSIT, reason, 0.6)
 
 
 def may_be_on_course(verdict: Verdict, evidence: Evidence) -> bool:
