@@ -25,7 +25,8 @@ HISTORY = (
     "step 14,400 the end was set to 24,000 instead of 30,000, and the rate began to fall. "
     "Version 3 began from version 2's with other shapes and other paint (seed 1), a lower rate "
     "that does not fall to nothing, and a longer mean of the weights; its length was set while it "
-    "ran. A run of the command as it stands makes weights of the same kind, not the same bits."
+    "ran. Its file was later laid out anew with the same numbers, for speed. A run of the command "
+    "as it stands makes weights of the same kind, not the same bits."
 )
 LIMITS = (
     "Trained on CTs of 16 limbs, one chest and one abdomen of adults, and on phantoms: other "
@@ -53,7 +54,8 @@ def write(
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "license": "Apache-2.0",
         "task": "probability that a dense voxel of a CT is calcium deposit in soft tissue",
-        "input": f"HU on a {GRID_MM} mm isotropic grid, (z, y, x), sides multiples of 8",
+        "input": f"HU on a {GRID_MM} mm isotropic grid in cells of 2x2x2 voxels: (z, y, x, 8), "
+        "numbers of cells multiples of 4",
         "architecture": {"channels": CHANNELS, "windows": WINDOWS},
         "recipe": asdict(recipe) | {"steps_done": steps},
         "generator": {"families": menu(), "limb_scales": SCALES, "phantoms": BODIES},

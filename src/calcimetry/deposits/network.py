@@ -31,7 +31,7 @@ from calcimetry.deposits.regrid import (
     resample,
     unfolded,
 )
-from calcimetry.deposits.tiles import BLOCK, MARGIN, Bounds, padded, tiles
+from calcimetry.deposits.tiles import BLOCK, Bounds, padded, tiles
 from calcimetry.records import Runs, Scan
 from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
@@ -111,8 +111,9 @@ def probability(
     blocks = np.zeros([-(-(length + 1) // BLOCK) for length in shape], np.uint8)
     mark(blocks, BLOCK, runs, *(low for low, _ in cells))
     answer = np.zeros(shape, np.float32)
-    work = partial(_run_tile, network, frozen(scan.hu, np.int16), taps, answer)
-    each(work, tiles(blocks.view(np.bool_)), jobs)  # each writes its own part of the answer
+    boxes, margin = tiles(blocks.view(np.bool_))
+    work = partial(_run_tile, network, frozen(scan.hu, np.int16), taps, answer, margin)
+    each(work, boxes, jobs)  # each writes its own part of the answer
     return _back(answer, runs, cells, jobs)
 
 
@@ -140,12 +141,13 @@ def _run_tile(
     hu: NDArray[np.int16],
     taps: list[Taps],
     answer: NDArray[np.float32],
+    margin: int,
     tile: Bounds,
 ) -> None:
     """Resample a tile and its margins, run the network, keep the tile's own part."""
     start, stop = np.array(tile[::2]), np.minimum(tile[1::2], answer.shape)
-    corner = start - MARGIN
-    size = [padded(tile[k + 1] - tile[k]) for k in (0, 2, 4)]
+    corner = start - margin
+    size = [padded(tile[k + 1] - tile[k], margin) for k in (0, 2, 4)]
     low, high = np.maximum(corner, 0), np.minimum(corner + size, answer.shape)
     volume = np.full(size, OUTSIDE_HU, np.float32)
     near = [(i[a:b], w[a:b]) for (i, w), a, b in zip(taps, low, high, strict=True)]

@@ -19,8 +19,12 @@ BLOCK = 8
 deepest level. Tiles begin at whole blocks, so that a voxel's answer does not depend on where
 its tile begins, save by what the margins leave out."""
 
-MARGIN = 4
-"""Voxels around a tile that the network sees beside it: 12 mm of surroundings."""
+MARGINS = 8, 4
+"""Voxels around a tile that the network sees beside it: 12 mm of surroundings, or 6 mm where
+that would be DEAR. With less it is as often right, but surer than it should be."""
+
+DEAR = 5e6
+"""Voxels, those of margins too. Limbs stay below it; trunks, whose tiles are many, do not."""
 
 LARGEST = 112
 """No tile's side is longer than this, margins apart: it bounds memory and feeds threads."""
@@ -32,28 +36,36 @@ Bounds = tuple[int, int, int, int, int, int]
 """z0, z1, y0, y1, x0, x1; the odd ones are one past the last."""
 
 
-def tiles(marked: NDArray[np.bool_]) -> list[Bounds]:
-    """Disjoint boxes, in voxels, that hold every marked block; the dearest first.
+def tiles(marked: NDArray[np.bool_]) -> tuple[list[Bounds], int]:
+    """Disjoint boxes, in voxels, that hold every marked block, dearest first; and their margin.
 
     marked : (z, y, x), one value for each BLOCK-sided block of the grid
     """
+    wide, narrow = MARGINS
+    boxes = _boxes(marked, wide)
+    if sum(_cost(box, wide) for box in boxes) <= DEAR:
+        return [_in_voxels(box) for box in boxes], wide
+    return [_in_voxels(box) for box in _boxes(marked, narrow)], narrow
+
+
+def _boxes(marked: NDArray[np.bool_], margin: int) -> list[Bounds]:
+    """The boxes in blocks."""
     whole = _tight(marked, (0, *marked.shape[:1], 0, marked.shape[1], 0, marked.shape[2]))
     waiting = [] if whole is None else [whole]
     done: list[Bounds] = []
     while waiting:
         box = waiting.pop()
-        halves = _cut(marked, box)
+        halves = _cut(marked, box, margin)
         if halves is None:
             done.append(box)
         else:
             waiting.extend(halves)
-    done.sort(key=lambda box: (-_cost(box), box))
-    return [_in_voxels(box) for box in done]
+    return sorted(done, key=lambda box: (-_cost(box, margin), box))
 
 
-def padded(length: int) -> int:
+def padded(length: int, margin: int) -> int:
     """The side that the network is run on: margins, and a multiple of 8."""
-    return -(-(length + 2 * MARGIN) // 8) * 8
+    return -(-(length + 2 * margin) // 8) * 8
 
 
 def _in_voxels(box: Bounds) -> Bounds:
@@ -61,8 +73,8 @@ def _in_voxels(box: Bounds) -> Bounds:
     return z0, z1, y0, y1, x0, x1
 
 
-def _cost(box: Bounds) -> float:
-    sides = (padded(BLOCK * (box[k + 1] - box[k])) for k in (0, 2, 4))
+def _cost(box: Bounds, margin: int) -> float:
+    sides = (padded(BLOCK * (box[k + 1] - box[k]), margin) for k in (0, 2, 4))
     return float(np.prod([float(side) for side in sides])) + _OVERHEAD
 
 
@@ -77,14 +89,14 @@ def _tight(marked: NDArray[np.bool_], box: Bounds) -> Bounds | None:
     return edges[0], edges[1], edges[2], edges[3], edges[4], edges[5]
 
 
-def _cut(marked: NDArray[np.bool_], box: Bounds) -> list[Bounds] | None:
+def _cut(marked: NDArray[np.bool_], box: Bounds, margin: int) -> list[Bounds] | None:
     """The cheapest two parts of a box; None when it is best left whole."""
-    best, choice = 0.97 * _cost(box), None
+    best, choice = 0.97 * _cost(box, margin), None
     part = marked[box[0] : box[1], box[2] : box[3], box[4] : box[5]]
     longest = int(np.argmax(part.shape))
     must = part.shape[longest] * BLOCK > LARGEST
     for axis in range(3):
-        costs = _cut_costs(part, axis)
+        costs = _cut_costs(part, axis, margin)
         if must:
             # What is too long is cut near its middle: the cheapest cut would shave a sliver.
             middle = np.abs(np.arange(1, part.shape[axis]) / part.shape[axis] - 0.5) < 0.2
@@ -100,18 +112,18 @@ def _cut(marked: NDArray[np.bool_], box: Bounds) -> list[Bounds] | None:
     return [half for half in halves if half is not None]
 
 
-def _cut_costs(part: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+def _cut_costs(part: NDArray[np.bool_], axis: int, margin: int) -> NDArray[np.float64]:
     """The cost of both parts, shrunk, for a cut before layer 1, 2, ... along an axis."""
     layers = frozen(np.moveaxis(part, axis, 0), np.bool_)
     before, after = np.empty((2, len(layers)))
-    _running_cost(layers, np.arange(len(layers)), before)
-    _running_cost(layers, np.arange(len(layers))[::-1].copy(), after)
+    _running_cost(layers, np.arange(len(layers)), margin, before)
+    _running_cost(layers, np.arange(len(layers))[::-1].copy(), margin, after)
     costs: NDArray[np.float64] = before[:-1] + after[1:]
     return costs
 
 
 @kernel
-def _running_cost(layers: Any, order: Any, cost: Any) -> None:
+def _running_cost(layers: Any, order: Any, margin: Any, cost: Any) -> None:
     """At each layer, the cost of the shrunk box of all layers up to it, in the order given."""
     _, height, width = layers.shape
     first, y0, y1, x0, x1 = -1, height, -1, width, -1
@@ -125,11 +137,12 @@ def _running_cost(layers: Any, order: Any, cost: Any) -> None:
         if held:
             first = k if first < 0 else first
             depth = abs(k - first) + 1
-            cost[k] = _padded(depth) * _padded(y1 - y0 + 1) * _padded(x1 - x0 + 1) + _OVERHEAD
+            area = _padded(y1 - y0 + 1, margin) * _padded(x1 - x0 + 1, margin)
+            cost[k] = _padded(depth, margin) * area + _OVERHEAD
         else:
             cost[k] = 0.0 if first < 0 else cost[k - 1 if order[0] == 0 else k + 1]
 
 
 @kernel
-def _padded(blocks: Any) -> Any:
-    return float(-(-(BLOCK * blocks + 2 * MARGIN) // 8) * 8)
+def _padded(blocks: Any, margin: Any) -> Any:
+    return float(-(-(BLOCK * blocks + 2 * margin) // 8) * 8)
