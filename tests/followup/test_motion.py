@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from calcimetry.followup.motion import BONE, Cloud, Motion
+from calcimetry.followup.motion import BONE, Cloud, Motion, crossed
 
 vectors = arrays(float, 3, elements=st.floats(-1, 1))
 
@@ -28,3 +28,9 @@ def test_two_samplings_of_one_plane_are_no_distance_apart():
     inside = np.array([[11.0, 11.0, 0.0], [11.0, 11.0, 0.7], [11.0, 11.0, 9.0]])
     gaps = plane.gap(inside, group[:3], 5.0)
     np.testing.assert_allclose(gaps, [0.0, 0.7, 5.0], atol=1e-6)
+
+
+@given(arrays(float, (7, 3), elements=st.floats(-50, 50)), vectors)
+def test_cross_products_are_numpys(points, axis):
+    assert np.array_equal(crossed(points, axis), np.cross(points, axis))
+    assert np.array_equal(crossed(points, points[::-1]), np.cross(points, points[::-1]))

@@ -6,7 +6,7 @@ import numpy as np
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
-from calcimetry.anatomy.coarse import dilated, eroded
+from calcimetry.anatomy.coarse import Mask, dilated, eroded
 from calcimetry.records import Scan
 
 ENHANCED_HU = (85, 400)
@@ -15,7 +15,7 @@ ENHANCED_HU = (85, 400)
 
 LEAST_CM3 = 4.0
 """On 30 limb CTs without contrast medium in blood at most 2.6 (oral contrast); on four trunks
-and an aorta with it, 4.3 to 675; `python -m benchmarks.sweep` shows what a change does."""
+and an aorta with it, 4.3 to 675: `python -m benchmarks.finder.contrast SCAN ...` lists them."""
 
 BRIGHTEST_PERCENT = 97.0
 
@@ -27,9 +27,14 @@ def enhancement(scan: Scan, body: Body, skeleton: Skeleton) -> float | None:
     """
     if scan.acquisition.contrast is False:
         return None
-    low, high = ENHANCED_HU
-    bone = dilated(skeleton.held | skeleton.marrow)
-    bright = eroded((body.hu >= low) & (body.hu < high) & body.inside & ~bone)
+    bright = enhanced(body, skeleton)
     if bright.sum() * np.prod(body.grid.size_mm) < LEAST_CM3 * 1000:
         return None
     return float(np.percentile(body.hu[bright], BRIGHTEST_PERCENT))
+
+
+def enhanced(body: Body, skeleton: Skeleton) -> Mask:
+    """Cells of the body's grid amid tissue as bright as contrast medium makes it."""
+    low, high = ENHANCED_HU
+    bone = dilated(skeleton.held | skeleton.marrow)
+    return eroded((body.hu >= low) & (body.hu < high) & body.inside & ~bone)

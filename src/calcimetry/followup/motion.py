@@ -195,15 +195,21 @@ def _step(source: Cloud, target: Cloud, motion: Motion, scale: float) -> Motion 
     return Motion.moved(shift).after(Motion.about(pivot, turn))
 
 
+def crossed(one: Points, other: NDArray[np.float64]) -> Points:
+    """Cross products (n, 3) with (n, 3) or (3,): as `np.cross`, which takes longer."""
+    (x, y, z), (a, b, c) = one.T, other.T
+    return np.stack([y * c - z * b, z * a - x * c, x * b - y * a], axis=1)
+
+
 def _equations(
     arm: Points, gap: Points, normal: Points, weight: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Normal equations (6, 6) and (6,) of a small turn and shift."""
-    rows = np.concatenate([np.cross(arm, normal), normal], axis=1)
+    rows = np.concatenate([crossed(arm, normal), normal], axis=1)
     matrix = (rows * weight[:, None]).T @ rows
     vector = (rows * weight[:, None]).T @ np.einsum("ni,ni->n", normal, gap)
     for axis in np.eye(3):
-        rows = np.concatenate([np.cross(arm, axis), np.broadcast_to(axis, arm.shape)], axis=1)
+        rows = np.concatenate([crossed(arm, axis), np.broadcast_to(axis, arm.shape)], axis=1)
         matrix += _ALONG * (rows * weight[:, None]).T @ rows
         vector += _ALONG * (rows * weight[:, None]).T @ gap @ axis
     return matrix + 1e-9 * np.trace(matrix) * np.eye(6), vector
