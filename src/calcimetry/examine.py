@@ -20,6 +20,7 @@ from calcimetry.records import (
     Finding,
     Flag,
     Kind,
+    Objects,
     OtherObject,
     Place,
     Quantity,
@@ -29,7 +30,7 @@ from calcimetry.records import (
     Totals,
 )
 from calcimetry.runs import dense_objects, voxels_of
-from calcimetry.threads import Crew
+from calcimetry.threads import Crew, Later
 from calcimetry.versions import versions
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
@@ -80,6 +81,7 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
     """Stage after stage; what a stage has no need of is worked out beside it."""
     clock.begin("finding the body")
     noise = crew.later(lambda: noise_of(scan))
+    early = None if plan.find.threshold_mg_cm3 else _dense(crew, scan, plan)
     names = None if asked.labels is None else labels_of(scan, asked.labels)
     body = find_body(scan, jobs=crew)
 
@@ -92,7 +94,7 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
         scale = crew.later(calibrated)
         plan = _with_threshold(plan, scale.result())  # what cannot be read is said at once
     clock.begin("finding dense voxels")
-    dense = dense_objects(scan.hu, plan.find.threshold_hu, jobs=crew)
+    dense = (early or _dense(crew, scan, plan)).result()
     clock.begin("telling deposits apart")
     chance = finder.ask(scan, dense, body, plan, jobs=crew)
     scale = scale or crew.later(calibrated)  # beside what one thread has to do alone
@@ -120,6 +122,11 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
         landmarks=replace(marks.result(), soft=soft.result()),
         anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
     )
+
+
+def _dense(crew: Crew, scan: Scan, plan: Plan) -> Later[Objects]:
+    """The dense objects at the plan's threshold."""
+    return crew.later(lambda: dense_objects(scan.hu, plan.find.threshold_hu, jobs=crew))
 
 
 def _places(
