@@ -19,10 +19,9 @@ def warm() -> None:
     Where the package cannot be written the kernels are kept in the user's cache folder. The
     compiler runs one thread; so half of the kernels are compiled by a process of their own.
     """
-    quantities = subprocess.Popen(
-        [sys.executable, "-c", _QUANTITIES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    runs.warm()
-    anatomy.warm()
-    quantities.wait()  # had it failed, its kernels would be compiled here
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen([sys.executable, "-c", _QUANTITIES], stdout=nowhere, stderr=nowhere):
+        runs.warm()
+        anatomy.warm()
+    # The process has ended; had it failed, its kernels would be compiled here.
     measure(limb()[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from calcimetry.scan.codecs import Decode, decoder
 from calcimetry.scan.facts import bits_of, rescale_of
 from calcimetry.scan.header import EXPLICIT_BE, UNCOMPRESSED, Header, quiet_libraries
 from calcimetry.scan.slices import Slice, u16
+from calcimetry.threads import each
 
 AIR_HU = -1024
 # A declared padding value that would be tissue is a mistake in the file (0 in files whose
@@ -47,10 +47,7 @@ def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> d
                 to_hu(plane, piece, volume[:, :, k].T)
             return str(path), hashlib.sha256(raw).hexdigest()
 
-        if jobs < 2:
-            return dict(map(one, tasks))
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            return dict(pool.map(one, tasks))
+        return dict(each(one, tasks, jobs))
 
 
 def _by_file(slices: Sequence[Slice]) -> list[list[tuple[int, Slice]]]:
