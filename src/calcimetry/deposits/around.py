@@ -19,6 +19,7 @@ from calcimetry.runs import piled
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs._order import middle
 from calcimetry.runs.find import integer_threshold, lowest_bit
+from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
 
 SHELL_FROM_MM, SHELL_TO_MM = 2.0, 6.0
@@ -123,17 +124,10 @@ def _look(
 @kernel
 def _box(columns: Any, a: Any, b: Any, margin: Any, shape: Any, box: Any) -> None:
     """The box of runs a to b with a margin around it, inside the volume."""
-    row, start, stop = columns
-    height = shape[1]
-    y0, y1, x0, x1 = shape[1], 0, shape[2], 0
-    for run in range(a, b):
-        y = row[run] % height
-        y0, y1 = min(y0, y), max(y1, y + 1)
-        x0, x1 = min(x0, start[run]), max(x1, stop[run])
-    z0, z1 = row[a] // height, row[b - 1] // height + 1
-    box[0, 0], box[0, 1] = max(0, z0 - margin[0]), min(shape[0], z1 + margin[0])
-    box[1, 0], box[1, 1] = max(0, y0 - margin[1]), min(shape[1], y1 + margin[1])
-    box[2, 0], box[2, 1] = max(0, x0 - margin[2]), min(shape[2], x1 + margin[2])
+    bounding(columns, a, b, shape[1], box)
+    for axis in range(3):
+        box[axis, 0] = max(0, box[axis, 0] - margin[axis])
+        box[axis, 1] = min(shape[axis], box[axis, 1] + margin[axis])
 
 
 @kernel

@@ -17,6 +17,7 @@ from calcimetry.deposits.around import Surroundings
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import piled, sampled
 from calcimetry.runs._jit import kernel
+from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
 
 SAMPLED = 400
@@ -147,7 +148,7 @@ def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, en
     for piece in range(begin, end):
         first, after = bounds[piece], bounds[piece + 1]
         if first < after:
-            _bounding(columns, first, after, height, box)
+            bounding(columns, first, after, height, box)
             size = box[:, 1] - box[:, 0] + 2  # with a border that is not set
             stride = max(1, int(np.rint((size.prod() / MOST_VOXELS) ** (1 / 3))))
             own = np.zeros(
@@ -160,18 +161,6 @@ def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, en
             )
             _draw(columns, (first, after), height, box, stride, own)
             found[piece] = 2.0 * _deepest(own, step * stride)
-
-
-@kernel
-def _bounding(columns: Any, first: Any, end: Any, height: Any, box: Any) -> None:
-    """The box (z, y, x) of some runs: first voxels, and one past the last."""
-    row, start, stop = columns
-    box[:, 0], box[:, 1] = 2**31, 0
-    for run in range(first, end):
-        z, y = row[run] // height, row[run] % height
-        box[0, 0], box[0, 1] = min(box[0, 0], z), max(box[0, 1], z + 1)
-        box[1, 0], box[1, 1] = min(box[1, 0], y), max(box[1, 1], y + 1)
-        box[2, 0], box[2, 1] = min(box[2, 0], start[run]), max(box[2, 1], stop[run])
 
 
 @kernel

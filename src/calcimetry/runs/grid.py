@@ -52,6 +52,19 @@ def box_of(runs: Runs) -> Box:
     )
 
 
+@kernel
+def bounding(columns: Any, first: Any, end: Any, height: Any, box: Any) -> None:
+    """`box_of` for runs first to end - 1 of columns, in kernels, into `box`: int64 (3, 2), first
+    (z, y, x), and one past the last."""
+    row, start, stop = columns
+    box[:, 0], box[:, 1] = 2**31, 0
+    for run in range(first, end):
+        z, y = row[run] // height, row[run] % height
+        box[0, 0], box[0, 1] = min(box[0, 0], z), max(box[0, 1], z + 1)
+        box[1, 0], box[1, 1] = min(box[1, 0], y), max(box[1, 1], y + 1)
+        box[2, 0], box[2, 1] = min(box[2, 0], start[run]), max(box[2, 1], stop[run])
+
+
 def paint(
     box: Box,
     runs: Runs,
