@@ -18,7 +18,7 @@ _DENSE_HU = 130
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sums:
+class PlainSums:
     """A number for each object.
 
     voxels : int64; total, of their HU : int64; peak : the largest HU, int64
@@ -35,7 +35,7 @@ class Sums:
 
 def summed(
     hu: NDArray[np.int16], pieces: Sequence[Runs], slopes: NDArray[np.float64], *, jobs: Jobs = 1
-) -> Sums:
+) -> PlainSums:
     """Sums over pieces of a scan, none of them empty.
 
     hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
@@ -50,7 +50,7 @@ def summed(
         _sum(lines, pile.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end])
 
     over_chunks(stretch, len(pieces), jobs)
-    return Sums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
+    return PlainSums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
 
 
 @kernel
