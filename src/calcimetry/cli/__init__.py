@@ -12,6 +12,7 @@ import typer
 
 from calcimetry import __version__
 from calcimetry.cli import assess, cds, cite, claims, follow, info, measure, phantom, report
+from calcimetry.cli.say import say
 from calcimetry.errors import CalcimetryError
 
 app = typer.Typer(
@@ -61,7 +62,7 @@ def main() -> None:
 def _leave(text: str, code: int, debug: bool) -> None:
     if debug:
         raise  # noqa: PLE0704 - called from the handlers above only
-    typer.echo(text, err=True)
+    say(text, err=True)
     raise SystemExit(code)
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def cds(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -14,5 +16,5 @@ def cds(
     """Serve assessments to a clinical system by CDS Hooks 2.0 (patient-view). Research use."""
     from calcimetry.clinic.cds import serve
 
-    typer.echo(f"CDS Hooks on http://{host}:{port}/cds-services; stop with Ctrl-C", err=True)
+    say(f"CDS Hooks on http://{host}:{port}/cds-services; stop with Ctrl-C", err=True)
     serve(host, port)

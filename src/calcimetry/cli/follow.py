@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.records import Examination
 
@@ -70,5 +72,5 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
     elif not quiet:
         from calcimetry.followup.chapter import chapter
 
-        typer.echo(chapter(facts, {})["summary"])
-        typer.echo(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
+        say(chapter(facts, {})["summary"])
+        say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")

@@ -124,7 +124,7 @@ def _say(facts: dict[str, Any], exam: Examination, out: Path, *, json: bool, qui
     if json:
         import json as codec
 
-        typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
+        _JSON_(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
         from calcimetry.cli.screen import show
 

@@ -24,6 +24,7 @@ from calcimetry.errors import UsageError
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
+from calcimetry.text import cell
 from calcimetry.whole import OutputFolder, whole_file
 
 TRUTH_COLUMNS = (
@@ -122,7 +123,7 @@ def _table(items: Sequence[Painted], path: Path) -> None:
 
 
 def _row(number: int, item: Painted) -> list[str]:
-    words = [item.family, item.site or "", item.tissue or ""]
+    words = [cell(word) for word in (item.family, item.site or "", item.tissue or "")]
     touches = "" if item.touches_bone is None else str(item.touches_bone).lower()
     place = [f"{value:.3f}" for value in item.centroid_mm]
     sizes = (item.diameter_mm, item.density_mg_cm3, item.mass_mg, item.volume_mm3)
