@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calcimetry.records import Acquisition, Flag
 from calcimetry.scan import tags as t
 from calcimetry.scan.flags import flag
+from calcimetry.sites import body_part, laterality
 from calcimetry.scan.slices import Slice, double, integer, numbers, text, texts, u16
 
 THICK_MM = 3.5
@@ -42,8 +43,8 @@ def acquisition(slices: Sequence[Slice], kvp: float | None = None) -> Acquisitio
         model=text(first, t.MODEL) or None,
         date=date_of(first),
         slice_thickness_mm=_positive(first, t.THICKNESS),
-        body_part=text(first, t.BODY_PART) or None,
-        laterality=text(first, t.LATERALITY) or text(first, t.IMAGE_LATERALITY) or None,
+        body_part=body_part(text(first, t.BODY_PART))[0],
+        laterality=laterality(text(first, t.LATERALITY) or text(first, t.IMAGE_LATERALITY)),
         patient_position=text(first, t.PATIENT_POSITION) or None,
         image_type=texts(first, t.IMAGE_TYPE),
         hu_ceiling=min(ceiling_of(s.elements) for s in slices),
@@ -161,6 +162,7 @@ def flags_of(facts: Acquisition, slices: Sequence[Slice]) -> tuple[Flag, ...]:
         flag("SHARP_KERNEL", str(facts.kernel)) if is_sharp(facts.kernel) else None,
         flag("LOSSY_COMPRESSION") if any(_lossy(s) for s in slices) else None,
         flag("HU_SCALE_MISSING") if not numbers(first, t.SLOPE) else None,
+        flag("BODY_PART_UNKNOWN") if body_part(text(first, t.BODY_PART))[1] else None,
         flag("RESCALE_TYPE", kind) if kind not in ("", "HU") else None,
     ]
     return tuple(f for f in found if f is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calcimetry.records import Flag, Severity
 
 CATALOGUE: dict[str, tuple[Severity, str]] = {
+    "BODY_PART_UNKNOWN": (Severity.INFO, "the file's Body Part Examined holds words not known"),
     "BROKEN_FILES": (Severity.WARNING, "files that look like DICOM could not be read"),
     "CONTRAST": (Severity.WARNING, "contrast medium was given; vessels and bowel can be dense"),
     "CONTRAST_UNKNOWN": (Severity.INFO, "the file does not say whether contrast was given"),
