@@ -20,11 +20,21 @@ from calcimetry.report.html import POLICY
 
 PAYLOAD = (
     "\"'><script>x()</script><img src=x onerror=x()><svg/onload=x()>' onfocus='x()' \" autofocus "
-    "onfocus=\"x() javascript:x() </style></title><!-- --><![CDATA[ {{7*7}} {0.__class__} &#60;b> "
+    'onfocus="x() javascript:x() </style></title><!-- --><![CDATA[ {{7*7}} {0.__class__} &#60;b> '
     "@PAGE@ @OF@ \\22 ;}*{background:url(//x.example/)} \x00\x1b]0;x\x07 \u202e\ud800"
 )
 HARMLESS = "word"
-FORBIDDEN = {"script", "iframe", "object", "embed", "base", "form", "input", "link", "foreignobject"}
+FORBIDDEN = {
+    "script",
+    "iframe",
+    "object",
+    "embed",
+    "base",
+    "form",
+    "input",
+    "link",
+    "foreignobject",
+}
 
 
 class Parts(HTMLParser):

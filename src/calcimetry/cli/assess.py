@@ -88,9 +88,7 @@ def _say_types(facts: dict[str, Any]) -> None:
         say(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
     for row in facts["types"]:
         if not leading:
-            say(
-                f"  {row['id']}, missing to decide: {', '.join(row['missing']) or 'nothing'}"
-            )
+            say(f"  {row['id']}, missing to decide: {', '.join(row['missing']) or 'nothing'}")
         for side in ("for", "against") if row["id"] in leading else ():
             for finding in row[side]:
                 say(f"  {row['id']}, {side}: {finding['text']} [{finding['id']}]")

@@ -73,7 +73,9 @@ def _heaviest(row: Mapping[str, Any]) -> float:
     return max(row["mass_from_mg"] or 0.0, row["mass_to_mg"] or 0.0)
 
 
-def paired_crops(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> Markup | None:
+def paired_crops(
+    facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]
+) -> Markup | None:
     """The biggest lineages' axial crops of both visits side by side, in one orientation."""
     edge, gap = 150.0, 8.0
     parts: list[Markup] = []

@@ -32,6 +32,9 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
 
 
 ERRORS: dict[str, tuple[int, str]] = {
+    "ARCHIVE_ENCRYPTED": (3, "an archive with a password"),
+    "ARCHIVE_KIND": (3, "an archive of a make, or packed in a way, that is not read"),
+    "ARCHIVE_UNSAFE": (3, "an archive whose files would be written outside of their folder"),
     "ARRAY_GEOMETRY": (2, "an array needs spacing or an affine, not both"),
     "ARRAY_SHAPE": (2, "an array must be three-dimensional, of numbers"),
     "BAD_KVP": (2, "the given tube voltage is none"),
