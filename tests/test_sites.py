@@ -66,8 +66,11 @@ def test_names_in_other_languages_are_the_same_site(site):
 
 @pytest.mark.parametrize(
     "words",
-    ["left knee", "linkes Knie", "genou gauche", "rodilla izquierda", "ginocchio sinistro"]
-    + ["joelho esquerdo", "linker knie", "LT_KNEE", "KNEE, LEFT", "LEFTKNEE", "Knie li.", "左膝"],
+    [
+        *("left knee", "linkes Knie", "genou gauche", "rodilla izquierda", "ginocchio sinistro"),
+        *("joelho esquerdo", "linker knie", "LT_KNEE", "KNEE, LEFT", "LEFTKNEE", "Knie li."),
+        "左膝",
+    ],
 )
 def test_the_side_is_told_in_them_too(words):
     assert (understand(words).side, understand(words).site) == ("left", "knee")

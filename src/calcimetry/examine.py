@@ -29,8 +29,8 @@ from calcimetry.records import (
     Total,
     Totals,
 )
-from calcimetry.sites import check_site
 from calcimetry.runs import dense_objects, voxels_of
+from calcimetry.sites import check_site
 from calcimetry.threads import Crew, Later
 from calcimetry.versions import versions
 
@@ -61,8 +61,8 @@ def measure(
     jobs : threads
     progress : told the name of each stage as it begins
 
-    Raises UsageError for a calibration that cannot be read or a site not known, InputError for a label map that
-    does not fit the scan.
+    Raises UsageError for a calibration that cannot be read or a site that is not known,
+    InputError for a label map that does not fit the scan.
     """
     check_site(site)
     asked = _Asked(calibration, labels, site)

@@ -52,7 +52,7 @@ class Parts(HTMLParser):
         self.addresses += [v or "" for k, v in attrs if k in ("href", "src", "xlink:href")]
 
     def handle_comment(self, data):
-        self.elements.append(("comment", ()))
+        self.elements.append(("comment", (data,)))
 
     def handle_data(self, data):
         self.text.append(data)

@@ -156,7 +156,7 @@ def test_no_file_is_written_outside(series, tmp_path, name, make_one):
         with tarfile.open(path, "a") as made:
             made.addfile(entry(name, tarfile.REGTYPE), io.BytesIO())
     refused(path, "ARCHIVE_UNSAFE")
-    assert not [p for p in tmp_path.rglob("evil*")]
+    assert list(tmp_path.rglob("evil*")) == []
 
 
 def refused(path: Path, code: str, words: str = "") -> InputError:
@@ -237,10 +237,15 @@ def test_damage_anywhere_is_a_coded_error_if_it_is_one(series, tmp_path, suffix)
         for _ in range(chance.choice([1, 1, 3, 20])):
             content[chance.randrange(len(content))] = chance.randrange(256)
         path.write_bytes(content)
-        try:
-            read(path)
-        except CalcimetryError as error:
-            assert error.exit_code in (3, 4), error
+        assert exit_code(path) in (0, 3, 4)
+
+
+def exit_code(path: Path) -> int:
+    try:
+        read(path)
+    except CalcimetryError as error:
+        return error.exit_code
+    return 0
 
 
 def test_a_swelling_archive_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, temporary):

@@ -50,18 +50,26 @@ def follow(
 
     known = read_events(events)
     with OutputFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = _measured(exam_dirs, plan) if scans else list(exam_dirs)
+        visits: list[Any] = list(exam_dirs)
+        if scans:
+            visits = _measured(exam_dirs, plan, quiet=quiet)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None) -> list[Examination]:
+def _measured(scans: list[Path], plan: Path | None, *, quiet: bool) -> list[Examination]:
+    from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
-    return [measure(read(path), chosen) for path in scans]
+    visits = []
+    for number, path in enumerate(scans, 1):
+        scan = read(path)
+        say_read(scan, quiet=quiet, title=f"Visit {number}, read")
+        visits.append(measure(scan, chosen))
+    return visits
 
 
 def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:

@@ -253,35 +253,34 @@ def _odd_in_zip(member: zipfile.ZipInfo) -> bool:
 def _untar(path: Path, folder: Path) -> None:
     room = _Room(path, folder)
     with path.open("rb") as file:
-        opener = _packer(file.read(512))
+        opener = _packer(file.read(512)) or _opened
     made: dict[str, Path] = {}
-    with (opener or _opened)(path) as stream, _tar_of(path, stream) as archive:
-        while (member := archive.next()) is not None:
-            archive.members = []  # tarfile keeps every header, and none is needed again
-            room.take(max(0, member.size))
-            place = _place(path, member.name)
-            if place is None:
-                continue
-            if member.islnk() and (original := made.get(member.linkname)) is not None:
-                room.take(original.stat().st_size)
-                with original.open("rb") as source:
-                    _copy(source, folder / place, original.stat().st_size)
-            elif member.isreg() and not member.issparse():
-                source = cast("IO[bytes]", archive.extractfile(member))
-                _copy(source, folder / place, member.size)
-                made[member.name] = folder / place
-        if not archive.fileobj.last:  # type: ignore[union-attr]
+    with opener(path) as packed:
+        stream = _Sipping(packed, path)
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:", errorlevel=2) as archive:
+            for member in _headers(archive):
+                room.take(max(0, member.size))
+                place = _place(path, member.name)
+                if place is not None and member.islnk() and member.linkname in made:
+                    room.take(made[member.linkname].stat().st_size)
+                    _copy_file(made[member.linkname], folder / place)
+                elif place is not None and member.isreg() and not member.issparse():
+                    source = cast("IO[bytes]", archive.extractfile(member))
+                    _copy(source, folder / place, member.size)
+                    made[member.name] = folder / place
+        if not stream.last:
             raise tarfile.ReadError("it ends without its end mark")
+
+
+def _headers(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """One member after the other, none of them kept: lists of millions fill the memory."""
+    while (member := archive.next()) is not None:
+        yield member
+        archive.members = []  # type: ignore[attr-defined]
 
 
 def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
-
-
-def _tar_of(path: Path, stream: Any) -> tarfile.TarFile:
-    return tarfile.open(  # noqa: SIM115 - the caller closes it
-        fileobj=cast("IO[bytes]", _Sipping(stream, path)), mode="r:", errorlevel=2
-    )
 
 
 class _Sipping:
@@ -318,6 +317,11 @@ def _place(path: Path, name: str) -> str | None:
     if not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts):
         return None
     return "/".join(parts)
+
+
+def _copy_file(original: Path, target: Path) -> None:
+    with original.open("rb") as source:
+        _copy(source, target, original.stat().st_size)
 
 
 def _copy(source: IO[bytes], target: Path, size: int) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from calcimetry.records import Acquisition, Flag
 from calcimetry.scan import tags as t
 from calcimetry.scan.flags import flag
-from calcimetry.sites import body_part, laterality
 from calcimetry.scan.slices import Slice, double, integer, numbers, text, texts, u16
+from calcimetry.sites import body_part, laterality
 
 THICK_MM = 3.5
 """Calcium scoring's own slices are 2.5 to 3 mm (Agatston 1990 used 3), with 3.27 mm on
