@@ -14,7 +14,7 @@ from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.beside import beside
 from calcimetry.deposits.evidence import Evidence, samples
 from calcimetry.records import Flag, Place, Runs, Scan
-from calcimetry.sites import agree, region_of, understand
+from calcimetry.sites import agree, laterality, region_of, understand
 
 SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
 TOUCH_MM = 1.0  # plus a voxel: a gap below that cannot be seen
@@ -123,7 +123,7 @@ def side_and_site(site: str | None, scan: Scan) -> tuple[str | None, str | None]
 def _sides_told(scan: Scan) -> list[str]:
     """The sides that the scan's tags name: one, none, or two that disagree."""
     named = understand(scan.acquisition.body_part).side
-    tag = {"L": "left", "R": "right"}.get((scan.acquisition.laterality or "").upper())
+    tag = {"L": "left", "R": "right"}.get(laterality(scan.acquisition.laterality or "") or "")
     return sorted({side for side in (tag, named) if side is not None})
 
 

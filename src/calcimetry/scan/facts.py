@@ -13,7 +13,7 @@ from calcimetry.records import Acquisition, Flag
 from calcimetry.scan import tags as t
 from calcimetry.scan.flags import flag
 from calcimetry.scan.slices import Slice, double, integer, numbers, text, texts, u16
-from calcimetry.sites import body_part, laterality
+from calcimetry.sites import body_part
 
 THICK_MM = 3.5
 """Calcium scoring's own slices are 2.5 to 3 mm (Agatston 1990 used 3), with 3.27 mm on
@@ -43,8 +43,8 @@ def acquisition(slices: Sequence[Slice], kvp: float | None = None) -> Acquisitio
         model=text(first, t.MODEL) or None,
         date=date_of(first),
         slice_thickness_mm=_positive(first, t.THICKNESS),
-        body_part=body_part(text(first, t.BODY_PART))[0],
-        laterality=laterality(text(first, t.LATERALITY) or text(first, t.IMAGE_LATERALITY)),
+        body_part=text(first, t.BODY_PART) or None,
+        laterality=text(first, t.LATERALITY) or text(first, t.IMAGE_LATERALITY) or None,
         patient_position=text(first, t.PATIENT_POSITION) or None,
         image_type=texts(first, t.IMAGE_TYPE),
         hu_ceiling=min(ceiling_of(s.elements) for s in slices),
