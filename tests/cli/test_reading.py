@@ -34,7 +34,7 @@ def export(tmp_path, make) -> Path:
 def test_the_first_line_says_what_was_read(run, export, tmp_path, capsys):
     run("measure", export, "-o", tmp_path / "out")
     captured = capsys.readouterr()
-    lines = captured.err.splitlines()
+    lines = captured.out.splitlines()
     assert lines[0].startswith("Read: series 3 'thin bone', 6 slices of 33 x 40, voxels 2.5 x 0.8")
     assert "ACME One, 120 kVp, 2024-02-29" in lines[0]
     assert lines[1].startswith("Passed over: 2 other series")
@@ -56,8 +56,9 @@ def test_json_alone_is_on_stdout(run, hand, tmp_path, capsys):
 def test_what_was_read_is_said_before_a_later_error(run, hand, tmp_path, capsys, make):
     elsewhere = make.nifti(tmp_path / "labels.nii.gz")
     assert run("measure", hand / "scan", "-o", tmp_path / "o", "--labels", elsewhere) == 3
-    said = capsys.readouterr().err
-    assert said.index("Read: ") < said.index("LABELMAP_ELSEWHERE")
+    captured = capsys.readouterr()
+    assert captured.out.startswith("Read: series")
+    assert captured.err.startswith("LABELMAP_ELSEWHERE")
 
 
 def test_long_lists_are_cut(make, tmp_path):
@@ -78,7 +79,7 @@ def test_what_a_file_does_not_say_is_said_so(make, tmp_path):
 
 def test_a_follow_up_says_each_visit(run, hand, tmp_path, capsys):
     run("follow", "--scans", hand / "scan", hand / "scan", "-o", tmp_path / "out")
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "Visit 1, read: series" in said
     assert "Visit 2, read: series" in said
 

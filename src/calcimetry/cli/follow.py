@@ -52,12 +52,14 @@ def follow(
     with OutputFolder(out, force=force, ours=FILES) as folder:
         visits: list[Any] = list(exam_dirs)
         if scans:
-            visits = _measured(exam_dirs, plan, quiet=quiet)
+            visits = _measured(exam_dirs, plan, quiet=quiet, json=json)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None, *, quiet: bool) -> list[Examination]:
+def _measured(
+    scans: list[Path], plan: Path | None, *, quiet: bool, json: bool
+) -> list[Examination]:
     from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
     from calcimetry.plan import Plan
@@ -67,7 +69,7 @@ def _measured(scans: list[Path], plan: Path | None, *, quiet: bool) -> list[Exam
     visits = []
     for number, path in enumerate(scans, 1):
         scan = read(path)
-        say_read(scan, quiet=quiet, title=f"Visit {number}, read")
+        say_read(scan, quiet=quiet, json=json, title=f"Visit {number}, read")
         visits.append(measure(scan, chosen))
     return visits
 

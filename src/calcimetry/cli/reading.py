@@ -21,13 +21,16 @@ LEFT_OUT = ("BROKEN_FILES", "DUPLICATE_SLICES", "MIXED_SERIES", "SEVERAL_STUDIES
 """Flags that say what of the input was not read."""
 
 
-def say_read(scan: Scan, *, quiet: bool, title: str = "Read") -> None:
-    """Say on stderr what was read and what was passed over; nothing with --quiet."""
+def say_read(scan: Scan, *, quiet: bool, json: bool, title: str = "Read") -> None:
+    """Say what was read and what was passed over: on stdout, on stderr where stdout is JSON.
+
+    Said at once, so that it stands before whatever ends the run; nothing with --quiet.
+    """
     if quiet:
         return
-    say(f"{title}: {described(scan)}", err=True)
+    say(f"{title}: {described(scan)}", err=json)
     for line in passed_over(scan):
-        say(line, err=True)
+        say(line, err=json)
 
 
 def described(scan: Scan) -> str:
