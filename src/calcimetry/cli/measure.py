@@ -47,13 +47,13 @@ def measure(
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
 ) -> None:
     """Find and measure the deposits of one CT."""
+    from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
     from calcimetry.output import FILES
-    from calcimetry.whole import OutputFolder
 
     chosen = _plan(plan, threshold)
     _one_label_map(labels, segment)
-    with OutputFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
+    with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
         from calcimetry.output import fill

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from calcimetry.atomic import atomic_file
 from calcimetry.errors import InputError
 from calcimetry.exchange.document import SCHEMA_VERSION
-from calcimetry.whole import whole_file
 
 
 def saved_document(folder: Path) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def saved_pictures(folder: Path) -> dict[str, bytes]:
 def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into an existing folder, each whole or not at all."""
     for name, content in files.items():
-        with whole_file(folder / name) as draft:
+        with atomic_file(folder / name) as draft:
             draft.write_bytes(content)
 
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from calcimetry.atomic import AtomicFolder, atomic_file
 from calcimetry.errors import UsageError
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
-from calcimetry.whole import OutputFolder, whole_file
 
 TRUTH_COLUMNS = (
     "deposit", "family", "site", "tissue", "touches_bone", "x_mm", "y_mm", "z_mm",
@@ -59,7 +59,7 @@ def generate(
             remedy="choose one of the two",
         )
     phantom = make(region, seed=seed, spacing=spacing, kvp=kvp)
-    with OutputFolder(out) as draft:
+    with AtomicFolder(out) as draft:
         folder = draft.path
         if form == "dicom":
             write_dicom(phantom.scan, folder / "scan")
@@ -84,7 +84,7 @@ def write_dicom(
     Returns the folder; raises OutputError where it cannot be written or is not empty.
     """
     base = _common(scan, patient_id)
-    with OutputFolder(folder) as draft:
+    with AtomicFolder(folder) as draft:
         for z in range(scan.hu.shape[0]):
             slice_ = _slice(base, scan, z)
             _encode(slice_, UID(transfer_syntax))
@@ -113,7 +113,7 @@ def write_truth(truth: Truth, scan: Scan, folder: Path) -> Path:
 
 def _table(items: Sequence[Painted], path: Path) -> None:
     with (
-        whole_file(path) as temporary,
+        atomic_file(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
@@ -135,7 +135,7 @@ def _nifti(scan: Scan, volume: NDArray[Any], path: Path) -> Path:
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, 1)
     image.set_qform(image.affine, 1, strip_shears=True)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         nib.save(image, temporary)
     return path
 

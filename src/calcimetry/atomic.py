@@ -19,7 +19,7 @@ from calcimetry.errors import OutputError
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """A path to write to, which becomes `path` when the block ends well.
 
     Its name ends as that of `path` does, for writers that go by the ending. Raises
@@ -37,7 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
             draft.unlink()
 
 
-class OutputFolder:
+class AtomicFolder:
     """Use as a context: write files, and they appear when the block ends without error.
 
     force : allow a target that holds files; `ours` names what an earlier run may have left
@@ -52,7 +52,7 @@ class OutputFolder:
         self._ours = ours
         self._draft: Path | None = None
 
-    def __enter__(self) -> OutputFolder:
+    def __enter__(self) -> AtomicFolder:
         try:
             _refuse_unfit(self._target, self._force)
             self._target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from calcimetry.atomic import AtomicFolder, atomic_file
 from calcimetry.errors import OutputError
-from calcimetry.whole import OutputFolder, whole_file
 
 OURS = ("deposits.csv", "report.pdf", "pictures")
 
@@ -36,7 +36,7 @@ def names(folder: Path) -> set[str]:
 
 def test_files_appear_together_at_the_end(tmp_path):
     out = tmp_path / "deep" / "out"
-    with OutputFolder(out) as folder:
+    with AtomicFolder(out) as folder:
         folder.write("deposits.csv", "a\n")
         folder.write("pictures/front.png", b"png")
         assert not out.exists()
@@ -46,7 +46,7 @@ def test_files_appear_together_at_the_end(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), OutputFolder(tmp_path / "out") as folder:
+    with pytest.raises(ZeroDivisionError), AtomicFolder(tmp_path / "out") as folder:
         folder.write("deposits.csv", "a\n")
         raise ZeroDivisionError
     assert names(tmp_path) == set()
@@ -55,7 +55,7 @@ def test_a_failure_leaves_nothing(tmp_path):
 def test_a_failure_with_force_leaves_what_was_there(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "deposits.csv").write_text("old")
-    with pytest.raises(ZeroDivisionError), OutputFolder(tmp_path / "out", force=True) as folder:
+    with pytest.raises(ZeroDivisionError), AtomicFolder(tmp_path / "out", force=True) as folder:
         folder.write("deposits.csv", "new")
         raise ZeroDivisionError
     assert (tmp_path / "out" / "deposits.csv").read_text() == "old"
@@ -67,7 +67,7 @@ def test_force_replaces_ours_and_keeps_theirs(tmp_path):
     (out / "pictures").mkdir(parents=True)
     for name in ("deposits.csv", "report.pdf", "notes.txt", "pictures/old.png"):
         (out / name).write_text("old")
-    with OutputFolder(out, force=True, ours=OURS) as folder:
+    with AtomicFolder(out, force=True, ours=OURS) as folder:
         folder.write("deposits.csv", "new")
         folder.write("pictures/new.png", "new")
     assert names(out) == {"deposits.csv", "notes.txt", "pictures"}
@@ -76,13 +76,13 @@ def test_force_replaces_ours_and_keeps_theirs(tmp_path):
 
 
 def test_an_empty_folder_may_be_used(tmp_path):
-    with OutputFolder(tmp_path / "a" / "..") as folder:
+    with AtomicFolder(tmp_path / "a" / "..") as folder:
         folder.write("deposits.csv", "a")
     assert "deposits.csv" in names(tmp_path)
 
 
 def test_what_a_writer_inside_is_refused_is_told_as_such(tmp_path):
-    with pytest.raises(OutputError) as caught, OutputFolder(tmp_path / "out") as folder:
+    with pytest.raises(OutputError) as caught, AtomicFolder(tmp_path / "out") as folder:
         (folder.path / "none" / "file").write_text("x")
     assert caught.value.code == "OUT_NOT_WRITABLE"
     assert names(tmp_path) == set()
@@ -90,15 +90,15 @@ def test_what_a_writer_inside_is_refused_is_told_as_such(tmp_path):
 
 def test_a_file_appears_whole_or_keeps_what_it_held(tmp_path):
     path = tmp_path / "deep" / "table.csv"
-    with whole_file(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text("one")
         assert not path.exists()
-    with pytest.raises(ZeroDivisionError), whole_file(path) as draft:
+    with pytest.raises(ZeroDivisionError), atomic_file(path) as draft:
         draft.write_text("two")
         raise ZeroDivisionError
     assert path.read_text() == "one"
     assert names(path.parent) == {"table.csv"}
-    with pytest.raises(OutputError) as caught, files_no_larger_than(10), whole_file(path) as draft:
+    with pytest.raises(OutputError) as caught, files_no_larger_than(10), atomic_file(path) as draft:
         draft.write_text("three" * 10)
     assert caught.value.code == "DISK_FULL"
     assert path.read_text() == "one"
@@ -106,7 +106,7 @@ def test_a_file_appears_whole_or_keeps_what_it_held(tmp_path):
 
 def test_a_folder_with_files_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(OutputError) as caught, OutputFolder(tmp_path):
+    with pytest.raises(OutputError) as caught, AtomicFolder(tmp_path):
         pytest.fail("must not be entered")
     assert caught.value.code == "OUT_NOT_EMPTY"
     assert names(tmp_path) == {"mine.txt"}
@@ -114,7 +114,7 @@ def test_a_folder_with_files_is_refused(tmp_path):
 
 def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "out").write_text("x")
-    with pytest.raises(OutputError) as caught, OutputFolder(tmp_path / "out", force=True):
+    with pytest.raises(OutputError) as caught, AtomicFolder(tmp_path / "out", force=True):
         pytest.fail("must not be entered")
     assert caught.value.code == "OUT_NOT_A_FOLDER"
 
@@ -123,7 +123,7 @@ def test_a_full_disk_leaves_nothing(tmp_path):
     with (
         pytest.raises(OutputError) as caught,
         files_no_larger_than(1000),
-        OutputFolder(tmp_path / "out") as folder,
+        AtomicFolder(tmp_path / "out") as folder,
     ):
         folder.write("deposits.csv", "a" * 500)
         folder.write("objects.csv", "a" * 5000)
@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_written():
     # /proc takes no folders, from root neither.
-    with pytest.raises(OutputError) as caught, OutputFolder(Path("/proc/calcimetry-out")):
+    with pytest.raises(OutputError) as caught, AtomicFolder(Path("/proc/calcimetry-out")):
         pytest.fail("must not be entered")
     assert caught.value.code == "OUT_NOT_WRITABLE"
 
@@ -147,7 +147,7 @@ def test_a_read_only_file_system(tmp_path):
     if mounted.returncode:
         pytest.skip("may not mount here")
     try:
-        with pytest.raises(OutputError) as caught, OutputFolder(tmp_path / "out"):
+        with pytest.raises(OutputError) as caught, AtomicFolder(tmp_path / "out"):
             pytest.fail("must not be entered")
         assert caught.value.code == "OUT_NOT_WRITABLE"
         assert os.strerror(errno.EROFS).lower() in caught.value.found
@@ -159,8 +159,8 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from calcimetry.whole import OutputFolder, whole_file\n"
-        "with OutputFolder(Path(sys.argv[1])) as folder:\n"
+        "from calcimetry.atomic import AtomicFolder, atomic_file\n"
+        "with AtomicFolder(Path(sys.argv[1])) as folder:\n"
         "    folder.write('deposits.csv', 'a')\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
     )
