@@ -14,7 +14,7 @@ import pytest
 from calcimetry.atomic import AtomicFolder, atomic_file
 from calcimetry.errors import OutputError
 
-OURS = ("deposits.csv", "report.pdf", "pictures")
+OURS = ("deposits.csv", "report.pdf", "pictures/view-#.png")
 
 
 @contextmanager
@@ -65,14 +65,20 @@ def test_a_failure_with_force_leaves_what_was_there(tmp_path):
 def test_force_replaces_ours_and_keeps_theirs(tmp_path):
     out = tmp_path / "out"
     (out / "pictures").mkdir(parents=True)
-    for name in ("deposits.csv", "report.pdf", "notes.txt", "pictures/old.png"):
+    for name in (
+        "deposits.csv",
+        "report.pdf",
+        "notes.txt",
+        "pictures/view-1.png",
+        "pictures/view-x.png",
+    ):
         (out / name).write_text("old")
     with AtomicFolder(out, force=True, ours=OURS) as folder:
         folder.write("deposits.csv", "new")
-        folder.write("pictures/new.png", "new")
+        folder.write("pictures/view-2.png", "new")
     assert names(out) == {"deposits.csv", "notes.txt", "pictures"}
     assert (out / "deposits.csv").read_text() == "new"
-    assert names(out / "pictures") == {"new.png"}
+    assert names(out / "pictures") == {"view-2.png", "view-x.png"}
 
 
 def test_an_empty_folder_may_be_used(tmp_path):

@@ -23,9 +23,16 @@ FILES = (
     "examination.json",
     "report.html",
     "report.pdf",
-    "pictures",
+    "pictures/front.png",
+    "pictures/side.png",
+    *(
+        f"pictures/deposit-#-{plane}-{window}.png"
+        for plane in ("axial", "coronal", "sagittal")
+        for window in ("bone", "soft")
+    ),
+    "pictures/object-#-axial-bone.png",
 )
-"""Everything that an examination may write; what an older run left is replaced."""
+"""Everything that an examination may write, # for a number; what an older run left is replaced."""
 
 
 def write(
