@@ -104,11 +104,12 @@ def _jobs(asked: int | None) -> int:
     import os
 
     from calcimetry.errors import UsageError
+    from calcimetry.threads import MOST
 
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if asked >= 1:
-        return asked
+        return min(asked, MOST)
     raise UsageError(
         "BAD_OPTION",
         found=f"--jobs {asked}",

@@ -31,6 +31,7 @@ TRUTH_COLUMNS = (
     "diameter_mm", "density_mg_cm3", "mass_mg", "volume_mm3", "mass_in_field_mg",
 )  # fmt: skip
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SPACING_MM, KVP = (0.1, 20.0), (40.0, 200.0)  # of phantoms: what scanners have, and somewhat more
 _PAIRED = {"L", "R"}
 
 
@@ -48,7 +49,8 @@ def generate(
     `out` gets ``scan/`` (DICOM) or ``scan.nii.gz``, ``truth.csv``, ``truth_labels.nii.gz``,
     ``negatives.csv`` where something was painted that is no deposit, and ``phantom.json``
     (the spec). Raises OutputError where `out` cannot be written or is not empty, UsageError
-    for an unknown region or form.
+    for an unknown region or form, or a
+    value that no scan has (PHANTOM_BAD_VALUE).
     """
     if form not in ("dicom", "nifti"):
         raise UsageError(
@@ -58,9 +60,9 @@ def generate(
             where="the phantom's form",
             remedy="choose one of the two",
         )
-    phantom = make(region, seed=seed, spacing=spacing, kvp=kvp)
+    _refuse_unfit(seed, spacing, kvp)
     with AtomicFolder(out) as draft:
-        folder = draft.path
+        phantom, folder = make(region, seed=seed, spacing=spacing, kvp=kvp), draft.path
         if form == "dicom":
             write_dicom(phantom.scan, folder / "scan")
         else:
@@ -69,6 +71,24 @@ def generate(
         spec = json.dumps(dataclasses.asdict(phantom.spec), indent=1, default=float)
         (folder / "phantom.json").write_text(spec + "\n", encoding="utf-8")
     return out / ("scan" if form == "dicom" else "scan.nii.gz")
+
+
+def _refuse_unfit(seed: int, spacing: tuple[float, ...] | None, kvp: float) -> None:
+    """Raise UsageError PHANTOM_BAD_VALUE for what no scanner does; a NaN is within no bounds."""
+    known = [
+        ("a seed", [seed], (0, 2**63), "0 or more"),
+        ("a spacing", spacing or (), SPACING_MM, "0.1 to 20 mm"),
+        ("a tube voltage", [kvp], KVP, "40 to 200 kV"),
+    ]
+    for what, values, (low, high), words in known:
+        if not all(low <= value <= high for value in values):
+            raise UsageError(
+                "PHANTOM_BAD_VALUE",
+                found=f"{what} of {' '.join(f'{value:g}' for value in values)}",
+                expected=words,
+                where="the phantom",
+                remedy="give one that a scanner has",
+            )
 
 
 def write_dicom(
