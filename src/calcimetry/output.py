@@ -8,7 +8,7 @@ from typing import Any
 
 from calcimetry import exchange, report
 from calcimetry.atomic import AtomicFolder
-from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS
+from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
 from calcimetry.records import Examination
 
 FILES = (
@@ -23,14 +23,7 @@ FILES = (
     "examination.json",
     "report.html",
     "report.pdf",
-    "pictures/front.png",
-    "pictures/side.png",
-    *(
-        f"pictures/deposit-#-{plane}-{window}.png"
-        for plane in ("axial", "coronal", "sagittal")
-        for window in ("bone", "soft")
-    ),
-    "pictures/object-#-axial-bone.png",
+    *(f"pictures/{name}" for name in PICTURES),
 )
 """Everything that an examination may write, # for a number; what an older run left is replaced."""
 

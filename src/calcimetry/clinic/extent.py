@@ -6,7 +6,6 @@ of this program (note.size).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from calcimetry.clinic.base import Knowledge
 from calcimetry.clinic.history import History, _stands_in
 from calcimetry.errors import InputError
+from calcimetry.exchange import saved_document
 from calcimetry.records import Examination
 
 LARGE_MM = 30.0
@@ -43,7 +43,7 @@ class Extent:
 def read_examination(given: Mapping[str, Any] | Examination | str | Path) -> Mapping[str, Any]:
     """The document of an examination: as it is, from its folder or file, or from the record.
 
-    Raises InputError NOT_AN_EXAMINATION.
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED.
     """
     if isinstance(given, Examination):
         return _of_record(given)
@@ -51,15 +51,7 @@ def read_examination(given: Mapping[str, Any] | Examination | str | Path) -> Map
         if "deposits" not in given:
             raise _not_one("a mapping without deposits", "exam")
         return given
-    path = Path(given)
-    file = path / "examination.json" if path.is_dir() else path
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _not_one(str(error), str(file)) from error
-    if not isinstance(document, dict) or document.get("schema") != "calcimetry-examination":
-        raise _not_one("JSON of another kind", str(file))
-    return document
+    return saved_document(Path(given))
 
 
 def extent(document: Mapping[str, Any] | None, history: History, base: Knowledge) -> Extent:
