@@ -155,6 +155,7 @@ def _recovered(path: Path) -> None:
         return
     run = _read(path / RUN)
     if run is None:
+        (path / f"{RUN}.part").unlink(missing_ok=True)
         for folder in (path / "new", path):  # killed before it had begun: nothing is in it
             with suppress(OSError):
                 folder.rmdir()
@@ -167,7 +168,16 @@ def _recovered(path: Path) -> None:
         about = (path / "new").stat()
         if [about.st_dev, about.st_ino] != run["draft"] and target.is_dir():
             rescue(path / "new", target, tuple(run["ours"]))
-    shutil.rmtree(path)
+    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a workspace: what says whose it is goes last, for one that is killed here too."""
+    for entry in path.iterdir():
+        if entry.name != RUN:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    (path / RUN).unlink()
+    path.rmdir()
 
 
 def _read(path: Path) -> dict[str, Any] | None:
