@@ -26,6 +26,7 @@ from calcimetry.texts import TextError, read_json
 MAX_AGE_DAYS = 365  # the longest interval at which KDIGO watches calcium and phosphate (G3)
 CKD_DAYS = (("kidney.egfr_below_30", 184), ("kidney.low", 365))  # G4: 3-6 months; G3: 6-12
 SEVERITIES = ("withheld", "warning", "info")
+MOST_LISTED = 20  # entries that a flag names; `unknown` has all
 DIALYSIS_DAYS = 92  # G5, G5D: 1-3 months
 
 Labs = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
@@ -126,6 +127,8 @@ def _concluded(
     situation = leading or emergencies  # an emergency does not wait for better labs
     known |= {f"type.{name}" for name in situation}
     flags = _flags(base, judged, past, place, known, times)
+    broken = [entry for entry in unknown if fhir.INVALID in entry]
+    flags += [_flag(base, "RECORD_UNREADABLE", _listed(broken))] if broken else []
     flags += _type_flags(base, weighed, leading, judged)
     return Assessment(
         leading=leading,
@@ -195,10 +198,15 @@ def _flags(
     codes += [("DIALYSIS", "")] if person.dialysis else []
     codes += [("AGE_UNKNOWN", "")] if person.age is None else []
     codes += [("HISTORY_CONTRADICTORY", text) for text in past.contradictions]
-    codes += [("HISTORY_UNKNOWN", "; ".join(past.unknown))] if past.unknown else []
+    codes += [("HISTORY_UNKNOWN", _listed(past.unknown))] if past.unknown else []
     codes += [("NO_EXAMINATION", "")] if not place.places and place.scan_date is None else []
     codes += _ages(judged, place, facts, times)
     return [_flag(base, code, detail) for code, detail in codes]
+
+
+def _listed(entries: Sequence[str]) -> str:
+    rest = len(entries) - MOST_LISTED
+    return "; ".join(entries[:MOST_LISTED]) + f"; and {rest} more" * (rest > 0)
 
 
 def _ages(
