@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.records import Examination
 
@@ -48,18 +50,28 @@ def follow(
 
     known = read_events(events)
     with AtomicFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = _measured(exam_dirs, plan) if scans else list(exam_dirs)
+        visits: list[Any] = list(exam_dirs)
+        if scans:
+            visits = _measured(exam_dirs, plan, quiet=quiet, json=json)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None) -> list[Examination]:
+def _measured(
+    scans: list[Path], plan: Path | None, *, quiet: bool, json: bool
+) -> list[Examination]:
+    from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
-    return [measure(read(path), chosen) for path in scans]
+    visits = []
+    for number, path in enumerate(scans, 1):
+        scan = read(path)
+        say_read(scan, quiet=quiet, json=json, title=f"Visit {number}, read")
+        visits.append(measure(scan, chosen))
+    return visits
 
 
 def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
@@ -70,5 +82,5 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
     elif not quiet:
         from calcimetry.followup.chapter import chapter
 
-        typer.echo(chapter(facts, {})["summary"])
-        typer.echo(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
+        say(chapter(facts, {})["summary"])
+        say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, TextIO, TypeVar
 
 from calcimetry.errors import InputError, OutputError
+from calcimetry.text import visible
 
 Result = TypeVar("Result")
 
@@ -131,7 +132,7 @@ def too_deep() -> InputError:
 
 
 def say(text: str) -> None:
-    """One message on stderr, if that can be written."""
+    """One message on stderr, if that can be written; what would command a terminal is shown."""
     with suppress(OSError, ValueError):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(visible(text, keep="\n\t") + "\n")
         sys.stderr.flush()

@@ -25,6 +25,7 @@ from calcimetry.records import (
     Total,
     Totals,
 )
+from calcimetry.sites import body_part, laterality
 
 SCHEMA_VERSION = "1.1"
 RESEARCH_USE = (
@@ -60,6 +61,9 @@ def scan_facts(scan: Scan) -> dict[str, Any]:
     facts = asdict(scan.acquisition)
     facts.pop("sop_instance_uids")
     facts["image_type"] = list(facts["image_type"])
+    # Typed by people: of such only words that are known go into a document.
+    facts["body_part"] = body_part(facts["body_part"] or "")[0]
+    facts["laterality"] = laterality(facts["laterality"] or "")
     grid = {
         "shape_zyx": list(scan.hu.shape),
         "spacing_zyx_mm": [round(edge, 6) for edge in scan.spacing],

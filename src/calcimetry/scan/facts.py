@@ -13,6 +13,7 @@ from calcimetry.records import Acquisition, Flag
 from calcimetry.scan import tags as t
 from calcimetry.scan.flags import flag
 from calcimetry.scan.slices import Slice, double, integer, numbers, text, texts, u16
+from calcimetry.sites import body_part
 
 THICK_MM = 3.5
 """Calcium scoring's own slices are 2.5 to 3 mm (Agatston 1990 used 3), with 3.27 mm on
@@ -161,6 +162,7 @@ def flags_of(facts: Acquisition, slices: Sequence[Slice]) -> tuple[Flag, ...]:
         flag("SHARP_KERNEL", str(facts.kernel)) if is_sharp(facts.kernel) else None,
         flag("LOSSY_COMPRESSION") if any(_lossy(s) for s in slices) else None,
         flag("HU_SCALE_MISSING") if not numbers(first, t.SLOPE) else None,
+        flag("BODY_PART_UNKNOWN") if body_part(text(first, t.BODY_PART))[1] else None,
         flag("RESCALE_TYPE", kind) if kind not in ("", "HU") else None,
     ]
     return tuple(f for f in found if f is not None)

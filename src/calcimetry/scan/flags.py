@@ -5,6 +5,7 @@ from __future__ import annotations
 from calcimetry.records import Flag, Severity
 
 CATALOGUE: dict[str, tuple[Severity, str]] = {
+    "BODY_PART_UNKNOWN": (Severity.INFO, "the file's Body Part Examined holds words not known"),
     "BROKEN_FILES": (Severity.WARNING, "files that look like DICOM could not be read"),
     "CONTRAST": (Severity.WARNING, "contrast medium was given; vessels and bowel can be dense"),
     "CONTRAST_UNKNOWN": (Severity.INFO, "the file does not say whether contrast was given"),
@@ -31,6 +32,9 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
 
 
 ERRORS: dict[str, tuple[int, str]] = {
+    "ARCHIVE_ENCRYPTED": (3, "an archive with a password"),
+    "ARCHIVE_KIND": (3, "an archive of a make, or packed in a way, that is not read"),
+    "ARCHIVE_UNSAFE": (3, "an archive whose files would be written outside of their folder"),
     "ARRAY_GEOMETRY": (2, "an array needs spacing or an affine, not both"),
     "ARRAY_SHAPE": (2, "an array must be three-dimensional, of numbers"),
     "BAD_KVP": (2, "the given tube voltage is none"),
