@@ -8,7 +8,6 @@ airway = name patterns; the rest are organs). Names end in, or contain, left or 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError, UsageError
+from calcimetry.texts import parse_toml, read_toml
 
 KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -134,9 +134,9 @@ def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, st
     try:
         if str(scheme) in schemes():
             file = resources.files("calcimetry.anatomy") / "schemes" / f"{scheme}.toml"
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = parse_toml(file.read_text(encoding="utf-8"))
         else:
-            table = tomllib.loads(Path(scheme).read_text(encoding="utf-8"))
+            table = read_toml(Path(scheme))
         made_by = {key: str(value) for key, value in table.get("made_by", {}).items()}
         return str(table.get("title", scheme)), _structures(table), made_by
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:

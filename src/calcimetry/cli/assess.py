@@ -40,9 +40,9 @@ def assess(
     import json as codec
 
     from calcimetry import clinic
-    from calcimetry.whole import OutputFolder
+    from calcimetry.atomic import AtomicFolder
 
-    with OutputFolder(out, force=force, ours=FILES) as folder:
+    with AtomicFolder(out, force=force, ours=FILES) as folder:
         found = clinic.assess(exam, labs, history, as_of=as_of, max_age_days=max_age)
         facts = clinic.assessment_document(found)
         folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")

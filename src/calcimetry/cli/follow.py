@@ -43,13 +43,13 @@ def follow(
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
 ) -> None:
     """Say what became of each deposit over two or more visits."""
+    from calcimetry.atomic import AtomicFolder
     from calcimetry.followup import FILES, read_events
     from calcimetry.followup import follow as follow_up
     from calcimetry.followup.output import fill
-    from calcimetry.whole import OutputFolder
 
     known = read_events(events)
-    with OutputFolder(out, force=force, ours=FILES) as folder:
+    with AtomicFolder(out, force=force, ours=FILES) as folder:
         visits: list[Any] = list(exam_dirs)
         if scans:
             visits = _measured(exam_dirs, plan, quiet=quiet, json=json)

@@ -60,15 +60,15 @@ def measure(
         _list(scan, series, kvp=kvp, json=json)
         return
     out = _given(out)
+    from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
     from calcimetry.cli.reading import say_read
     from calcimetry.output import FILES
-    from calcimetry.whole import OutputFolder
 
     chosen = _plan(plan, threshold)
     _check_options(labels, segment, site)
     _check_calibration(calibration, chosen)
-    with OutputFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
+    with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
         from calcimetry.output import fill
@@ -175,11 +175,12 @@ def _jobs(asked: int | None) -> int:
     import os
 
     from calcimetry.errors import UsageError
+    from calcimetry.threads import MOST
 
     if asked is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     if asked >= 1:
-        return asked
+        return min(asked, MOST)
     raise UsageError(
         "BAD_OPTION",
         found=f"--jobs {asked}",
