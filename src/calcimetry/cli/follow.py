@@ -52,14 +52,12 @@ def follow(
     with AtomicFolder(out, force=force, ours=FILES) as folder:
         visits: list[Any] = list(exam_dirs)
         if scans:
-            visits = _measured(exam_dirs, plan, quiet=quiet, json=json)
+            visits = _measured(exam_dirs, plan, quiet=quiet)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(
-    scans: list[Path], plan: Path | None, *, quiet: bool, json: bool
-) -> list[Examination]:
+def _measured(scans: list[Path], plan: Path | None, *, quiet: bool) -> list[Examination]:
     from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
     from calcimetry.plan import Plan
@@ -69,7 +67,7 @@ def _measured(
     visits = []
     for number, path in enumerate(scans, 1):
         scan = read(path)
-        say_read(scan, quiet=quiet, json=json, title=f"Visit {number}, read")
+        say_read(scan, quiet=quiet, err=True, title=f"Visit {number}, read")
         visits.append(measure(scan, chosen))
     return visits
 

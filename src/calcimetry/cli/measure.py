@@ -76,7 +76,7 @@ def measure(
 
         stage("reading the scan")
         volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs))
-        say_read(volume, quiet=quiet, json=json)
+        say_read(volume, quiet=quiet, err=json)
         if segment is not None:
             stage(f"running {segment}")
             labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))
