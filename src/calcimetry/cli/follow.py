@@ -55,11 +55,13 @@ def follow(
 
 def _measured(scans: list[Path], plan: Path | None) -> list[Examination]:
     from calcimetry.examine import measure
+    from calcimetry.link import chosen_key
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
-    return [measure(read(path), chosen) for path in scans]
+    key = chosen_key(None)
+    return [measure(read(path, link_key=key), chosen) for path in scans]
 
 
 def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
