@@ -64,6 +64,13 @@ brazo cabeza cadera codo cuello dedo espalda hombro mano manos muneca muñeca mu
 rodilla tobillo torax tórax izquierda derecha
 anca braccio caviglia ginocchio gomito spalla testa dito polso sinistra destra
 """
+_SCALE_WORDS = """
+activity assessment burning cdasi chander disability extent fatigue finger function global hand
+haq itch itching life mawdsley mrss of pain patient physician quality radiograph radiographic
+radiographs reader scale scleroderma score sctc severity shaq srs stiffness swelling tenderness
+total ulcer vas visual analogue analog
+"""
+_SCALES = frozenset(_SCALE_WORDS.split())
 _WORDS = frozenset(f"{_BODY} {_SHORT} {_ELSEWHERE}".split())
 _PARTS = re.compile(r"[^\W\d_]+|\d+")
 _CODE = re.compile(r"[\w .+\-/\\:,;()&*#%=]+")
@@ -86,6 +93,13 @@ def anatomical(text: str | None) -> str | None:
 
 def _is_small(part: str) -> bool:
     return part.isdecimal() and len(part) <= 2
+
+
+def scale(text: str) -> str | None:
+    """The name of a scale or a score, where it is made of the words of such; else None."""
+    parts = _PARTS.findall(text.lower())
+    known = all(part in _SCALES or _is_small(part) for part in parts)
+    return text if known and any(part in _SCALES for part in parts) else None
 
 
 def code(text: str | None, most: int = 64) -> str | None:
