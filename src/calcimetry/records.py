@@ -103,7 +103,7 @@ class Acquisition:
     series_number: int | None = None
     series_description: str | None = None
     sop_instance_uids: tuple[str, ...] = ()  # slice order of the scan
-    patient_link: str | None = None  # keyed hash of the patient's ID, see `link`
+    patient_link: str | None = field(default=None, repr=False)  # keyed hash of the ID, see `link`
 
 
 @dataclass(frozen=True, slots=True)
