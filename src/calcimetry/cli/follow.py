@@ -62,13 +62,15 @@ def _measured(
 ) -> list[Examination]:
     from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
+    from calcimetry.link import chosen_key
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
+    key = chosen_key(None)
     visits = []
     for number, path in enumerate(scans, 1):
-        scan = read(path)
+        scan = read(path, link_key=key)
         say_read(scan, quiet=quiet, json=json, title=f"Visit {number}, read")
         visits.append(measure(scan, chosen))
     return visits

@@ -14,6 +14,7 @@ from calcimetry.scan import tags as t
 from calcimetry.scan.flags import flag
 from calcimetry.scan.slices import Slice, double, integer, numbers, text, texts, u16
 from calcimetry.sites import body_part
+from calcimetry.terms import code
 
 THICK_MM = 3.5
 """Calcium scoring's own slices are 2.5 to 3 mm (Agatston 1990 used 3), with 3.27 mm on
@@ -158,12 +159,14 @@ def flags_of(facts: Acquisition, slices: Sequence[Slice]) -> tuple[Flag, ...]:
     kind = text(first, t.RESCALE_TYPE).upper()
     found = [
         flag("MONOENERGETIC", f"{facts.kev:g} keV") if facts.kev else None,
-        flag("DERIVED_SERIES", "\\".join(facts.image_type)) if is_derived(first) else None,
-        flag("SHARP_KERNEL", str(facts.kernel)) if is_sharp(facts.kernel) else None,
+        flag("DERIVED_SERIES", code("\\".join(facts.image_type)) or "")
+        if is_derived(first)
+        else None,
+        flag("SHARP_KERNEL", code(facts.kernel) or "") if is_sharp(facts.kernel) else None,
         flag("LOSSY_COMPRESSION") if any(_lossy(s) for s in slices) else None,
         flag("HU_SCALE_MISSING") if not numbers(first, t.SLOPE) else None,
         flag("BODY_PART_UNKNOWN") if body_part(text(first, t.BODY_PART))[1] else None,
-        flag("RESCALE_TYPE", kind) if kind not in ("", "HU") else None,
+        flag("RESCALE_TYPE", code(kind) or "") if kind not in ("", "HU") else None,
     ]
     return tuple(f for f in found if f is not None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from calcimetry.records import Flag, Severity
 
 CATALOGUE: dict[str, tuple[Severity, str]] = {
@@ -21,9 +23,11 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
     "NIFTI_HEADER": (Severity.INFO, "NIfTI keeps no facts of how the scan was made"),
     "NIFTI_QFORM": (Severity.INFO, "no sform in the file; its qform was used"),
     "NON_AXIAL": (Severity.WARNING, "the slices are not axial"),
+    "NO_PATIENT_LINK": (Severity.INFO, "no key for the patient's link could be read or made"),
     "NOT_FINITE": (Severity.WARNING, "voxels that are no number were set to air"),
     "ORIENTATION_ASSUMED": (Severity.WARNING, "an array without affine: axes were assumed"),
     "RESCALE_TYPE": (Severity.WARNING, "the file does not call its values HU"),
+    "SEVERAL_PATIENT_IDS": (Severity.WARNING, "slices of the series carry several patient IDs"),
     "SEVERAL_STUDIES": (Severity.WARNING, "the folder holds scans of several studies"),
     "SHARP_KERNEL": (Severity.WARNING, "a sharp kernel raises edges and noise"),
     "THICK_SLICES": (Severity.WARNING, "thick slices hide small deposits and smear density"),
@@ -73,13 +77,22 @@ ERRORS: dict[str, tuple[int, str]] = {
 }
 
 
-def flag(code: str, detail: str = "") -> Flag:
-    """A flag of the catalogue, with what was found in this scan."""
+def flag(code: str, detail: str = "", names: Sequence[str] = ()) -> Flag:
+    """A flag of the catalogue, with what was found in this scan.
+
+    detail : gets into documents: counts, numbers, UIDs, never the name of a file or folder
+    names : of the files that it is about, for the terminal alone
+    """
     severity, meaning = CATALOGUE[code]
-    return Flag(code, f"{meaning}: {detail}" if detail else meaning, severity)
+    return Flag(code, f"{meaning}: {detail}" if detail else meaning, severity, tuple(names))
 
 
-def listed(names: list[str] | tuple[str, ...], most: int = 5) -> str:
-    """Names in words, long lists cut short."""
+def counted(things: Sequence[object], what: str) -> str:
+    """How many there are, for texts that may not name them: "3 files"."""
+    return f"{len(things)} {what}{'s' if len(things) != 1 else ''}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names in words, long lists cut short; for errors, which the terminal alone shows."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -20,6 +20,7 @@ def read(
     series: str | None = None,
     kvp: float | None = None,
     jobs: int = 1,
+    link_key: str | os.PathLike[str] | None = None,
 ) -> Scan:
     """Read one CT scan.
 
@@ -33,6 +34,9 @@ def read(
         description; by default the rules of `calcimetry.scan.series` choose
     kvp : tube voltage, kV; overrides what the file says
     jobs : how many slices to read or decode at a time
+    link_key : file of the key for the patient's link (`calcimetry.link`), by which follow-up
+        tells persons apart; `calcimetry.link.installation_key()` names that of this
+        installation, which is made at its first use. None: no link
 
     Returns
     -------
@@ -43,22 +47,24 @@ def read(
     ------
     InputError : the path cannot be read, or holds no CT
     GeometryError : the CT's geometry cannot be trusted; names the slices
-    UsageError : kvp that is not a voltage
+    UsageError : kvp that is not a voltage, a key file that cannot be read
     """
     _check_kvp(kvp)
     where = _existing(path)
     try:
         with _folder_of(where) as folder:
-            scan = _read(folder, series, kvp, jobs)
+            scan = _read(folder, series, kvp, jobs, None if link_key is None else Path(link_key))
     except OSError as error:
         raise _unreadable(where, error) from error
     return scan if folder == where else replace(scan, source=replace(scan.source, path=str(where)))
 
 
-def _read(where: Path, series: str | None, kvp: float | None, jobs: int) -> Scan:
+def _read(
+    where: Path, series: str | None, kvp: float | None, jobs: int, link_key: Path | None
+) -> Scan:
     nifti = _nifti_of(where)
     if nifti is None:
-        return read_dicom(where, series, kvp, jobs)
+        return read_dicom(where, series, kvp, jobs, link_key)
     # nibabel takes 0.2 s to import, and DICOM users do not need it.
     from calcimetry.scan.nifti import read_nifti  # noqa: PLC0415
 
