@@ -142,6 +142,11 @@ def worth(syntax: str, count: int, jobs: int) -> int:
     return workers if alone / workers + WORKER_START_MS < alone else least
 
 
+def costliest(headers: Sequence[Header]) -> Header:
+    """Of the files of one stack, whose syntaxes may differ, the one to choose workers by."""
+    return max(headers, key=lambda h: (_isolated(h.syntax), COST_MS.get(h.syntax, 0.0)))
+
+
 def _isolated(syntax: str) -> bool:
     """Whether a worker must decode it: gdcm ends its process on some damaged data."""
     return _named(PLUGIN, syntax)[0] == "gdcm"
