@@ -20,6 +20,8 @@ MUCH = 8.0
 """An overlay's edge is a step of 4096 or more where the tissue under it goes on within some
 tens of HU, or some hundred at edges: the ratio is 20 and more. Values that climb past the
 declared depth would have to rise by 3600 HU in one pixel."""
+SMOOTH = 500.0
+"""Mean step under an overlay's edge at most, in stored values: what lies there is tissue."""
 SIGNLESS = 0.25
 """Share of a signed image that must lie below zero, for air alone makes up as much; values
 beyond the largest are bone and metal, some hundredths."""
@@ -80,13 +82,13 @@ def _told(
     if bits < LEAST_OVERLAID:
         return Depth.UNKNOWN
     above = (whole >> bits)[counted]
-    if above.min() == above.max():
-        # The same bits in every pixel tell nothing. None at all in a signed image: either its
-        # negative values lack the bits above their sign, or its values are larger than stated.
-        if above.min() != 0 or outside[counted].mean() > SIGNLESS:
-            return Depth.MASKED
+    # The same bits in every pixel tell nothing. None at all in a signed image: either its
+    # negative values lack the bits above their sign, or its values are larger than stated.
+    same = above.min() == above.max()
+    if same and (above.min() != 0 or outside[counted].mean() > SIGNLESS):
+        return Depth.MASKED
     as_whole, as_masked = (_roughness(v, outside, counted) for v in (whole, masked))
-    if as_whole >= MUCH * as_masked and as_whole > 0:
+    if as_masked <= SMOOTH and as_whole >= MUCH * as_masked and as_whole > 0:
         return Depth.MASKED
     return Depth.BEYOND if as_whole <= as_masked else Depth.UNKNOWN
 
@@ -94,10 +96,11 @@ def _told(
 def _roughness(
     values: NDArray[Any], outside: NDArray[np.bool_], counted: NDArray[np.bool_]
 ) -> float:
-    """Sum of the steps between neighbouring pixels, just one of which is beyond the depth."""
-    total = 0.0
+    """Mean step between neighbouring pixels, just one of which is beyond the depth."""
+    found = []
     for turn in (False, True):
         v, out, ok = (a.T if turn else a for a in (values, outside, counted))
         steps = np.abs(np.diff(v.astype(np.float64), axis=1))
-        total += float(steps[(out[:, 1:] ^ out[:, :-1]) & ok[:, 1:] & ok[:, :-1]].sum())
-    return total
+        found.append(steps[(out[:, 1:] ^ out[:, :-1]) & ok[:, 1:] & ok[:, :-1]])
+    edge = np.concatenate(found)
+    return float(edge.mean()) if len(edge) else 0.0

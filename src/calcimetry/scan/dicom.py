@@ -41,7 +41,7 @@ def read_dicom(path: Path, wanted: str | None, kvp: float | None, jobs: int) -> 
     found = look(path)
     groups = _groups(found)
     chosen, reasons = _choose(groups, wanted)
-    placed = _place(chosen, groups)
+    placed = _place(chosen, groups, found.broken)
     _check_whole(placed.slices)
     parts = check_parts([piece.header for piece in placed.slices])
     others = [other for other in groups if other is not chosen]
@@ -75,12 +75,17 @@ def _choose(groups: Sequence[Stack], wanted: str | None) -> tuple[Stack, dict[in
     return chosen, reasons
 
 
-def _place(chosen: Stack, groups: Sequence[Stack]) -> stack.Placed:
-    """The chosen slices' grid; an error says what else its series holds."""
+def _place(chosen: Stack, groups: Sequence[Stack], broken: Sequence[str]) -> stack.Placed:
+    """The chosen slices' grid; an error says what else its series holds.
+
+    A gap beside files that cannot be read is their error (BROKEN_FILE), not the geometry's.
+    """
     try:
         return stack.place(chosen.slices)
     except GeometryError as error:
         odd = [s.name for other in _same_series(chosen, groups) for s in other.slices]
+        if error.code == "MISSING_SLICES" and broken:
+            raise _gap_of(broken, error) from error
         if not odd:
             raise
         where = f"{error.where}; images of the series left out, of another kind: {listed(odd)}"
@@ -91,6 +96,17 @@ def _place(chosen: Stack, groups: Sequence[Stack]) -> stack.Placed:
             where=where,
             remedy=error.remedy,
         ) from error
+
+
+def _gap_of(broken: Sequence[str], error: GeometryError) -> InputError:
+    return InputError(
+        "BROKEN_FILE",
+        found=f"files that cannot be read: {listed(broken)}; and a gap between slices: "
+        f"{error.found}",
+        expected=error.expected,
+        where=error.where,
+        remedy="copy or export the files again",
+    )
 
 
 def _same_series(chosen: Stack, groups: Sequence[Stack]) -> list[Stack]:
@@ -154,11 +170,27 @@ def _flags(chosen: Stack, others: Sequence[Stack], broken: tuple[str, ...]) -> t
     found = [
         flag("DUPLICATE_SLICES", listed(chosen.dropped)) if chosen.dropped else None,
         flag("MIXED_SERIES", "; ".join(describe(o) for o in same[:3])) if same else None,
+        flag("CONTINUED_ELSEWHERE") if any(_continues(o, chosen) for o in others) else None,
         flag("SEVERAL_STUDIES") if several else None,
         flag("BROKEN_FILES", listed(broken)) if broken else None,
         flag("NON_AXIAL", plane) if plane != "axial" else None,
     ]
     return tuple(f for f in found if f is not None)
+
+
+def _continues(other: Stack, chosen: Stack) -> bool:
+    """Whether a few images of another series lie where the chosen one's next slice would."""
+    one, two = other.slices[0], chosen.slices[0]
+    placed = all(s.position is not None and s.orientation is not None for s in other.slices)
+    if len(other.slices) >= stack.MIN_SLICES or not placed:
+        return False
+    if (one.rows, one.columns) != (two.rows, two.columns) or not stacks.on_one_grid(one, two):
+        return False
+    along, step = stack.distances(chosen.slices), stack.spacing_of(chosen.slices)
+    ends = (along.min() - step, along.max() + step)
+    there = stack.distances([two, *other.slices])[1:]
+    near = step * stack.SHIFT_SHARE
+    return any(abs(place - end) < near for place in there for end in ends)
 
 
 def look(path: Path) -> Found:
@@ -248,11 +280,8 @@ def _sisters(file: Path) -> Found:
     Parts of a concatenation are read with the other parts, the directory file of a CD with
     all that lies beside and below it.
     """
-    if is_directory_file(file):
-        return _look_in(file.parent)
-    own = _own_header(file)
-    if _is_directory(own):
-        return _look_in(file.parent)
+    if is_directory_file(file) or _is_directory(own := _own_header(file)):
+        return _listed_in(file)
     if own.frames and not is_part(own):
         return Found((own,), ())
     beside = (p for p in sorted(file.parent.iterdir()) if not p.name.startswith("."))
@@ -260,6 +289,22 @@ def _sisters(file: Path) -> Found:
     uid = text(own.elements, t.SERIES_UID)
     same = [h for h in found.headers if text(h.elements, t.SERIES_UID) == uid]
     return Found((own, *same), found.broken)
+
+
+def _listed_in(directory: Path) -> Found:
+    """What lies beside and below the directory file of a CD."""
+    try:
+        return _look_in(directory.parent)
+    except InputError as error:
+        if error.code != "NO_DICOM":
+            raise
+        raise InputError(
+            error.code,
+            found="a DICOMDIR (the list of a CD's files) without the images that it lists",
+            expected=error.expected,
+            where=str(directory),
+            remedy="copy the whole CD, and give its folder",
+        ) from error
 
 
 def _own_header(file: Path) -> Header:

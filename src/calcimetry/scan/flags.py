@@ -20,6 +20,7 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
         Severity.WARNING,
         "the file is one of several parts, and does not say of how many",
     ),
+    "CONTINUED_ELSEWHERE": (Severity.WARNING, "images of another series go on where this ends"),
     "CONTRAST": (Severity.WARNING, "contrast medium was given; vessels and bowel can be dense"),
     "CONTRAST_UNKNOWN": (Severity.INFO, "the file does not say whether contrast was given"),
     "DECIMAL_COMMA": (Severity.WARNING, "numbers with a decimal comma were read as with a point"),

@@ -115,8 +115,10 @@ def read_header(path: Path) -> Header:
 
     Raises NotDicomError, BrokenFileError, or OSError.
     """
+    size = path.stat().st_size
+    if not size:
+        raise NotDicomError  # also the files of /proc, some of which block when they are read
     with path.open("rb") as file:
-        size = path.stat().st_size
         for limit in _CHUNKS:
             try:
                 return _checked(_header(path, file, size, limit))

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from calcimetry.errors import InputError
 from calcimetry.records import Flag
-from calcimetry.scan.facts import bits_of, is_signed, rescale_of
+from calcimetry.scan.facts import FORMAT, bits_of, is_signed, rescale_of
 from calcimetry.scan.flags import flag, listed
-from calcimetry.scan.slices import Slice
+from calcimetry.scan.slices import Slice, distinct
 
-Samples = NDArray[np.int32]
+Samples = NDArray[np.int16]
 
 BODY_HU = -500
 """What is not air, in one slice of those compared at least."""
@@ -31,6 +31,7 @@ MOST = 0.5
 TIMES_USUAL = 2.0
 """Over what is usual in this scan: volumes of noise differ everywhere."""
 LEAST_SAMPLES = 30
+FARTHEST_HU = 16_000
 METAL_HU, METAL_SHARE = 3500, 0.1
 """No slice of a body holds so much metal."""
 
@@ -42,8 +43,8 @@ def check_neighbours(samples: NDArray[np.int16], slices: Sequence[Slice]) -> tup
 
     Raises InputError PIXEL_FORMAT where slices are both.
     """
-    values = samples.astype(np.int32)
-    formats = [_format(piece) for piece in slices]
+    values = samples.clip(-FARTHEST_HU, FARTHEST_HU)  # differences then stay within int16
+    formats = _formats(slices)
     changed = np.array([one != two for one, two in pairwise(formats)])
     if changed.any():
         _check_changes(values, changed, slices)
@@ -59,9 +60,10 @@ def _counted(count: int, name: str) -> str:
     return f"{count} {name}{'s' if count > 1 else ''}"
 
 
-def _format(piece: Slice) -> tuple[float, ...]:
-    elements = piece.elements
-    return (*rescale_of(elements), bits_of(elements), is_signed(elements))
+def _formats(slices: Sequence[Slice]) -> Sequence[tuple[float, ...]]:
+    asked = slices[:1] if len(distinct(slices, FORMAT)) == 1 else slices
+    found = [(*rescale_of(s.elements), bits_of(s.elements), is_signed(s.elements)) for s in asked]
+    return found if len(found) == len(slices) else found * len(slices)
 
 
 def _check_changes(values: Samples, changed: NDArray[np.bool_], slices: Sequence[Slice]) -> None:
@@ -97,26 +99,32 @@ def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> NDArray[np.floa
 
 def _wild(values: Samples) -> NDArray[np.bool_]:
     """Slices that differ from both neighbours, which agree, in most of the tissue."""
-    before, here, after = values[:-2], values[1:-1], values[2:]
-    up, down = here - before, here - after
-    apart = (np.minimum(up, down) > WILD_HU) | (np.maximum(up, down) < -WILD_HU)
-    apart &= np.abs(after - before) < STEP_HU
-    tissue = np.maximum(np.maximum(before, after), here) > BODY_HU
+    steps = np.diff(values, axis=0)
+    up, down = steps > WILD_HU, steps < -WILD_HU
+    apart = (up[:-1] & down[1:]) | (down[:-1] & up[1:])
     found = np.zeros(len(values), bool)
-    found[1:-1] = _share(apart, tissue) > MOST
+    for k in np.flatnonzero(apart.sum(axis=1) > MOST * LEAST_SAMPLES):
+        before, here, after = values[k : k + 3]
+        alone = apart[k] & (np.abs(after - before) < STEP_HU)
+        tissue = np.maximum(np.maximum(before, after), here) > BODY_HU
+        found[k + 1] = _share(alone[None], tissue[None])[0] > MOST
     return found
 
 
 def _metal(values: Samples) -> NDArray[np.bool_]:
     """Slices with more above METAL_HU than metal takes."""
-    found: NDArray[np.bool_] = np.mean(values > METAL_HU, axis=1) > METAL_SHARE
+    found = np.zeros(len(values), bool)
+    for k in np.flatnonzero(values.max(axis=1) > METAL_HU):
+        found[k] = np.mean(values[k] > METAL_HU) > METAL_SHARE
     return found
 
 
 def _blank(values: Samples) -> NDArray[np.bool_]:
     """Slices of one value, between others that hold a body."""
-    body = np.flatnonzero(np.count_nonzero(values > BODY_HU, axis=1) >= LEAST_SAMPLES)
     found: NDArray[np.bool_] = values.min(axis=1) == values.max(axis=1)
+    if not found.any():
+        return found
+    body = np.flatnonzero(np.count_nonzero(values > BODY_HU, axis=1) >= LEAST_SAMPLES)
     if not len(body):
         return np.zeros(len(values), bool)
     found[: body[0]] = found[body[-1] + 1 :] = False

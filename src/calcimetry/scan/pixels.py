@@ -193,7 +193,8 @@ def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> Depth:
     padding = _padding(plane, piece)
     bits, signed = bits_of(piece.elements), is_signed(piece.elements)
     values, depth = within_depth(plane, bits, signed, padding)
-    if depth is Depth.UNKNOWN:
+    moved = u16(piece.elements, t.HIGH_BIT, bits - 1) != bits - 1
+    if depth is Depth.UNKNOWN or (depth is not Depth.KEPT and moved):
         raise _beyond(piece, bits)
     if depth is Depth.BEYOND:
         bits = plane.dtype.itemsize * 8

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calcimetry.scan import tags as t
 from calcimetry.scan.header import Header
-from calcimetry.scan.values import number_of
+from calcimetry.scan.values import numbers_of
 
 Vector = NDArray[np.float64]
 
@@ -73,20 +73,20 @@ def distinct(slices: Iterable[Slice], tags: Sequence[int]) -> tuple[Slice, ...]:
     """
     found: dict[tuple[bytes | None, ...], Slice] = {}
     for piece in slices:
-        found.setdefault(tuple(piece.elements.get(tag) for tag in tags), piece)
+        found.setdefault(tuple(map(piece.elements.get, tags)), piece)
     return tuple(found.values())
 
 
-def _vector(elements: Mapping[int, bytes], tag: int, size: int) -> Vector | None:
+def _vector(elements: Mapping[int, bytes], tag: int, size: int) -> tuple[float, ...] | None:
     values = numbers(elements, tag)
-    if len(values) != size or not np.isfinite(values).all():
-        return None
-    return np.array(values)
+    return values if len(values) == size else None
 
 
 def _position(elements: Mapping[int, bytes]) -> Vector | None:
     values = _vector(elements, t.POSITION, 3)
-    return None if values is None or np.abs(values).max() > FARTHEST_MM else values
+    if values is None or any(abs(v) > FARTHEST_MM for v in values):
+        return None
+    return np.array(values)
 
 
 def _orientation(elements: Mapping[int, bytes]) -> Vector | None:
@@ -94,14 +94,15 @@ def _orientation(elements: Mapping[int, bytes]) -> Vector | None:
     if values is None:
         return None
     # Far from unit length is refused when the stack is placed; until then it must not overflow.
-    return values.clip(-_LONGEST_COSINE, _LONGEST_COSINE).reshape(2, 3)
+    kept = [max(-_LONGEST_COSINE, min(v, _LONGEST_COSINE)) for v in values]
+    return np.array(kept).reshape(2, 3)
 
 
 def _spacing(elements: Mapping[int, bytes]) -> tuple[float, float] | None:
     values = _vector(elements, t.PIXEL_SPACING, 2)
-    if values is None or (values <= 0).any():
+    if values is None or min(values) <= 0:
         return None
-    return float(values[0]), float(values[1])
+    return values[0], values[1]
 
 
 def text(elements: Mapping[int, bytes], tag: int) -> str:
@@ -119,8 +120,7 @@ def texts(elements: Mapping[int, bytes], tag: int) -> tuple[str, ...]:
 
 def numbers(elements: Mapping[int, bytes], tag: int) -> tuple[float, ...]:
     """The values of a DS or IS element; empty when one of them is no number."""
-    found = tuple(number_of(part) for part in texts(elements, tag))
-    return () if None in found else tuple(v for v in found if v is not None)
+    return numbers_of(elements.get(tag, b""))
 
 
 def is_stated(elements: Mapping[int, bytes], tag: int) -> bool:

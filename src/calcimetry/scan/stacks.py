@@ -16,7 +16,7 @@ from calcimetry.errors import GeometryError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
 from calcimetry.scan.kinds import kind_of
-from calcimetry.scan.slices import Slice, number, text, texts, u16
+from calcimetry.scan.slices import Slice, distinct, number, text, texts, u16
 
 SAME_PIXEL = 0.25
 """Of a pixel: how far the last pixels of two slices may lie apart by their spacings."""
@@ -90,8 +90,9 @@ def _alike(series: list[Slice]) -> list[list[Slice]]:
     stated: the series is one that lost its elements here and there.
     """
     parts = _by(series, _likeness)
-    for fact in _FACTS:
-        parts = [same for part in parts for same in _by_stated(part, fact)]
+    if len(distinct(series, _FACT_TAGS)) > 1:
+        for fact in _FACTS:
+            parts = [same for part in parts for same in _by_stated(part, fact)]
     parts = [same for part in parts for same in _by_first(part, _same_spacing)]
     return [same for part in parts for same in _by_first(part, _same_direction)]
 
@@ -104,7 +105,6 @@ def _likeness(piece: Slice) -> Hashable:
         piece.spacing is None,
         piece.position is None,
         piece.header.pixel_start is None,
-        u16(elements, t.BITS_ALLOCATED, 16),
         u16(elements, t.SAMPLES, 1),
         text(elements, t.SOP_CLASS) in CAPTURES,
         kind_of(elements),
@@ -119,6 +119,10 @@ _FACTS: tuple[Callable[[Slice], Hashable], ...] = (
     lambda s: facts.kev_of(s.elements),
 )
 """What a stack holds one value of; None where a slice does not state it."""
+_FACT_TAGS = (
+    *(t.MODALITY, t.RESCALE_TYPE, t.KERNEL, t.KVP, t.KEV),
+    *(t.SERIES_DESCRIPTION, t.IMAGE_TYPE),
+)
 
 
 def _by_stated(slices: list[Slice], fact: Callable[[Slice], Hashable]) -> list[list[Slice]]:
@@ -157,6 +161,12 @@ def _same_direction(one: Slice, two: Slice) -> bool:
     if _cosines(one) == _cosines(two):
         return True
     return bool(np.abs(one.orientation - two.orientation).max() < SAME_DIRECTION)
+
+
+def on_one_grid(one: Slice, two: Slice) -> bool:
+    """Whether two slices have the same pixels, one beside the other along their normal."""
+    same = _same_spacing(one, two) and _same_direction(one, two)
+    return same and _in_plane(one) == _in_plane(two)
 
 
 def _cosines(piece: Slice) -> bytes | None:
@@ -204,6 +214,7 @@ _PASS_KEYS: tuple[Callable[[Slice], Hashable], ...] = (
 
 _KIND_KEYS: tuple[Callable[[Slice], Hashable], ...] = (
     *_FACTS,
+    lambda s: u16(s.elements, t.BITS_ALLOCATED, 16),
     lambda s: tuple(v.upper() for v in texts(s.elements, t.IMAGE_TYPE)[:3]),
     lambda s: text(s.elements, t.SOP_CLASS),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from functools import lru_cache
 
 from calcimetry.scan import tags as t
 
@@ -25,6 +26,7 @@ _BINARY = dict(
         strict=True,
     )
 )
+BINARY = frozenset(_BINARY)
 _RAW = frozenset({b"OB", b"OW", b"UN", b"SQ"})
 _SHORT = _RAW | {b"US", b"SS"}
 _NO_SHORT = b"\xff\xff"
@@ -48,6 +50,14 @@ def number_of(part: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+@lru_cache(maxsize=4096)
+def numbers_of(value: bytes) -> tuple[float, ...]:
+    """The numbers of a DS or IS element, empty ones left out; none when one of them is none."""
+    parts = value.decode("latin-1").split("\\")
+    found = [number_of(part) for part in parts if part.strip(" \0")]
+    return tuple(v for v in found if v is not None) if None not in found else ()
+
+
 def usual(tag: int, vr: bytes, value: bytes) -> bytes:
     """A value as its usual VR would hold it, little-endian, whatever VR the file gives it.
 
@@ -67,8 +77,7 @@ def _numbers(vr: bytes, value: bytes) -> tuple[float, ...]:
     if (kind := _BINARY.get(vr)) is not None:
         count = len(value) // struct.calcsize(kind)
         return struct.unpack_from(f"<{count}{kind}", value)
-    found = [number_of(part) for part in value.decode("latin-1").split("\\")]
-    return tuple(v for v in found if v is not None) if None not in found else ()
+    return numbers_of(value)
 
 
 def _short(numbers: tuple[float, ...]) -> bytes:

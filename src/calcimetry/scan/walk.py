@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, field
 
 from calcimetry.scan import tags as t
-from calcimetry.scan.values import usual
+from calcimetry.scan.values import BINARY, usual
 
 UNDEFINED = 0xFFFFFFFF
 DEEPEST = 100
@@ -24,6 +24,10 @@ LONGEST_VALUE = 1 << 20
 _LONG_VR = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"}) | frozenset(
     {b"UC", b"UN", b"UR", b"UT", b"UV"}
 )
+_SHORT_VR = frozenset({b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL"}) | frozenset(
+    {b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
+)
+_ODD = t.U16 | t.F64
 _PIXELS = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _IMPLICIT = struct.Struct("<HHI")
@@ -102,23 +106,27 @@ def walk(chunk: bytes, pos: int, size: int, explicit: bool, found: Walked) -> No
                 found.elements[tag] = chunk[start : end - 8]
             pos = end
             continue
+        pos = start + length
         if tag in t.WANTED:
-            found.elements[tag] = _value(chunk, tag, start, length, vr)
+            if pos > len(chunk) or length > LONGEST_VALUE:
+                pos = _check_length(tag, pos, length)
+            value = chunk[start:pos]
+            # Text under a VR of text, nearly all of them, is as it should be.
+            odd = vr in BINARY or (tag in _ODD and vr)
+            found.elements[tag] = usual(tag, vr, value) if odd else value
         pos = start + length
     if pos > size:
         raise BrokenFileError("it ends inside its header")
     found.end = pos
 
 
-def _value(chunk: bytes, tag: int, start: int, length: int, vr: bytes) -> bytes:
+def _check_length(tag: int, end: int, length: int) -> int:
+    """Where a long value is left off. Raises NeedMoreError, BrokenFileError."""
     if tag in t.SEQUENCES:
-        return chunk[start : start + min(length, LONGEST_VALUE)]
+        return end - max(0, length - LONGEST_VALUE)
     if length > LONGEST_VALUE:
         raise BrokenFileError("a short element of its header is longer than 1 MB")
-    if start + length > len(chunk):
-        raise NeedMoreError
-    value = chunk[start : start + length]
-    return usual(tag, vr, value) if vr else value
+    raise NeedMoreError
 
 
 def element(chunk: bytes, pos: int, explicit: bool) -> tuple[int, int, int, bytes]:
@@ -129,10 +137,10 @@ def element(chunk: bytes, pos: int, explicit: bool) -> tuple[int, int, int, byte
     try:
         if explicit:
             group, number, vr, length = _EXPLICIT.unpack_from(chunk, pos)
-            if group != 0xFFFE and _is_vr(vr):
-                if vr in _LONG_VR:
-                    length = _U32.unpack_from(chunk, pos + 8)[0]
-                    return group << 16 | number, pos + 12, length, vr
+            if vr in _LONG_VR:
+                length = _U32.unpack_from(chunk, pos + 8)[0]
+                return group << 16 | number, pos + 12, length, vr
+            if vr in _SHORT_VR or (group != 0xFFFE and _is_vr(vr)):
                 return group << 16 | number, pos + 8, length, vr
         group, number, length = _IMPLICIT.unpack_from(chunk, pos)
     except struct.error:
