@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -107,11 +108,19 @@ def _check_kvp(kvp: float | None) -> None:
 def _existing(path: str | os.PathLike[str]) -> Path:
     where = Path(path)
     try:
-        where.stat()
-        if where.is_dir():
+        mode = where.stat().st_mode
+        if stat.S_ISDIR(mode):
             next(where.iterdir(), None)
     except OSError as error:
         raise _unreadable(where, error) from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise InputError(
+            "UNREADABLE",
+            found="a pipe, device or socket",
+            expected="a folder of DICOM files, a DICOM file or a NIfTI file",
+            where=str(where),
+            remedy="write the scan to a file first, and name that",
+        )
     return where
 
 
