@@ -28,6 +28,12 @@ def follow(
     plan: Annotated[
         Path | None, typer.Option(help="TOML file with parameters, for --scans.")
     ] = None,
+    hu_as_is: Annotated[
+        bool,
+        typer.Option(
+            "--hu-as-is", help="For --scans: measure values that are clearly no HU as HU."
+        ),
+    ] = False,
     events: Annotated[
         Path | None,
         typer.Option(help="TOML file: deposits operated on or extruded, readers' scores."),
@@ -48,18 +54,18 @@ def follow(
 
     known = read_events(events)
     with OutputFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = _measured(exam_dirs, plan) if scans else list(exam_dirs)
+        visits: list[Any] = _measured(exam_dirs, plan, hu_as_is) if scans else list(exam_dirs)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None) -> list[Examination]:
+def _measured(scans: list[Path], plan: Path | None, hu_as_is: bool) -> list[Examination]:
     from calcimetry.examine import measure
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
-    return [measure(read(path), chosen) for path in scans]
+    return [measure(read(path, hu_as_is=hu_as_is), chosen) for path in scans]
 
 
 def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:

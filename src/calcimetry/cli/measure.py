@@ -39,6 +39,9 @@ def measure(
         typer.Option(help="Make the label map with your own totalsegmentator or moose."),
     ] = None,
     site: Annotated[str | None, typer.Option(help="Body part, as 'hand' or 'left knee'.")] = None,
+    hu_as_is: Annotated[
+        bool, typer.Option("--hu-as-is", help="Measure values that are clearly no HU as HU.")
+    ] = False,
     plan: Annotated[Path | None, typer.Option(help="TOML file with parameters.")] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     jobs: Annotated[int | None, typer.Option(help="Threads; all cores unless told.")] = None,
@@ -60,7 +63,7 @@ def measure(
         from calcimetry.scan import read
 
         stage("reading the scan")
-        volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs))
+        volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs), hu_as_is=hu_as_is)
         if segment is not None:
             stage(f"running {segment}")
             labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))

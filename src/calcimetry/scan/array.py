@@ -14,13 +14,10 @@ from calcimetry.scan import facts
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import scan_affine, stored_grid, tilt_degrees
 from calcimetry.scan.memory import check_room
+from calcimetry.scan.scale import judged
 from calcimetry.scan.stack import MIN_SLICES, TILT_DEG
 
 AIR_HU = -1024
-LOWEST_HU = -300
-"""Air and lung lie far below, and every body part has air beside it or fat (-100) in it with
-noise; a volume that never goes below was not stored as HU (1024 added is the usual case)."""
-_SAMPLE = 1 << 20
 _INT16 = np.iinfo(np.int16)
 
 
@@ -32,6 +29,7 @@ def from_array(
     kvp: float | None = None,
     acquisition: Acquisition | None = None,
     name: str = "array",
+    hu_as_is: bool = False,
 ) -> Scan:
     """A scan from Hounsfield units in memory.
 
@@ -44,9 +42,13 @@ def from_array(
     kvp : tube voltage, kV
     acquisition : all facts of the scan, where known; `kvp` overrides its own
     name : what messages call it
+    hu_as_is : take values that are clearly no HU as they stand, with a flag
 
     Raises
     ------
+    InputError
+        values that are clearly no Hounsfield units (HU_SCALE_WRONG; see
+        `calcimetry.scan.scale`).
     UsageError
         both or neither of spacing and affine (ARRAY_GEOMETRY), or not a 3-D array of numbers
         (ARRAY_SHAPE).
@@ -64,8 +66,9 @@ def from_array(
     if lost:
         flags += (flag("NOT_FINITE", f"{lost} voxels"),)
     digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-    flags += facts.shared_flags(known, placed) + doubtful_scale(out)
-    return scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
+    flags += facts.shared_flags(known, placed)
+    scan = scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
+    return judged(scan, as_is=hu_as_is)
 
 
 def _checked(hu: ArrayLike, name: str) -> NDArray[Any]:
@@ -165,10 +168,3 @@ def write_hu(
     np.clip(real, _INT16.min, _INT16.max, out=real)
     np.copyto(out, real, casting="unsafe")
     return lost
-
-
-def doubtful_scale(hu: NDArray[np.int16]) -> tuple[Flag, ...]:
-    """A flag when nothing is as dark as air; looks at a sample of the volume."""
-    sample = hu.reshape(-1)[:: max(1, hu.size // _SAMPLE)]
-    lowest = int(sample.min())
-    return (flag("HU_SCALE_DOUBTFUL", f"lowest value {lowest}"),) if lowest > LOWEST_HU else ()

@@ -11,7 +11,7 @@ from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.records import Flag, Scan, Source
 from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
-from calcimetry.scan.array import doubtful_scale, empty_volume
+from calcimetry.scan.array import empty_volume
 from calcimetry.scan.fitness import refusal
 from calcimetry.scan.flags import flag, listed
 from calcimetry.scan.grid import scan_affine, scan_shape, stored_grid
@@ -132,8 +132,7 @@ def _scan(
         Source(str(path), "dicom", named, passed_over),
         flags
         + facts.flags_of(acquisition, placed.slices)
-        + facts.shared_flags(acquisition, placed.affine)
-        + doubtful_scale(hu),
+        + facts.shared_flags(acquisition, placed.affine),
     )
 
 

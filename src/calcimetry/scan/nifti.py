@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from calcimetry.errors import GeometryError, InputError
 from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
 from calcimetry.scan import facts
-from calcimetry.scan.array import doubtful_scale, empty_volume, scan_of, write_hu
+from calcimetry.scan.array import empty_volume, scan_of, write_hu
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import RAS_TO_LPS, stored_grid
 from calcimetry.scan.header import quiet_libraries
@@ -61,7 +61,7 @@ def read_nifti(path: Path, kvp: float | None) -> Scan:
     if not_finite:
         flags += (flag("NOT_FINITE", f"{not_finite} voxels"),)
     source = Source(str(path), "nifti", {path.name: digest})
-    return scan_of(hu, grid, acquisition, source, flags + doubtful_scale(hu))
+    return scan_of(hu, grid, acquisition, source, flags)
 
 
 def _bytes(path: Path) -> bytes:

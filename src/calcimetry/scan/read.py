@@ -8,6 +8,7 @@ from pathlib import Path
 from calcimetry.errors import InputError, UsageError
 from calcimetry.records import Scan
 from calcimetry.scan.dicom import list_dicom, read_dicom
+from calcimetry.scan.scale import judged
 from calcimetry.scan.series import SeriesFacts
 
 
@@ -17,6 +18,7 @@ def read(
     series: str | None = None,
     kvp: float | None = None,
     jobs: int = 1,
+    hu_as_is: bool = False,
 ) -> Scan:
     """Read one CT scan.
 
@@ -29,6 +31,7 @@ def read(
         description; by default the rules of `calcimetry.scan.series` choose
     kvp : tube voltage, kV; overrides what the file says
     jobs : how many slices to read or decode at a time
+    hu_as_is : take values that are clearly no HU as they stand, with a flag
 
     Returns
     -------
@@ -37,7 +40,8 @@ def read(
 
     Raises
     ------
-    InputError : the path cannot be read, or holds no CT
+    InputError : the path cannot be read, or holds no CT, or its values are clearly no
+        Hounsfield units (HU_SCALE_WRONG; see `calcimetry.scan.scale`)
     GeometryError : the CT's geometry cannot be trusted; names the slices
     UsageError : kvp that is not a voltage
     """
@@ -45,14 +49,21 @@ def read(
     where = _existing(path)
     nifti = _nifti_of(where)
     try:
-        if nifti is None:
-            return read_dicom(where, series, kvp, jobs)
-        # nibabel takes 0.2 s to import, and DICOM users do not need it.
-        from calcimetry.scan.nifti import read_nifti  # noqa: PLC0415
-
-        return read_nifti(nifti, kvp)
+        scan = _scan(where, nifti, series, kvp, jobs)
     except OSError as error:
         raise _unreadable(where, error) from error
+    return judged(scan, as_is=hu_as_is)
+
+
+def _scan(
+    where: Path, nifti: Path | None, series: str | None, kvp: float | None, jobs: int
+) -> Scan:
+    if nifti is None:
+        return read_dicom(where, series, kvp, jobs)
+    # nibabel takes 0.2 s to import, and DICOM users do not need it.
+    from calcimetry.scan.nifti import read_nifti  # noqa: PLC0415
+
+    return read_nifti(nifti, kvp)
 
 
 def list_series(
