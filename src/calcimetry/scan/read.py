@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -101,6 +102,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         where.stat()
         if where.is_dir():
             next(where.iterdir(), None)
+        elif not where.is_file():
+            raise OSError(errno.EINVAL, "neither a file nor a folder (a pipe or a device)")
     except OSError as error:
         raise _unreadable(where, error) from error
     return where

@@ -35,7 +35,7 @@ LOWEST_HU = -300
 HIGHEST_HU = 250
 """Bone, contrast and deposits reach further; a scan that does not can hold none of them."""
 _SAMPLE = 1 << 20
-_LEAST = 20_000  # voxels, for a histogram to have modes
+_LEAST = 1 << 15  # voxels, for a histogram to have modes
 _INT16 = np.iinfo(np.int16)
 _NARROW = 25  # normalised to 0..1, or by mean and standard deviation
 _BYTE = 255
