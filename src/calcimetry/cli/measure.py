@@ -45,6 +45,9 @@ def measure(
     site: Annotated[
         str | None, typer.Option(help="Body part, as 'hand', 'left knee' or 'linkes Knie'.")
     ] = None,
+    hu_as_is: Annotated[
+        bool, typer.Option("--hu-as-is", help="Measure values that are clearly no HU as HU.")
+    ] = False,
     plan: Annotated[Path | None, typer.Option(help="TOML file with parameters.")] = None,
     identify: Annotated[
         bool,
@@ -89,7 +92,9 @@ def measure(
         from calcimetry.scan import read
 
         stage("reading the scan")
-        volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs), link_key=key)
+        volume = read(
+            scan, series=series, kvp=kvp, jobs=_jobs(jobs), link_key=key, hu_as_is=hu_as_is
+        )
         say_read(volume, quiet=quiet, json=json)
         if segment is not None:
             stage(f"running {segment}")

@@ -11,7 +11,7 @@ from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.records import Flag, Scan, Source
 from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
-from calcimetry.scan.array import doubtful_scale, empty_volume
+from calcimetry.scan.array import empty_volume
 from calcimetry.scan.concatenation import check_parts, is_part
 from calcimetry.scan.depth import Depth
 from calcimetry.scan.files import files_below, is_directory_file, ought_to_be_dicom
@@ -165,8 +165,7 @@ def _scan(
         flags
         + read_flags
         + facts.flags_of(acquisition, placed.slices)
-        + facts.shared_flags(acquisition, placed.affine)
-        + doubtful_scale(hu),
+        + facts.shared_flags(acquisition, placed.affine),
     )
 
 

@@ -12,6 +12,7 @@ from calcimetry.errors import InputError, UsageError
 from calcimetry.records import Scan
 from calcimetry.scan.archive import unpacked
 from calcimetry.scan.dicom import list_dicom, read_dicom
+from calcimetry.scan.scale import judged
 from calcimetry.scan.series import SeriesFacts
 
 
@@ -22,6 +23,7 @@ def read(
     kvp: float | None = None,
     jobs: int = 1,
     link_key: str | os.PathLike[str] | None = None,
+    hu_as_is: bool = False,
 ) -> Scan:
     """Read one CT scan.
 
@@ -38,6 +40,7 @@ def read(
     link_key : file of the key for the patient's link (`calcimetry.link`), by which follow-up
         tells persons apart; `calcimetry.link.installation_key()` names that of this
         installation, which is made at its first use. None: no link
+    hu_as_is : take values that are clearly no HU as they stand, with a flag
 
     Returns
     -------
@@ -46,7 +49,8 @@ def read(
 
     Raises
     ------
-    InputError : the path cannot be read, or holds no CT
+    InputError : the path cannot be read, or holds no CT, or its values are clearly no
+        Hounsfield units (HU_SCALE_WRONG; see `calcimetry.scan.scale`)
     GeometryError : the CT's geometry cannot be trusted; names the slices
     UsageError : kvp that is not a voltage, a key file that cannot be read
     """
@@ -57,7 +61,9 @@ def read(
             scan = _read(folder, series, kvp, jobs, None if link_key is None else Path(link_key))
     except OSError as error:
         raise _unreadable(where, error) from error
-    return scan if folder == where else replace(scan, source=replace(scan.source, path=str(where)))
+    if folder != where:
+        scan = replace(scan, source=replace(scan.source, path=str(where)))
+    return judged(scan, as_is=hu_as_is)
 
 
 def _read(
