@@ -30,6 +30,12 @@ def follow(
     plan: Annotated[
         Path | None, typer.Option(help="TOML file with parameters, for --scans.")
     ] = None,
+    hu_as_is: Annotated[
+        bool,
+        typer.Option(
+            "--hu-as-is", help="For --scans: measure values that are clearly no HU as HU."
+        ),
+    ] = False,
     events: Annotated[
         Path | None,
         typer.Option(help="TOML file: deposits operated on or extruded, readers' scores."),
@@ -52,21 +58,25 @@ def follow(
     with AtomicFolder(out, force=force, ours=FILES) as folder:
         visits: list[Any] = list(exam_dirs)
         if scans:
-            visits = _measured(exam_dirs, plan, quiet=quiet)
+            visits = _measured(exam_dirs, plan, hu_as_is, quiet=quiet)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None, *, quiet: bool) -> list[Examination]:
+def _measured(
+    scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool
+) -> list[Examination]:
     from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
+    from calcimetry.link import chosen_key
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
+    key = chosen_key(None)
     visits = []
     for number, path in enumerate(scans, 1):
-        scan = read(path)
+        scan = read(path, link_key=key, hu_as_is=hu_as_is)
         say_read(scan, quiet=quiet, err=True, title=f"Visit {number}, read")
         visits.append(measure(scan, chosen))
     return visits

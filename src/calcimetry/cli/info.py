@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,11 +15,26 @@ def info(
     warm: Annotated[
         bool, typer.Option("--warm", help="Compile the kernels ahead and say how long it took.")
     ] = False,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Print the software bill of materials (CycloneDX).")
+    ] = False,
+    new_link_key: Annotated[
+        Path | None, typer.Option(help="Make a study's key for patients' links in a new file.")
+    ] = None,
 ) -> None:
     """Show versions, the plan's parameters and the plug-ins that are installed."""
+    if new_link_key is not None:
+        _make_key(new_link_key)
+        return
+    if sbom:
+        _print_sbom()
+        return
     if warm:
         _warm()
-    facts = _facts()
+    _show(_facts(), json=json)
+
+
+def _show(facts: dict[str, Any], *, json: bool) -> None:
     if json:
         import json as codec
 
@@ -47,6 +63,20 @@ def _facts() -> dict[str, Any]:
         | {GROUP: sorted(segmenters())},
         "plan": Plan().described(),
     }
+
+
+def _make_key(path: Path) -> None:
+    from calcimetry.link import new_key
+
+    say(f"{path}: key {new_key(path)}")
+
+
+def _print_sbom() -> None:
+    import json as codec
+
+    from calcimetry.sbom import bill_of_materials
+
+    typer.echo(codec.dumps(bill_of_materials(), indent=1))
 
 
 def _warm() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.plan import Plan
     from calcimetry.records import Examination
@@ -45,7 +47,22 @@ def measure(
     site: Annotated[
         str | None, typer.Option(help="Body part, as 'hand', 'left knee' or 'linkes Knie'.")
     ] = None,
+    hu_as_is: Annotated[
+        bool, typer.Option("--hu-as-is", help="Measure values that are clearly no HU as HU.")
+    ] = False,
     plan: Annotated[Path | None, typer.Option(help="TOML file with parameters.")] = None,
+    identify: Annotated[
+        bool,
+        typer.Option(
+            "--identify", help="Keep the series' description and body part as typed: names too."
+        ),
+    ] = False,
+    no_link: Annotated[
+        bool, typer.Option("--no-link", help="Leave out the keyed hash of the patient's ID.")
+    ] = False,
+    link_key: Annotated[
+        Path | None, typer.Option(help="File of the study's key for that hash.")
+    ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     jobs: Annotated[int | None, typer.Option(help="Threads; all cores unless told.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print examination.json.")] = False,
@@ -63,11 +80,13 @@ def measure(
     from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
     from calcimetry.cli.reading import say_read
+    from calcimetry.link import chosen_key
     from calcimetry.output import FILES
 
     chosen = _plan(plan, threshold)
     _check_options(labels, segment, site)
     _check_calibration(calibration, chosen)
+    key = None if no_link else chosen_key(link_key)
     with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
@@ -75,7 +94,9 @@ def measure(
         from calcimetry.scan import read
 
         stage("reading the scan")
-        volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs))
+        volume = read(
+            scan, series=series, kvp=kvp, jobs=_jobs(jobs), link_key=key, hu_as_is=hu_as_is
+        )
         say_read(volume, quiet=quiet, err=json)
         if segment is not None:
             stage(f"running {segment}")
@@ -90,7 +111,7 @@ def measure(
             progress=stage,
         )
         stage("writing the results")
-        facts = fill(exam, folder, pdf=pdf)
+        facts = fill(exam, folder, pdf=pdf, identify=identify)
     _say(facts, exam, out, json=json, quiet=quiet)
 
 
@@ -201,5 +222,15 @@ def _say(facts: dict[str, Any], exam: Examination, out: Path, *, json: bool, qui
         from calcimetry.cli.screen import show
 
         show(facts, out)
+        _name_files(exam)
     if any(flag.severity is Severity.WITHHELD for flag in exam.flags):
         raise typer.Exit(5)
+
+
+def _name_files(exam: Examination) -> None:
+    """The files that flags are about: the terminal names them, the results only count them."""
+    from calcimetry.scan.flags import listed
+
+    for flag in exam.flags:
+        if flag.names:
+            say(f"{flag.code}: {listed(flag.names)}")
