@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-FUZZERS = ("texts",)
+FUZZERS = ("dicom", "nifti", "texts")
 
 
 def main() -> int:

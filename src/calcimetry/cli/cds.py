@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def cds(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -22,4 +24,4 @@ def cds(
 
 
 def _say(address: str) -> None:
-    typer.echo(f"CDS Hooks on {address}; stop with Ctrl-C", err=True)
+    say(f"CDS Hooks on {address}; stop with Ctrl-C", err=True)

@@ -15,8 +15,8 @@ from calcimetry.clinic.base import Knowledge
 from calcimetry.clinic.history import History, _stands_in
 from calcimetry.clinic.shapes import NUMBER, misfit
 from calcimetry.errors import InputError
+from calcimetry.exchange import saved_document
 from calcimetry.records import Examination
-from calcimetry.texts import TextError, read_json
 
 LARGE_MM = 30.0
 SHALLOW_MM = 10.0
@@ -57,21 +57,13 @@ class Extent:
 def read_examination(given: Mapping[str, Any] | Examination | str | Path) -> Mapping[str, Any]:
     """The document of an examination: as it is, from its folder or file, or from the record.
 
-    Raises InputError NOT_AN_EXAMINATION.
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED.
     """
     if isinstance(given, Examination):
         return _of_record(given)
     if isinstance(given, Mapping):
         return _checked(given, "exam")
-    path = Path(given)
-    file = path / "examination.json" if path.is_dir() else path
-    try:
-        document = read_json(file)
-    except TextError as error:
-        raise _not_one(str(error), str(file)) from error
-    if not isinstance(document, dict) or document.get("schema") != "calcimetry-examination":
-        raise _not_one("JSON of another kind", str(file))
-    return _checked(document, str(file))
+    return saved_document(Path(given))
 
 
 def _checked(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
