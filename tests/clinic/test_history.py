@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -242,9 +240,14 @@ def test_urgent_notes_stand_first_in_the_report():
 
 
 def test_an_examination_from_its_folder(tmp_path):
-    (tmp_path / "examination.json").write_text(json.dumps(exam(site="elbow")), "utf-8")
-    assert assess(tmp_path).extent.count == 1
-    assert assess(str(tmp_path / "examination.json")).extent.scan_date == "2026-11-01"
+    import calcimetry as cm
+    from report.conftest import corners, make_deposit, make_exam, make_scan
+
+    scan = make_scan()
+    (place,) = corners(1, scan.hu.shape)
+    cm.write(make_exam(scan, [make_deposit(scan, 1, place)]), tmp_path / "exam")
+    assert assess(tmp_path / "exam").extent.count == 1
+    assert assess(str(tmp_path / "exam" / "examination.json")).extent.count == 1
 
 
 @pytest.mark.parametrize(
@@ -264,12 +267,9 @@ def test_an_examination_from_its_folder(tmp_path):
         ("scan", {"date": 20261101}),
     ],
 )
-def test_an_examination_of_wrong_types(tmp_path, key, value):
-    path = tmp_path / "examination.json"
-    path.write_text(json.dumps({**exam(), key: value}), "utf-8")
-    for source in (path, {**exam(), key: value}):
-        with pytest.raises(InputError, match="NOT_AN_EXAMINATION"):
-            assess(source)
+def test_an_examination_of_wrong_types(key, value):
+    with pytest.raises(InputError, match="NOT_AN_EXAMINATION"):
+        assess({**exam(), key: value})
 
 
 @pytest.mark.parametrize("key", ["objects", "totals", "scan"])

@@ -40,6 +40,7 @@ def service(*options):
                 process.kill()
                 raise
     assert rest == (b"", b"")
+    assert process.returncode == 0
 
 
 def head(method=b"POST", path=PATH, host=b"localhost", more=b""):
