@@ -40,9 +40,9 @@ TAGS = {
     "StationName": "CTROOMZEPHYR",
     "DeviceSerialNumber": "SN990017",
     "ReferringPhysicianName": "Haverstock^Isaura",
-    "PerformingPhysicianName": "Ivorsen^Rolf",
+    "PerformingPhysicianName": "Ivorsen^Rolfgard",
     "OperatorsName": "Jellicoe^Pip",
-    "NameOfPhysiciansReadingStudy": "Kettleburn^Silas",
+    "NameOfPhysiciansReadingStudy": "Kettleburn^Silvanus",
     "RequestingPhysician": "Lovegrove^Una",
     "StudyDescription": "hand of Mrs Mandrake",
     "SeriesDescription": "recon for Nightshade 1.0",
@@ -91,7 +91,7 @@ def tokens() -> list[str]:
     planted = [*TAGS.values(), *PRIVATE, OTHER_SERIES, FILES, BROKEN, COPY, *FOLDERS, LABEL_MAP]
     planted += [*STRUCTURES, *SCHEME, LABS, LAB, HISTORY, ENTRY, *NIFTI.values(), SITE, SCORE, PLAN]
     words = {w for text in planted for w in re.split(r"[\W_]+", text.lower())}
-    named = [w for w in words if len(w) > 3 and w not in _COMMON.split()]
+    named = [w for w in words if len(w) > 5 and w not in _COMMON.split()]
     return [*sorted(named), "1947-03-17"]
 
 
