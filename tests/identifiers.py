@@ -104,7 +104,7 @@ def plant_in_dicom(folder: Path, into: Path) -> Path:
         data.save_as(into / f"{FILES}{number:03d}.dcm", enforce_file_format=True)
     first = into / f"{FILES}000.dcm"
     (into / COPY).write_bytes(first.read_bytes())
-    (into / BROKEN).write_bytes(first.read_bytes()[:700])
+    (into / BROKEN).write_text("<html>the export failed</html>")
     for number in range(3):
         data = pydicom.dcmread(into / f"{FILES}{number:03d}.dcm")
         data.SeriesInstanceUID, data.SeriesNumber = "2.25.99", "9"
