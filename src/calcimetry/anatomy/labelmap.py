@@ -11,7 +11,6 @@ made of terms of anatomy (`terms`); any other is called by its number, as "struc
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from calcimetry.errors import InputError, UsageError
 from calcimetry.terms import anatomical, code
+from calcimetry.texts import parse_toml, read_toml
 from calcimetry.versions import plugins
 
 GROUP = "calcimetry.anatomy"
@@ -144,9 +144,9 @@ def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, st
     try:
         if str(scheme) in schemes():
             file = resources.files("calcimetry.anatomy") / "schemes" / f"{scheme}.toml"
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = parse_toml(file.read_text(encoding="utf-8"))
         else:
-            table = tomllib.loads(Path(scheme).read_text(encoding="utf-8"))
+            table = read_toml(Path(scheme))
         return _title(table), _structures(table), _made_by(table)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
@@ -172,7 +172,7 @@ def _title(table: Mapping[str, Any]) -> str:
 def _titles() -> frozenset[str]:
     folder = resources.files("calcimetry.anatomy") / "schemes"
     texts = [(folder / f"{name}.toml").read_text(encoding="utf-8") for name in schemes()]
-    return frozenset(str(tomllib.loads(text)["title"]) for text in texts)
+    return frozenset(str(parse_toml(text)["title"]) for text in texts)
 
 
 def _made_by(table: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def info(
     json: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
@@ -39,14 +41,14 @@ def _show(facts: dict[str, Any], *, json: bool) -> None:
         typer.echo(codec.dumps(facts, indent=1))
         return
     for name, version in facts["versions"].items():
-        typer.echo(f"{name} {version}")
+        say(f"{name} {version}")
     for group, names in facts["plugins"].items():
-        typer.echo(f"{group}: {', '.join(names) or 'none'}")
-    typer.echo("\nPlan")
+        say(f"{group}: {', '.join(names) or 'none'}")
+    say("\nPlan")
     for section, parameters in facts["plan"].items():
         for name, about in parameters.items():
             unit = f" {about['unit']}" if "unit" in about else ""
-            typer.echo(f"  {section}.{name} = {about['value']}{unit}: {about['text']}")
+            say(f"  {section}.{name} = {about['value']}{unit}: {about['text']}")
 
 
 def _facts() -> dict[str, Any]:
@@ -84,4 +86,4 @@ def _warm() -> None:
 
     begin = perf_counter()
     warm()
-    typer.echo(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)
+    say(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)

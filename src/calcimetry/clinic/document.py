@@ -216,7 +216,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def chapter(found: Assessment) -> dict[str, Any]:
-    """What the report shows as its assessment: `document["clinic"]` of an examination."""
+    """What the report shows as its assessment: `render(..., chapters={"clinic": ...})`."""
     base = found.base
     labels = [base.types[name].data["label"] for name in found.leading]
     leading = ", ".join(labels) if labels else "not decidable"

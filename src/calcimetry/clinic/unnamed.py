@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from calcimetry.clinic.base import Knowledge
-from calcimetry.clinic.fhir import ALSO, READ
+from calcimetry.clinic.fhir import SHAPES
 from calcimetry.clinic.history import LISTS
 from calcimetry.clinic.results import plain_unit
 from calcimetry.terms import scale
@@ -89,7 +89,7 @@ def _counted(entries: Iterable[str]) -> list[str]:
 
 def _kind(entry: str) -> str:
     place = entry.partition(":")[0]
-    if _CODED.fullmatch(entry) or entry in {f"{kind}: not valid FHIR" for kind in READ + ALSO}:
+    if _CODED.fullmatch(entry) or entry in {f"{kind}: not valid FHIR" for kind in SHAPES}:
         return entry
     if entry.startswith("Observation "):
         return "Observation of another code"

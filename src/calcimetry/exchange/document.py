@@ -25,6 +25,7 @@ from calcimetry.records import (
     Total,
     Totals,
 )
+from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
 SCHEMA_VERSION = "1.2"
@@ -77,20 +78,18 @@ def scan_facts(scan: Scan, *, identify: bool = False) -> dict[str, Any]:
     return {**facts, **grid}
 
 
-_SIDES = frozenset({"L", "R", "B", "U"})  # PS3.3 C.7.3.1.1.1 and C.7.6.1.1.1, "both", "unpaired"
 _MACHINE = ("modality", "kernel", "manufacturer", "model", "patient_position")
 _UIDS = ("study_uid", "series_uid", "frame_of_reference_uid")
 
 
 def _without_names(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The acquisition's words again: codes, UIDs and terms of anatomy, nothing that was typed."""
-    side = facts["laterality"]
     return {
         **{name: code(facts[name]) for name in _MACHINE},
         **{name: uid(facts[name]) for name in _UIDS},
         "image_type": [value for value in map(code, facts["image_type"]) if value],
-        "body_part": anatomical(facts["body_part"]),
-        "laterality": side if (side or "").upper() in _SIDES else None,
+        "body_part": body_part(facts["body_part"] or "")[0],
+        "laterality": laterality(facts["laterality"] or ""),
         "series_description": None,
     }
 
