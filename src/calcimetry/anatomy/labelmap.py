@@ -25,6 +25,11 @@ from numpy.typing import NDArray
 from calcimetry.errors import InputError, UsageError
 from calcimetry.terms import anatomical, code
 from calcimetry.texts import parse_toml, read_toml
+from calcimetry.versions import plugins
+
+GROUP = "calcimetry.anatomy"
+BUILT_IN = ("totalsegmentator", "moose")
+"""The entry points by which segmenters are found, and the segmenters that are known without."""
 
 KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -171,9 +176,14 @@ def _titles() -> frozenset[str]:
 
 
 def _made_by(table: Mapping[str, Any]) -> dict[str, str]:
-    """What made the map, as `calcimetry measure --segment` writes it beside one."""
-    given = table.get("made_by", {})
-    values = {key: code(str(given[key]), 160) for key in _MADE_BY if key in given}
+    """What made the map, as `calcimetry measure --segment` writes it beside one.
+
+    Of a segmenter that is not known here nothing is repeated: it may be the name of a person.
+    """
+    given = {key: str(value) for key, value in table.get("made_by", {}).items()}
+    if given.get("segmenter") not in {*BUILT_IN, *plugins(GROUP)}:
+        return {}
+    values = {key: code(given[key], 160) for key in _MADE_BY if key in given}
     return {key: value for key, value in values.items() if value is not None}
 
 

@@ -53,7 +53,7 @@ def _show(facts: dict[str, Any], *, json: bool) -> None:
 
 def _facts() -> dict[str, Any]:
     from calcimetry.anatomy import segmenters
-    from calcimetry.anatomy.segmenter import GROUP
+    from calcimetry.anatomy.labelmap import GROUP
     from calcimetry.plan import Plan
     from calcimetry.versions import GROUPS, plugins, versions
 
