@@ -41,9 +41,9 @@ def read_dicom(path: Path, wanted: str | None, kvp: float | None, jobs: int) -> 
     found = look(path)
     groups = _groups(found)
     chosen, reasons = _choose(groups, wanted)
+    parts = check_parts([piece.header for piece in chosen.slices])
     placed = _place(chosen, groups, found.broken)
     _check_whole(placed.slices)
-    parts = check_parts([piece.header for piece in placed.slices])
     others = [other for other in groups if other is not chosen]
     passed_over = tuple(f"{describe(other)}: {reasons[id(other)]}" for other in others)
     flags = _flags(chosen, others, found.broken) + placed.flags + parts
