@@ -206,10 +206,11 @@ def look(path: Path) -> Found:
 def _look_in(folder: Path) -> Found:
     unread: list[Path] = []
     found, seen = _sorted_out(files_below(folder, unread))
-    broken = (*found.broken, *(f"{path.name} (folder that cannot be read)" for path in unread))
+    closed = tuple(f"{path.name} (folder that cannot be read)" for path in unread)
+    broken = (*found.broken, *closed)
     if found.headers:
         return Found(found.headers, broken)
-    if broken:
+    if found.broken:
         raise InputError(
             "BROKEN_FILE",
             found=f"only DICOM files that cannot be read: {listed(broken)}",
@@ -217,9 +218,10 @@ def _look_in(folder: Path) -> Found:
             where=str(folder),
             remedy="copy or export the files again",
         )
+    files = f"{seen} files, none of them DICOM" if seen else "an empty folder"
     raise InputError(
-        "NO_DICOM" if seen else "EMPTY_FOLDER",
-        found=f"{seen} files, none of them DICOM" if seen else "an empty folder",
+        "NO_DICOM" if seen or closed else "EMPTY_FOLDER",
+        found=f"{files}; {len(closed)} folders that cannot be read" if closed else files,
         expected="a CT series: DICOM files at any depth, or a NIfTI file",
         where=str(folder),
         remedy="check the path; archives must be unpacked first",

@@ -32,7 +32,10 @@ CATALOGUE: dict[str, tuple[Severity, str]] = {
         "HighBit is not BitsStored - 1; values were read from the lowest bit",
     ),
     "HU_SCALE_DOUBTFUL": (Severity.WARNING, "no value is as low as air or fat: are these HU?"),
-    "HU_SCALE_MISSING": (Severity.WARNING, "no rescale slope or intercept; stored values were taken for HU"),
+    "HU_SCALE_MISSING": (
+        Severity.WARNING,
+        "no rescale slope or intercept; stored values were taken for HU",
+    ),
     "KVP_UNKNOWN": (Severity.WARNING, "the tube voltage is not known; calibration needs it"),
     "LOSSY_COMPRESSION": (Severity.WARNING, "pixels went through lossy compression"),
     "MIXED_SERIES": (Severity.WARNING, "the series held other images, which were left out"),
