@@ -11,19 +11,20 @@ from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.records import Flag, Scan, Source
 from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
-from calcimetry.scan.array import doubtful_scale, empty_volume
+from calcimetry.scan.array import empty_volume
 from calcimetry.scan.concatenation import check_parts, is_part
 from calcimetry.scan.depth import Depth
 from calcimetry.scan.files import files_below, is_directory_file, ought_to_be_dicom
 from calcimetry.scan.fitness import CT_CLASSES, refusal
-from calcimetry.scan.flags import flag, listed
+from calcimetry.scan.flags import counted, flag, listed
 from calcimetry.scan.grid import scan_affine, scan_shape, stored_grid
 from calcimetry.scan.header import BrokenFileError, Header, NotDicomError, read_header
 from calcimetry.scan.neighbours import check_neighbours
+from calcimetry.scan.person import linked
 from calcimetry.scan.pixels import ceiling_beyond, depth_flags, fill, is_whole
 from calcimetry.scan.series import SeriesFacts
 from calcimetry.scan.slices import Slice, slices_of, text
-from calcimetry.scan.stacks import Stack, describe
+from calcimetry.scan.stacks import Stack, describe, unnamed
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 
@@ -36,7 +37,13 @@ class Found:
     broken: tuple[str, ...]
 
 
-def read_dicom(path: Path, wanted: str | None, kvp: float | None, jobs: int) -> Scan:
+def read_dicom(
+    path: Path,
+    wanted: str | None,
+    kvp: float | None,
+    jobs: int,
+    link_key: Path | None = None,
+) -> Scan:
     """The scan in a folder or file. Raises InputError, GeometryError."""
     found = look(path)
     groups = _groups(found)
@@ -45,9 +52,10 @@ def read_dicom(path: Path, wanted: str | None, kvp: float | None, jobs: int) -> 
     placed = _place(chosen, groups, found.broken)
     _check_whole(placed.slices)
     others = [other for other in groups if other is not chosen]
-    passed_over = tuple(f"{describe(other)}: {reasons[id(other)]}" for other in others)
+    passed_over = tuple(f"{unnamed(other)}: {reasons[id(other)]}" for other in others)
     flags = _flags(chosen, others, found.broken) + placed.flags + parts
-    return _scan(path, placed, passed_over, flags, kvp, jobs)
+    scan = _scan(path, placed, passed_over, flags, kvp, jobs)
+    return linked(scan, placed.slices, link_key)
 
 
 def list_dicom(path: Path, wanted: str | None) -> tuple[SeriesFacts, ...]:
@@ -157,22 +165,22 @@ def _scan(
         flags
         + read_flags
         + facts.flags_of(acquisition, placed.slices)
-        + facts.shared_flags(acquisition, placed.affine)
-        + doubtful_scale(hu),
+        + facts.shared_flags(acquisition, placed.affine),
     )
 
 
 def _flags(chosen: Stack, others: Sequence[Stack], broken: tuple[str, ...]) -> tuple[Flag, ...]:
     plane = series.plane_of(chosen)
-    same = _same_series(chosen, others)
+    same, copies = _same_series(chosen, others), chosen.dropped
+    odd = [describe(other) for other in same]
     studies = {text(o.slices[0].elements, t.STUDY_UID) for o in others if refusal(o) is None}
     several = bool(studies - {text(chosen.slices[0].elements, t.STUDY_UID)})
     found = [
-        flag("DUPLICATE_SLICES", listed(chosen.dropped)) if chosen.dropped else None,
-        flag("MIXED_SERIES", "; ".join(describe(o) for o in same[:3])) if same else None,
+        flag("DUPLICATE_SLICES", counted(copies, "slice"), copies) if copies else None,
+        flag("MIXED_SERIES", "; ".join(map(unnamed, same[:3])), odd) if same else None,
         flag("CONTINUED_ELSEWHERE") if any(_continues(o, chosen) for o in others) else None,
         flag("SEVERAL_STUDIES") if several else None,
-        flag("BROKEN_FILES", listed(broken)) if broken else None,
+        flag("BROKEN_FILES", counted(broken, "file"), broken) if broken else None,
         flag("NON_AXIAL", plane) if plane != "axial" else None,
     ]
     return tuple(f for f in found if f is not None)

@@ -27,6 +27,8 @@ from calcimetry.scan.slices import (
     texts,
     u16,
 )
+from calcimetry.sites import body_part
+from calcimetry.terms import code
 
 THICK_MM = 3.5
 """Calcium scoring's own slices are 2.5 to 3 mm (Agatston 1990 used 3), with 3.27 mm on
@@ -234,11 +236,12 @@ def flags_of(facts: Acquisition, slices: Sequence[Slice]) -> tuple[Flag, ...]:
     named = named_projection(slices[0].elements)
     found = [
         flag("MONOENERGETIC", f"{facts.kev:g} keV") if facts.kev else None,
-        flag("DERIVED_SERIES", "\\".join(facts.image_type)) if derived else None,
-        flag("SHARP_KERNEL", str(facts.kernel)) if is_sharp(facts.kernel) else None,
+        flag("DERIVED_SERIES", code("\\".join(facts.image_type)) or "") if derived else None,
+        flag("SHARP_KERNEL", code(facts.kernel) or "") if is_sharp(facts.kernel) else None,
         flag("LOSSY_COMPRESSION") if any(_lossy(s) for s in slices) else None,
         flag("HU_SCALE_MISSING") if not all(_is_scaled(s) for s in formats) else None,
-        flag("RESCALE_TYPE", kind) if kind not in ("", "HU") else None,
+        flag("BODY_PART_UNKNOWN") if body_part(text(slices[0].elements, t.BODY_PART))[1] else None,
+        flag("RESCALE_TYPE", code(kind) or "") if kind not in ("", "HU") else None,
         flag("NAMED_AS_PROJECTION", named) if named else None,
         flag("HIGH_BIT") if any(_moved(s.elements) for s in formats) else None,
         flag("VALUES_LEFT_OUT", ", ".join(impossible)) if impossible else None,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from calcimetry.scan import tags as t
 from calcimetry.scan.header import Header
 from calcimetry.scan.values import numbers_of
+from calcimetry.text import plain
 
 Vector = NDArray[np.float64]
 
@@ -106,11 +107,11 @@ def _spacing(elements: Mapping[int, bytes]) -> tuple[float, float] | None:
 
 
 def text(elements: Mapping[int, bytes], tag: int) -> str:
-    """A value as text, without padding; empty when missing."""
+    """A value as text, without padding and control characters; empty when missing."""
     value = elements.get(tag, b"")
     charset = elements.get(t.CHARACTER_SET, b"")
     encoding = "utf-8" if b"192" in charset else "latin-1"
-    return value.decode(encoding, "replace").strip(" \0\t\r\n")
+    return plain(value.decode(encoding, "replace")).strip()
 
 
 def texts(elements: Mapping[int, bytes], tag: int) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ import numpy as np
 from calcimetry.errors import GeometryError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
+from calcimetry.scan.flags import counted
 from calcimetry.scan.kinds import kind_of
-from calcimetry.scan.slices import Slice, distinct, number, text, texts, u16
+from calcimetry.scan.slices import Slice, distinct, integer, number, text, texts, u16
+from calcimetry.terms import uid as known_uid
 
 SAME_PIXEL = 0.25
 """Of a pixel: how far the last pixels of two slices may lie apart by their spacings."""
@@ -45,8 +47,17 @@ class Stack:
         return text(self.slices[0].elements, t.SERIES_UID)
 
 
+def unnamed(candidate: Stack) -> str:
+    """A stack in words for a document: number, count, UID; nothing typed, no file's name."""
+    number = integer(candidate.slices[0].elements, t.SERIES_NUMBER)
+    series = "series" if number is None else f"series {number}"
+    known = known_uid(candidate.series_uid)
+    uid = "" if known is None else f", UID {known}"
+    return f"{series} ({counted(candidate.slices, 'image')}{uid})"
+
+
 def describe(candidate: Stack) -> str:
-    """A stack in words: number, description, slices."""
+    """A stack in words for the terminal: number, description, slices, the first file's name."""
     first = candidate.slices[0].elements
     named = [f"series {label}" if (label := text(first, t.SERIES_NUMBER)) else "series"]
     if title := text(first, t.SERIES_DESCRIPTION):

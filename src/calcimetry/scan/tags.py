@@ -1,4 +1,4 @@
-"""The DICOM elements that the reader looks at (PS3.6), and nothing that names a person."""
+"""The DICOM elements that the reader looks at (PS3.6); of those that name a person the ID alone."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ VOLUMETRIC = 0x00089206
 VOLUME_TECHNIQUE = 0x00089207
 SERIES_DESCRIPTION = 0x0008103E
 MODEL = 0x00081090
+PATIENT_ID = 0x00100020  # looked at in `person` alone, for the keyed hash
+PATIENT_ID_ISSUER = 0x00100021
 CONTRAST_AGENT = 0x00180010
 CONTRAST_AGENT_SEQUENCE = 0x00180012
 BODY_PART = 0x00180015
