@@ -194,7 +194,7 @@ def test_arrays_have_the_same_bounds():
 
 @pytest.mark.parametrize("offset", [np.nan, np.inf, -np.inf, -5.0, 1e12])
 def test_voxels_that_begin_nowhere(tmp_path, make, offset):
-    with pytest.raises(InputError, match=r"BAD_NIFTI.*(begin at byte|vox offset)"):
+    with pytest.raises(InputError, match="BAD_NIFTI"):
         read(write(tmp_path / "a.nii", make, vox_offset=offset))
 
 

@@ -160,7 +160,16 @@ def test_drawings_without_noise_are_not_judged():
     assert verdict(hu) == Verdict(None, ())
 
 
-def test_small_and_uniform_volumes_are_not_judged():
+def test_small_crops_that_were_moved_are_doubted_not_refused(volumes):
+    hu = volumes("hand")
+    crop = np.ascontiguousarray(hu[:6, hu.shape[1] // 2 - 25 :][:, :50, :90])
+    assert crop.size < 1 << 15
+    assert verdict(crop) == Verdict(None, ())
+    assert verdict(crop - 1024).wrong is None
+    assert verdict(crop - 1024).doubts
+
+
+def test_uniform_noise_and_uniform_volumes_are_not_judged():
     noise = np.random.default_rng(0).integers(-1000, 1500, (6, 30, 40)).astype(np.int16)
     assert verdict(noise) == Verdict(None, ())
     assert verdict(np.full((40, 40, 40), -1000, np.int16)) == Verdict(None, ())

@@ -35,7 +35,7 @@ LOWEST_HU = -300
 HIGHEST_HU = 250
 """Bone, contrast and deposits reach further; a scan that does not can hold none of them."""
 _SAMPLE = 1 << 20
-_LEAST = 1 << 15  # voxels, for a histogram to have modes
+_LEAST = 1 << 15  # voxels, for a refusal; a histogram of fewer may lack any of its modes
 _INT16 = np.iinfo(np.int16)
 _NARROW = 25  # normalised to 0..1, or by mean and standard deviation
 _BYTE = 255
@@ -115,8 +115,11 @@ def verdict(hu: NDArray[np.int16]) -> Verdict:
         return Verdict(wrong, doubts)
     constant = _constants(whole)
     rest = Histogram(whole.values[~constant], whole.counts[~constant])
-    if hu.size < _LEAST or rest.counts.sum() < _FEW * whole.counts.sum():
+    if rest.counts.sum() < _FEW * whole.counts.sum():
         return Verdict(None, doubts)
+    if hu.size < _LEAST:
+        wrong, _ = _by_lines(rest, whole.values[constant])
+        return Verdict(None, (f"better explained as {wrong}", *doubts) if wrong else doubts)
     masked, alone = _background(hu, whole.values[constant])
     if masked and alone:
         return Verdict(masked, doubts)
