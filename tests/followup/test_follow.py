@@ -60,7 +60,9 @@ def test_an_identical_visit_twice_has_no_change(twice):
     assert {row.fate for row in found.rows} == {"stable"}
     assert all(row.change.mass_pct.value == 0 for row in found.rows)
     assert not found.pairs[0].total.called
-    assert [flag.code for flag in found.flags] == ["ORDER_AS_GIVEN"]
+    assert [flag.code for flag in found.flags] == ["ORDER_AS_GIVEN", "SAME_SCAN"]
+    assert found.withheld
+    assert found.pairs[0].total.mass_mg.value is None
 
 
 def test_the_document_fits_its_schema(found):
