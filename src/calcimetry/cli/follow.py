@@ -88,7 +88,9 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
 
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
-        from calcimetry.followup.chapter import chapter
+        from calcimetry.followup.chapter import summary
 
-        say(chapter(facts, {})["summary"])
+        say(summary(facts))
         say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
+    if any(flag["severity"] == "withheld" for flag in facts["flags"]):
+        raise typer.Exit(5)
