@@ -22,6 +22,7 @@ from calcimetry.cli.process import (
     Stopped,
     catch_signals,
     of_system,
+    open_streams,
     out_of_memory,
     say,
     too_deep,
@@ -66,6 +67,7 @@ def main() -> None:
     """Run the command line; errors become one message on stderr and an exit code."""
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    open_streams()
     catch_signals()
     stdout = sys.stdout
     if stdout is not None:

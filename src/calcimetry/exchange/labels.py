@@ -17,6 +17,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.imageglobals import LoggingOutputSuppressor
 from numpy.typing import NDArray
 
 from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
@@ -97,7 +98,8 @@ def _read(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.
     """Voxels of that shape, and the affine; no more is unpacked than they take."""
     packed = read_file(path, _HEADER_BYTES + 8 * math.prod(shape))
     try:
-        with gzip.open(io.BytesIO(packed)) as file:
+        # It logs what it mends of a header; what matters of that is refused here.
+        with LoggingOutputSuppressor(), gzip.open(io.BytesIO(packed)) as file:
             head = file.read(348)
             dtype = nib.Nifti1Header(head).get_data_dtype()
             if dtype.kind not in "iuf":
@@ -106,7 +108,8 @@ def _read(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.
             content = head + file.read(most)
             if file.read(1):
                 raise DamagedError("more than its voxels take")
-        image = nib.Nifti1Image.from_bytes(content)
+        with LoggingOutputSuppressor():
+            image = nib.Nifti1Image.from_bytes(content)
         if image.shape != shape:
             raise DamagedError(f"the shape {image.shape}, where the document has {shape}")
         return np.asarray(image.dataobj), image.affine
