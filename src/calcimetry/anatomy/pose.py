@@ -28,8 +28,8 @@ but a lumbar spine cut out 114 mm wide were found to."""
 TRUNK_CM2 = 415.0
 """A disc of 230 mm. What is as thick in the mean of its slices is a trunk, or as big as one."""
 
-MOST_VOXELS = 1 << 28
-"""A bigger scan is not turned end for end, since for that it is copied: half a gigabyte."""
+MOST_VOXELS = 1 << 27
+"""A bigger scan is not turned end for end, since for that it is copied: a quarter of a gigabyte."""
 
 _DECIMALS = 5  # of the spacing, mm: a turned affine gives another last bit
 
