@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from calcimetry.clinic.base import Knowledge
@@ -22,6 +23,19 @@ _VALUE = re.compile(r"[<>=\u2264\u2265 ]{0,3}[-+]?\d{1,12}([.,]\d{0,12})?([eE][-
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CODED = re.compile(
     rf"Observation {_LOINC.pattern}(: (not valid FHIR|neither positive nor negative))?"
+)
+# The words in brackets name a place in SHAPES and the type that belongs there: words of ours.
+_BROKEN = re.compile(
+    rf"({'|'.join(SHAPES)})( \([a-zA-Z0-9_.\[\]]+ is not [a-z ]+\))?: not valid FHIR"
+)
+_OURS = ("an entry without a resource", "Patient: a date of birth that no living person has")
+KINDS = (  # that a record often has; a name that is none of FHIR's may be a person's
+    *("AllergyIntolerance", "CarePlan", "CareTeam", "Claim", "Composition", "Coverage", "Device"),
+    *("DiagnosticReport", "DocumentReference", "Encounter", "ExplanationOfBenefit", "Goal"),
+    *("ImagingStudy", "Immunization", "Location", "Media", "Medication", "OperationOutcome"),
+    *("MedicationAdministration", "MedicationDispense", "Organization", "Practitioner"),
+    *("PractitionerRole", "Provenance", "QuestionnaireResponse", "ServiceRequest", "Specimen"),
+    *("SupplyDelivery", "FamilyMemberHistory", "RelatedPerson", "Binary", "Consent"),
 )
 _TIMES = re.compile(r" \((\d+) times\)$")
 _UNKNOWN = "not known"
@@ -54,8 +68,14 @@ def _result(row: Mapping[str, Any], base: Knowledge) -> dict[str, Any]:
 
 
 def _is_unit(text: str, base: Knowledge) -> bool:
-    units = {plain_unit(unit) for about in base.analytes.values() for unit in about["units"]}
-    return plain_unit(text) in units
+    return plain_unit(text) in _units(base)
+
+
+@lru_cache(maxsize=4)
+def _units(base: Knowledge) -> frozenset[str]:
+    return frozenset(
+        plain_unit(unit) for about in base.analytes.values() for unit in about["units"]
+    )
 
 
 def _flag(row: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,8 +109,12 @@ def _counted(entries: Iterable[str]) -> list[str]:
 
 def _kind(entry: str) -> str:
     place = entry.partition(":")[0]
-    if _CODED.fullmatch(entry) or entry in {f"{kind}: not valid FHIR" for kind in SHAPES}:
+    if _CODED.fullmatch(entry) or _BROKEN.fullmatch(entry) or entry in _OURS:
         return entry
+    if entry.endswith(": not read"):
+        return entry if place in KINDS else "a resource of another kind: not read"
+    if entry.startswith("a resource whose resourceType"):
+        return "a resource of no known kind"
     if entry.startswith("Observation "):
         return "Observation of another code"
     return f"{place}: not understood" if place in LISTS else "a key that the history does not have"
