@@ -9,6 +9,7 @@ scan's own voxels by trilinear interpolation.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -33,6 +34,8 @@ from calcimetry.deposits.regrid import (
     unfolded,
 )
 from calcimetry.deposits.tiles import BLOCK, MARGINS, Bounds, padded, tiles
+from calcimetry.errors import InputError
+from calcimetry.offline import onnxruntime as quiet_onnxruntime
 from calcimetry.records import Runs, Scan
 from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
@@ -58,8 +61,36 @@ class Network:
 
 
 def load() -> Network | None:
-    """The shipped network, loaded once; None where onnxruntime or the weights are missing."""
-    return load_file(str(files("calcimetry.weights") / "finder.onnx"))
+    """The shipped network, loaded once; None where onnxruntime or the weights are missing.
+
+    Raises InputError WEIGHTS_DAMAGED where they are not those of the model card.
+    """
+    return load_shipped(str(files("calcimetry.weights")))
+
+
+@cache
+def load_shipped(folder: str) -> Network | None:
+    """The network ``finder.onnx`` of a folder, if its digest is that of ``finder.card.json``."""
+    weights, card = Path(folder) / "finder.onnx", Path(folder) / "finder.card.json"
+    if not weights.is_file():
+        return None
+    try:
+        stated = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(f"no model card that can be read ({type(error).__name__})", card) from error
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != stated:
+        raise _damaged("weights of another digest than their card states", weights)
+    return load_file(str(weights))
+
+
+def _damaged(found: str, where: Path) -> InputError:
+    return InputError(
+        "WEIGHTS_DAMAGED",
+        found=found,
+        expected="the finder's weights as this version came with them",
+        where=str(where),
+        remedy="install calcimetry again; a plan with find.finder = 'rules' does without them",
+    )
 
 
 _DECIMALS = 5
@@ -73,7 +104,7 @@ def load_file(path: str) -> Network | None:
     if not Path(path).is_file():
         return None
     try:
-        import onnxruntime
+        onnxruntime = quiet_onnxruntime()
     except ImportError:
         return None
     options = onnxruntime.SessionOptions()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
 from calcimetry.records import Examination
 from calcimetry.runs import to_labels
+from calcimetry.scan.memory import check_room
 
+_HEADER_BYTES = 2**16  # with extensions that other programs add
+_NEAR_MM = 0.05  # within which the affine is the document's: a header keeps single floats
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's world is RAS
 
 
@@ -32,3 +40,54 @@ def nifti_bytes(exam: Examination) -> bytes:
     image.set_qform(None, code="unknown")  # a q-form cannot hold a sheared grid
     # Level 1 and no time stamp: labels are nearly all zeros, and equal runs give equal files.
     return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+
+
+def saved_labels(
+    folder: Path, document: Mapping[str, Any]
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The label map in `folder`/labels.nii.gz: numbers (i, j, k), and its affine to LPS mm.
+
+    document : the examination's, whose grid and deposits the map must have
+
+    Raises FileNotFoundError, and InputError EXAM_DAMAGED.
+    """
+    path, scan = folder / "labels.nii.gz", document["scan"]
+    shape = tuple(scan["stored_shape_ijk"])
+    check_room(shape, str(path))
+    try:
+        values, ras = _read(path, shape)
+        affine = np.asarray(_LPS_TO_RAS @ ras, np.float64)
+        check_affine(affine, "the affine")
+        stated = np.array(scan["stored_affine_ijk_to_lps_mm"])
+        corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*shape, 1]
+        if np.abs(corners @ (affine - stated).T).max() > _NEAR_MM:
+            raise DamagedError("another affine than the document's")
+        known = {row["deposit"] for row in document["deposits"]}
+        if set(np.unique(values[values != 0]).tolist()) != known:
+            raise DamagedError("other numbers than the document's deposits")
+    except DamagedError as error:
+        raise damaged(path, str(error)) from error
+    return values, affine
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Voxels of that shape, and the affine; no more is unpacked than they take."""
+    packed = read_file(path, _HEADER_BYTES + 8 * math.prod(shape))
+    try:
+        with gzip.open(io.BytesIO(packed)) as file:
+            head = file.read(348)
+            dtype = nib.Nifti1Header(head).get_data_dtype()
+            if dtype.kind not in "iuf":
+                raise DamagedError("voxels that are no numbers")
+            most = _HEADER_BYTES + dtype.itemsize * math.prod(shape)
+            content = head + file.read(most)
+            if file.read(1):
+                raise DamagedError("more than its voxels take")
+        image = nib.Nifti1Image.from_bytes(content)
+        if image.shape != shape:
+            raise DamagedError(f"the shape {image.shape}, where the document has {shape}")
+        return np.asarray(image.dataobj), image.affine
+    except DamagedError:
+        raise
+    except Exception as error:  # nibabel has no root of what damaged headers raise
+        raise DamagedError(f"no label map: {error}") from error
