@@ -44,9 +44,11 @@ def main() -> int:
         for turn in range(options.times):
             number = (signal.SIGKILL, signal.SIGTERM)[turn % 2]
             kvp = draw.choice(["80", "100", "120", "140"])
-            before = _state(out)
+            before, beside = _state(out), set(out.parent.iterdir())
             code = _killed([*words, "--kvp", kvp], draw.uniform(0.2, 1.1) * usual, number)
-            told = _judge(out, before, code, number)
+            told = _judge(out, before, code)
+            if number == signal.SIGTERM and set(out.parent.iterdir()) - beside - {out}:
+                told = "a draft is left after SIGTERM"
             seen[told] += 1
             print(f"{turn + 1}: {number.name}, exit {code}: {told}")
         code = subprocess.run([*words, "--kvp", "120"]).returncode
@@ -73,12 +75,10 @@ def _state(out: Path) -> dict[str, bytes]:
     return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
 
-def _judge(out: Path, before: dict[str, bytes], code: int, number: signal.Signals) -> str:
+def _judge(out: Path, before: dict[str, bytes], code: int) -> str:
     now = _state(out)
     if now.get("pictures/holiday.jpg") != b"mine":
         return "the user's file is gone"
-    if number == signal.SIGTERM and any(p != out for p in out.parent.glob(".calcimetry*")):
-        return "a draft is left after SIGTERM"
     if now == before:
         return "as it was" if code else "whole"
     document = json.loads(now["examination.json"])

@@ -122,7 +122,7 @@ def test_the_assessment_counts_what_it_did_not_understand(scene, printed):
 def test_the_terminal_names_the_files(scene, printed):
     shown = scene.run("measure", "scan", "-o", "shown", "--force")
     assert identifiers.BROKEN in shown
-    assert identifiers.COPY in shown
+    assert f"DUPLICATE_SLICES: {identifiers.FILES}000.dcm" in shown
 
 
 def test_the_key_of_links_gets_into_no_output(scene, printed):

@@ -22,11 +22,13 @@ from calcimetry.cli.process import (
     Stopped,
     catch_signals,
     of_system,
+    open_streams,
     out_of_memory,
     say,
     too_deep,
 )
 from calcimetry.errors import CalcimetryError
+from calcimetry.text import visible
 
 
 def _unasked(verb: Callable[..., None]) -> Callable[..., None]:
@@ -65,6 +67,7 @@ def main() -> None:
     """Run the command line; errors become one message on stderr and an exit code."""
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    open_streams()
     catch_signals()
     stdout = sys.stdout
     if stdout is not None:
@@ -92,6 +95,8 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error, CalcimetryError) or not hasattr(error, "show"):
             raise
+        if hasattr(error, "message"):  # it quotes the call
+            error.message = visible(error.message, keep="\n\t")
         with suppress(OSError):
             error.show()  # click's: a call that is wrong, with how it should be
         return int(getattr(error, "exit_code", 2))

@@ -45,6 +45,19 @@ def catch_signals() -> None:
             signal.signal(number, _stop)
 
 
+def open_streams() -> None:
+    """Give streams that the caller has closed (`2>&-`) to the null device.
+
+    Else the next file that is opened would take the number, and what libraries write to
+    stderr would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
 def _stop(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
 
@@ -133,6 +146,6 @@ def too_deep() -> InputError:
 
 def say(text: str) -> None:
     """One message on stderr, if that can be written; what would command a terminal is shown."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):  # closed, it is None
         sys.stderr.write(visible(text, keep="\n\t") + "\n")
         sys.stderr.flush()

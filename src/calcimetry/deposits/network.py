@@ -76,7 +76,7 @@ def load_shipped(folder: str) -> Network | None:
         return None
     try:
         stated = json.loads(card.read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(f"no model card that can be read ({type(error).__name__})", card) from error
     if hashlib.sha256(weights.read_bytes()).hexdigest() != stated:
         raise _damaged("weights of another digest than their card states", weights)

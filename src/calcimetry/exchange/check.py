@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from calcimetry.errors import InputError
+from calcimetry.plan import Plan
 
 MOST_BYTES = 256 * 2**20  # of a document: a hundred thousand objects take 40 MB
 _LARGEST = 1e15  # of any number: beyond it, it is no measurement
@@ -73,10 +74,13 @@ def check(document: Mapping[str, Any]) -> None:
         what = str(error.message).removeprefix(str(error.name)).strip()
         raise DamagedError(f"{place or 'the document'}: {what[:200]}") from error
     _check_scan(document["scan"])
+    _check_plan(document["plan"])
     for key, number in (("deposits", "deposit"), ("objects", "object")):
         numbers = [row[number] for row in document[key]]
         if len(set(numbers)) != len(numbers):
             raise DamagedError(f"{key}: a number stands twice")
+    if any(row[f"{axis}_mm"] is None for row in document["deposits"] for axis in "xyz"):
+        raise DamagedError("deposits: one without its place")
     if len({row["uid"] for row in document["deposits"]}) != len(document["deposits"]):
         raise DamagedError("deposits: a uid stands twice")
 
@@ -100,6 +104,15 @@ def _check_scan(scan: Mapping[str, Any]) -> None:
         raise DamagedError("scan.stored_shape_ijk: another shape than shape_zyx")
     if scan["date"] is not None and not _is_date(scan["date"]):
         raise DamagedError("scan.date: no date as 2026-11-28")
+
+
+def _check_plan(plan: Mapping[str, Mapping[str, Any]]) -> None:
+    """Parameters that this version has too are of its kind; others are those of another."""
+    for section, values in Plan().as_dict().items():
+        for name, own in values.items():
+            found = plan.get(section, {}).get(name, own)
+            if isinstance(found, bool | None) or isinstance(found, str) != isinstance(own, str):
+                raise DamagedError(f"plan.{section}.{name}: of another kind")
 
 
 def check_affine(affine: np.ndarray[Any, Any], what: str) -> None:

@@ -45,6 +45,8 @@ def check_picture(content: bytes) -> None:
         raise DamagedError(f"a PNG of {width} x {height} pixels")
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            picture.verify()  # the sums of its parts; it cannot be decoded after that
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             picture.load()
             text = picture.info.get("calcimetry")
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
