@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,58 @@ def test_every_code_is_documented(code):
     assert f"`{code}`" in (ROOT / "docs" / "errors.md").read_text()
 
 
-def test_readme_links_lead_somewhere():
-    import re
+NO_CODES = {
+    *("O_NOFOLLOW", "O_CLOEXEC"),  # of the system
+    *("TOTALSEG_WEIGHTS_PATH", "TOTALSEG_HOME_DIR", "ORT_DISABLE_TELEMETRY"),  # environment
+    *("DEPOSIT_COLUMNS", "OBJECT_COLUMNS", "RESEARCH_USE", "SCHEMA_VERSION"),  # names in __all__
+    *("HU_MOD", "PIXEL_DATA", "AVERAGE_IP", "MAX_IP", "MIN_IP"),  # DICOM's words
+}
+EXIT_CODES = {
+    "UsageError": 2, "InputError": 3, "GeometryError": 4,
+    "WithheldError": 5, "OutputError": 6, "ServiceError": 7,
+}  # fmt: skip
 
+
+def trees():
+    return [ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")]
+
+
+def words_like_codes() -> set[str]:
+    """Whatever is written as codes are, also where a variable brings it to an error or a flag."""
+    nodes = [node for tree in trees() for node in ast.walk(tree)]
+    texts = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return {text for text in texts if re.fullmatch("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", text)}
+
+
+def documented(*pages: str) -> set[str]:
+    text = "".join((ROOT / "docs" / page).read_text() for page in pages)
+    return set(re.findall("`([A-Z][A-Z0-9_]{3,})`", text))
+
+
+def test_no_code_is_left_out():
+    pages = documented("errors.md", "knowledge.md", "followup.md")
+    assert words_like_codes() - NO_CODES - pages == set()
+
+
+def test_no_code_is_documented_that_the_program_lacks():
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    assert {code for code in documented("errors.md") if f'"{code}"' not in source} == set()
+
+
+def test_errors_stand_under_their_exit_code():
+    page = (ROOT / "docs" / "errors.md").read_text()
+    parts = dict(re.findall(r"## Errors: [^\n]*\(exit code (\d)\)\n(.*?)(?=\n## |\Z)", page, re.S))
+    assert set(parts) == set(map(str, EXIT_CODES.values()))
+    calls = [n for tree in trees() for n in ast.walk(tree) if isinstance(n, ast.Call) and n.args]
+    for call in calls:
+        maker, first = ast.unparse(call.func).rpartition(".")[2], call.args[0]
+        if maker in EXIT_CODES and isinstance(first, ast.Constant):
+            assert f"`{first.value}`" in parts[str(EXIT_CODES[maker])], first.value
+    for code, (number, _) in ERRORS.items():
+        assert f"`{code}`" in parts[str(number)], code
+
+
+def test_readme_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / link).exists(), link
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from calcimetry.threads import Crew, each, over_chunks, over_slabs, slabs
+from calcimetry.threads import MOST, Crew, each, over_chunks, over_slabs, slabs
 
 
 class Busy:
@@ -106,3 +106,26 @@ def test_slabs_and_chunks_cover_everything_once(jobs, length):
     found = over_slabs(lambda a, b: list(range(a, b)), length, jobs)
     assert [k for part in found for k in part] == list(range(length))
     assert len(slabs(length, jobs)) == max(1, min(jobs, length))
+
+
+def test_a_hundred_thousand_threads_are_not_begun():
+    with Crew(100_000) as crew:
+        assert crew.size == MOST
+        assert threading.active_count() <= MOST + 1
+        assert each(lambda n: n + 1, range(500), crew) == list(range(1, 501))
+    assert len(slabs(10_000, 100_000)) == MOST
+
+
+def test_where_the_system_gives_no_more_threads_fewer_do_the_work(monkeypatch):
+    plain, begun = threading.Thread.start, []
+
+    def start(thread: threading.Thread) -> None:
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        plain(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with Crew(8) as crew:
+        assert each(lambda n: n * n, range(50), crew) == [n * n for n in range(50)]
+    assert len(begun) == 2

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry import exchange, report
-from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS
+from calcimetry.atomic import AtomicFolder
+from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
 from calcimetry.records import Examination
-from calcimetry.whole import OutputFolder
 
 FILES = (
     "deposits.csv",
@@ -23,26 +23,35 @@ FILES = (
     "examination.json",
     "report.html",
     "report.pdf",
-    "pictures",
+    *(f"pictures/{name}" for name in PICTURES),
 )
-"""Everything that an examination may write; what an older run left is replaced."""
+"""Everything that an examination may write, # for a number; what an older run left is replaced."""
 
 
 def write(
-    exam: Examination, out: str | Path, *, pdf: bool = False, force: bool = False
+    exam: Examination,
+    out: str | Path,
+    *,
+    pdf: bool = False,
+    force: bool = False,
+    identify: bool = False,
 ) -> dict[str, Any]:
     """Write an examination into a folder, as `calcimetry measure` does; returns its document.
+
+    identify : keep what people typed at the scanner, as `exchange.document` says
 
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
     that holds files (without `force`), that cannot be written, or when the disk is full.
     """
-    with OutputFolder(Path(out), force=force, ours=FILES) as folder:
-        return fill(exam, folder, pdf=pdf)
+    with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
+        return fill(exam, folder, pdf=pdf, identify=identify)
 
 
-def fill(exam: Examination, folder: OutputFolder, *, pdf: bool = False) -> dict[str, Any]:
+def fill(
+    exam: Examination, folder: AtomicFolder, *, pdf: bool = False, identify: bool = False
+) -> dict[str, Any]:
     """Write every file of an examination into an open output folder."""
-    facts = exchange.document(exam)
+    facts = exchange.document(exam, identify=identify)
     pictures = report.pictures(exam)
     page = report.render(facts, pictures)
     files: dict[str, str | bytes] = {

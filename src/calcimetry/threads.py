@@ -18,24 +18,32 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+MOST = 256
+"""Threads that a job may have: more than any machine has cores for its work."""
+
+
 class Crew:
     """The thread that makes it, and helpers: ``with Crew(jobs) as crew``.
 
-    jobs : threads in all; with one there are no helpers
+    jobs : threads in all, `MOST` at most; with one there are no helpers
 
     A thread that waits for others takes nothing else on: so none can wait for itself.
     """
 
     def __init__(self, jobs: int) -> None:
-        self.size = max(1, jobs)
+        self.size = max(1, min(jobs, MOST))
         self._change = Condition()
         self._open: list[_Task] = []
         self._closed = False
         self._helpers = [Thread(target=self._help, daemon=True) for _ in range(self.size - 1)]
 
     def __enter__(self) -> Crew:
-        for helper in self._helpers:
-            helper.start()
+        for started, helper in enumerate(self._helpers):
+            try:
+                helper.start()
+            except RuntimeError:  # the system gives no more: those that there are do the work
+                del self._helpers[started:]
+                break
         return self
 
     def __exit__(self, *about: object) -> None:
@@ -153,7 +161,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: Jobs) -> l
 
 def size_of(jobs: Jobs) -> int:
     """How many threads that is."""
-    return jobs.size if isinstance(jobs, Crew) else max(1, jobs)
+    return jobs.size if isinstance(jobs, Crew) else max(1, min(jobs, MOST))
 
 
 def slabs(length: int, jobs: Jobs) -> list[tuple[int, int]]:

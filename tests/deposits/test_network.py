@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from calcimetry.deposits import network
+from calcimetry.errors import InputError
 from calcimetry.runs import find_runs, from_mask, voxels_of
 from calcimetry.scan import from_array
 
@@ -89,3 +91,45 @@ def test_without_onnxruntime_there_is_no_network(monkeypatch, tmp_path):
     copy.write_bytes(b"not read")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert network.load_file(str(copy)) is None
+
+
+def shipped(folder):
+    """A copy of the weights and their card."""
+    for name in ("finder.onnx", "finder.card.json"):
+        content = files("calcimetry.weights").joinpath(name).read_bytes()
+        (folder / name).write_bytes(content)
+    return folder / "finder.onnx", folder / "finder.card.json"
+
+
+def refused(folder) -> bool:
+    network.load_shipped.cache_clear()
+    with pytest.raises(InputError) as caught:
+        network.load_shipped(str(folder))
+    return caught.value.code == "WEIGHTS_DAMAGED"
+
+
+@pytest.mark.parametrize("at", [0, 1, 100, 5000, -1])
+def test_weights_that_are_not_those_of_the_card_are_refused(tmp_path, at, capfd):
+    weights, _ = shipped(tmp_path)
+    content = bytearray(weights.read_bytes())
+    content[at] ^= 1
+    for damaged in (bytes(content), bytes(content[:at]), b""):
+        weights.write_bytes(damaged)
+        assert refused(tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"sha256": null}', "\xff", "[" * 5000])
+def test_a_card_that_cannot_be_read_is_refused(tmp_path, text):
+    _, card = shipped(tmp_path)
+    card.unlink()
+    if text is not None:
+        card.write_text(text, encoding="latin-1")
+    assert refused(tmp_path)
+
+
+def test_weights_of_the_card_are_taken_and_missing_ones_are_none(tmp_path):
+    assert network.load_shipped(str(tmp_path)) is None
+    network.load_shipped.cache_clear()
+    shipped(tmp_path)
+    assert network.load_shipped(str(tmp_path)).digest == network.load().digest

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
+from calcimetry.errors import InputError
+from calcimetry.exchange.archive import Archive, packed
+from calcimetry.exchange.check import DamagedError
 from calcimetry.exchange.crops import UNKNOWN_HU, packed_crops, saved_crops
 
 RNG = np.random.default_rng(2)
@@ -39,32 +44,64 @@ def test_no_boxes_and_no_file_are_no_images(tmp_path):
     assert saved_crops(tmp_path, FACTS) is None
     (tmp_path / "crops.npz").write_bytes(packed_crops(HU, [], []))
     assert saved_crops(tmp_path, FACTS) is None
-    (tmp_path / "crops.npz").write_bytes(b"no archive")
-    assert saved_crops(tmp_path, FACTS) is None
+
+
+def refused(folder, facts=FACTS) -> bool:
+    with pytest.raises(InputError) as caught:
+        saved_crops(folder, facts)
+    return caught.value.code == "EXAM_DAMAGED" and "crops.npz" in caught.value.where
 
 
 @pytest.mark.parametrize("keep", [0, 10, 60, 0.5, 0.9])
-def test_a_file_cut_short_is_no_file(tmp_path, keep):
+def test_a_file_cut_short_is_refused(tmp_path, keep):
     whole = packed_crops(HU, BOXES, UIDS)
     short = keep if isinstance(keep, int) else int(keep * len(whole))
     (tmp_path / "crops.npz").write_bytes(whole[:short])
-    assert saved_crops(tmp_path, FACTS) is None
+    assert refused(tmp_path)
 
 
 @pytest.mark.parametrize("at", range(40, 900, 60))
-def test_a_spoilt_file_raises_nothing(tmp_path, at):
+def test_a_spoilt_file_is_refused_or_what_it_was(tmp_path, at):
     spoilt = bytearray(packed_crops(HU, BOXES, UIDS))
     spoilt[at % len(spoilt)] ^= 0xFF
     (tmp_path / "crops.npz").write_bytes(bytes(spoilt))
-    saved_crops(tmp_path, FACTS)
+    found = None
+    with suppress(DamagedError):  # a date or a version within the archive does not matter
+        found = Archive(tmp_path / "crops.npz").read("hu", "int16", (None,), 2**20)
+    if found is None:
+        assert refused(tmp_path)
+    else:
+        np.testing.assert_array_equal(found, np.concatenate([HU[box].ravel() for box in BOXES]))
 
 
 def test_another_examination_s_images_are_not_taken(tmp_path):
     (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, ["2.25.1", "2.25.9"]))
-    assert saved_crops(tmp_path, FACTS) is None
+    assert refused(tmp_path)
 
 
 def test_boxes_beyond_the_scan_are_not_taken(tmp_path):
     (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, UIDS))
     small = {**FACTS, "scan": {**FACTS["scan"], "shape_zyx": [4, 6, 8]}}
-    assert saved_crops(tmp_path, small) is None
+    assert refused(tmp_path, small)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("box", np.zeros((2, 5), np.int32)),
+        ("box", np.array([[0, 3, 2, 7, 1, 5], [2, 6, 5, 10, 12, 4]], np.int32)),
+        ("box", np.zeros((2, 6), np.int64)),
+        ("uid", np.array([1, 2])),
+        ("uid", np.array([["2.25.1"], ["2.25.2"]])),
+        ("uid", np.array([])),
+        ("hu", np.zeros(7, np.int16)),
+        ("hu", np.zeros((3, 4), np.int16)),
+        ("hu", np.zeros(9, np.float64)),
+    ],
+)
+def test_arrays_of_other_shapes_and_kinds_are_refused(tmp_path, name, values):
+    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, UIDS))
+    with np.load(tmp_path / "crops.npz") as archive:
+        arrays = {**archive, name: values}
+    (tmp_path / "crops.npz").write_bytes(packed(arrays.items()))
+    assert refused(tmp_path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calcimetry.errors import InputError
 from calcimetry.exchange import landmark_bytes, saved_landmarks
+from calcimetry.exchange.archive import packed
 from calcimetry.records import Landmarks, SoftTissue
 
 RNG = np.random.default_rng(1)
@@ -27,8 +29,39 @@ def test_landmarks_come_back(tmp_path, soft):
         np.testing.assert_array_equal(found.soft.affine, soft.affine)
 
 
-def test_equal_landmarks_give_equal_bytes_and_damaged_ones_nothing(tmp_path):
+def test_equal_landmarks_give_equal_bytes_and_damaged_ones_are_refused(tmp_path):
     marks = Landmarks(BONE, SKIN, SOFT)
     assert landmark_bytes(marks) == landmark_bytes(marks)
     (tmp_path / "landmarks.npz").write_bytes(landmark_bytes(marks)[:200])
+    assert refused(tmp_path)
+    (tmp_path / "landmarks.npz").unlink()
     assert saved_landmarks(tmp_path) is None
+
+
+def refused(folder) -> bool:
+    with pytest.raises(InputError) as caught:
+        saved_landmarks(folder)
+    return caught.value.code == "EXAM_DAMAGED" and "landmarks.npz" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("bone", np.zeros((5, 2), np.int16)),
+        ("skin", np.zeros(3, np.int16)),
+        ("bone", np.zeros((5, 3))),
+        ("origin_mm", np.array([0.0, np.nan, 0.0])),
+        ("origin_mm", np.array([0.0, np.inf, 0.0])),
+        ("step_mm", np.array(np.nan)),
+        ("step_mm", np.array([0.05])),
+        ("soft", np.zeros((3, 3), np.uint8)),
+        ("soft_affine_mm", np.zeros((4, 4))),
+        ("soft_affine_mm", np.full((4, 4), np.nan)),
+    ],
+)
+def test_arrays_that_are_no_landmarks_are_refused(tmp_path, name, values):
+    (tmp_path / "landmarks.npz").write_bytes(landmark_bytes(Landmarks(BONE, SKIN, SOFT)))
+    with np.load(tmp_path / "landmarks.npz") as archive:
+        arrays = {**archive, name: values}
+    (tmp_path / "landmarks.npz").write_bytes(packed(arrays.items()))
+    assert refused(tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -84,3 +87,11 @@ def test_old_control_groups_count_too(machine):
 
 def test_this_machine_has_room_for_a_small_scan():
     memory.check_room((10, 100, 100), "here")
+
+
+@pytest.mark.parametrize("limit", ["v", "d"])
+def test_limits_of_the_process_itself_count(limit):
+    script = "from calcimetry.scan.memory import bytes_free\nprint(bytes_free())\n"
+    shell = f"ulimit -{limit} 3000000; exec '{sys.executable}' -c '{script}'"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert 0 < int(done.stdout) < 3000000 * 1024

@@ -4,14 +4,17 @@ A label map is a NIfTI file on any grid; it is looked up at points through its a
 never resampled whole. What its numbers mean stands in a scheme: a TOML file with a table
 ``structures`` (number = "name") and a table ``kinds`` (bone, cartilage, vessel, muscle,
 airway = name patterns; the rest are organs). Names end in, or contain, left or right.
+
+Names get into results, so a structure of a user's own scheme keeps its name only where that is
+made of terms of anatomy (`terms`); any other is called by its number, as "structure 7".
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.errors import InputError, UsageError
+from calcimetry.errors import CalcimetryError, InputError, UsageError
+from calcimetry.terms import anatomical, code
+from calcimetry.texts import parse_toml, read_toml
+from calcimetry.versions import plugins
+
+GROUP = "calcimetry.anatomy"
+BUILT_IN = ("totalsegmentator", "moose")
+"""The entry points by which segmenters are found, and the segmenters that are known without."""
 
 KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Of errors in reading: an image that can be read, but is none of these.
+_OTHER_IMAGES = frozenset(
+    {"NOT_CT", "NOT_ONE_VOLUME", "NO_AFFINE", "AFFINES_DISAGREE", "VOXEL_SIZE", "PLACE_FAR"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +80,31 @@ def read_labelmap(path: Path, scheme: str | Path | None = None) -> LabelMap:
     ------
     InputError
         not a NIfTI file that can be read (LABELMAP_UNREADABLE), or not a 3-D volume of
-        whole numbers with an affine that can be inverted (NOT_A_LABELMAP).
+        whole numbers with an affine that is a geometry (NOT_A_LABELMAP), or one that does
+        not fit in memory (TOO_BIG).
     UsageError
         a scheme that is not known or not well formed (LABEL_SCHEME).
     """
     # nibabel takes 0.2 s and 15 MB to import, and most scans come without a label map.
-    import nibabel as nib  # noqa: PLC0415
-    from nibabel.filebasedimages import ImageFileError  # noqa: PLC0415
+    from calcimetry.scan.nifti import read_volume  # noqa: PLC0415
 
     title, structures, made_by = _scheme(_chosen(path, scheme))
     try:
-        image: Any = nib.load(path)
-        numbers = np.asanyarray(image.dataobj)
-        affine = np.asarray(image.affine, np.float64)
-    except (OSError, EOFError, ImageFileError, ValueError) as error:
-        raise _unfit("LABELMAP_UNREADABLE", path, str(error)) from error
-    whole = numbers.ndim == 3 and _are_whole(numbers)
-    if not whole or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        volume = read_volume(path)
+    except OSError as error:
+        raise _unfit("LABELMAP_UNREADABLE", path, error.strerror or str(error)) from error
+    except CalcimetryError as error:
+        if error.code == "TOO_BIG":
+            raise
+        other = error.code in _OTHER_IMAGES
+        kind = "NOT_A_LABELMAP" if other else "LABELMAP_UNREADABLE"
+        raise _unfit(kind, path, error.found) from error
+    numbers: NDArray[Any] = volume.values
+    if (volume.slope, volume.intercept) != (1.0, 0.0):
+        numbers = numbers * volume.slope + volume.intercept
+    if not _are_whole(numbers):
         raise _unfit("NOT_A_LABELMAP", path, f"{numbers.dtype} of shape {numbers.shape}")
-    return LabelMap(numbers, _RAS_TO_LPS @ affine, structures, title, made_by)
+    return LabelMap(numbers, volume.affine, structures, title, made_by)
 
 
 def structures_at(labels: LabelMap, lps: NDArray[Any]) -> list[Structure | None]:
@@ -134,11 +153,10 @@ def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, st
     try:
         if str(scheme) in schemes():
             file = resources.files("calcimetry.anatomy") / "schemes" / f"{scheme}.toml"
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = parse_toml(file.read_text(encoding="utf-8"))
         else:
-            table = tomllib.loads(Path(scheme).read_text(encoding="utf-8"))
-        made_by = {key: str(value) for key, value in table.get("made_by", {}).items()}
-        return str(table.get("title", scheme)), _structures(table), made_by
+            table = read_toml(Path(scheme))
+        return _title(table), _structures(table), _made_by(table)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
             "LABEL_SCHEME",
@@ -149,14 +167,47 @@ def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, st
         ) from error
 
 
+OWN_SCHEME = "the user's own scheme"
+_MADE_BY = ("segmenter", "version", "model", "licence")
+
+
+def _title(table: Mapping[str, Any]) -> str:
+    """The title of a scheme that ships; a user's own may hold anything, and is not repeated."""
+    title = str(table.get("title", ""))
+    return title if title in _titles() else OWN_SCHEME
+
+
+@cache
+def _titles() -> frozenset[str]:
+    folder = resources.files("calcimetry.anatomy") / "schemes"
+    texts = [(folder / f"{name}.toml").read_text(encoding="utf-8") for name in schemes()]
+    return frozenset(str(parse_toml(text)["title"]) for text in texts)
+
+
+def _made_by(table: Mapping[str, Any]) -> dict[str, str]:
+    """What made the map, as `calcimetry measure --segment` writes it beside one.
+
+    Of a segmenter that is not known here nothing is repeated: it may be the name of a person.
+    """
+    given = {key: str(value) for key, value in table.get("made_by", {}).items()}
+    if given.get("segmenter") not in {*BUILT_IN, *plugins(GROUP)}:
+        return {}
+    values = {key: code(given[key], 160) for key in _MADE_BY if key in given}
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def _structures(table: Mapping[str, Any]) -> dict[int, Structure]:
     kinds: Mapping[str, list[str]] = table.get("kinds", {})
     if not set(kinds) <= set(KINDS):
         raise ValueError(f"kinds may be {', '.join(KINDS)}")
     return {
-        int(number): Structure(name, _kind(name, kinds), _side(name))
+        int(number): Structure(_name(name, int(number)), _kind(name, kinds), _side(name))
         for number, name in table["structures"].items()
     }
+
+
+def _name(name: str, number: int) -> str:
+    return anatomical(name) or f"structure {number}"
 
 
 def _kind(name: str, kinds: Mapping[str, list[str]]) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.records import Examination
 
@@ -28,6 +30,12 @@ def follow(
     plan: Annotated[
         Path | None, typer.Option(help="TOML file with parameters, for --scans.")
     ] = None,
+    hu_as_is: Annotated[
+        bool,
+        typer.Option(
+            "--hu-as-is", help="For --scans: measure values that are clearly no HU as HU."
+        ),
+    ] = False,
     events: Annotated[
         Path | None,
         typer.Option(help="TOML file: deposits operated on or extruded, readers' scores."),
@@ -41,25 +49,37 @@ def follow(
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
 ) -> None:
     """Say what became of each deposit over two or more visits."""
+    from calcimetry.atomic import AtomicFolder
     from calcimetry.followup import FILES, read_events
     from calcimetry.followup import follow as follow_up
     from calcimetry.followup.output import fill
-    from calcimetry.whole import OutputFolder
 
     known = read_events(events)
-    with OutputFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = _measured(exam_dirs, plan) if scans else list(exam_dirs)
+    with AtomicFolder(out, force=force, ours=FILES) as folder:
+        visits: list[Any] = list(exam_dirs)
+        if scans:
+            visits = _measured(exam_dirs, plan, hu_as_is, quiet=quiet)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None) -> list[Examination]:
+def _measured(
+    scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool
+) -> list[Examination]:
+    from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
+    from calcimetry.link import chosen_key
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
-    return [measure(read(path), chosen) for path in scans]
+    key = chosen_key(None)
+    visits = []
+    for number, path in enumerate(scans, 1):
+        scan = read(path, link_key=key, hu_as_is=hu_as_is)
+        say_read(scan, quiet=quiet, err=True, title=f"Visit {number}, read")
+        visits.append(measure(scan, chosen))
+    return visits
 
 
 def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
@@ -70,7 +90,7 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
     elif not quiet:
         from calcimetry.followup.chapter import summary
 
-        typer.echo(summary(facts))
-        typer.echo(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
+        say(summary(facts))
+        say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
     if any(flag["severity"] == "withheld" for flag in facts["flags"]):
         raise typer.Exit(5)

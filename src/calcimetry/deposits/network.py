@@ -9,6 +9,7 @@ scan's own voxels by trilinear interpolation.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -29,9 +30,12 @@ from calcimetry.deposits.regrid import (
     interpolate,
     mark,
     resample,
+    turned_round,
     unfolded,
 )
-from calcimetry.deposits.tiles import BLOCK, Bounds, padded, tiles
+from calcimetry.deposits.tiles import BLOCK, MARGINS, Bounds, padded, tiles
+from calcimetry.errors import InputError
+from calcimetry.offline import onnxruntime as quiet_onnxruntime
 from calcimetry.records import Runs, Scan
 from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
@@ -57,8 +61,36 @@ class Network:
 
 
 def load() -> Network | None:
-    """The shipped network, loaded once; None where onnxruntime or the weights are missing."""
-    return load_file(str(files("calcimetry.weights") / "finder.onnx"))
+    """The shipped network, loaded once; None where onnxruntime or the weights are missing.
+
+    Raises InputError WEIGHTS_DAMAGED where they are not those of the model card.
+    """
+    return load_shipped(str(files("calcimetry.weights")))
+
+
+@cache
+def load_shipped(folder: str) -> Network | None:
+    """The network ``finder.onnx`` of a folder, if its digest is that of ``finder.card.json``."""
+    weights, card = Path(folder) / "finder.onnx", Path(folder) / "finder.card.json"
+    if not weights.is_file():
+        return None
+    try:
+        stated = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(f"no model card that can be read ({type(error).__name__})", card) from error
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != stated:
+        raise _damaged("weights of another digest than their card states", weights)
+    return load_file(str(weights))
+
+
+def _damaged(found: str, where: Path) -> InputError:
+    return InputError(
+        "WEIGHTS_DAMAGED",
+        found=found,
+        expected="the finder's weights as this version came with them",
+        where=str(where),
+        remedy="install calcimetry again; a plan with find.finder = 'rules' does without them",
+    )
 
 
 _DECIMALS = 5
@@ -72,7 +104,7 @@ def load_file(path: str) -> Network | None:
     if not Path(path).is_file():
         return None
     try:
-        import onnxruntime
+        onnxruntime = quiet_onnxruntime()
     except ImportError:
         return None
     options = onnxruntime.SessionOptions()
@@ -104,17 +136,41 @@ def probability(
     float32 (dense.voxels,), 0 to 1, voxels of the runs one after the other
     """
     lattice = [(n, round(s, _DECIMALS)) for n, s in zip(scan.hu.shape, scan.spacing, strict=True)]
-    taps = [axis_weights(count, spacing) for count, spacing in lattice]
+    sides = [_side(count, spacing) for count, spacing in lattice]
+    runs, hu = columns(dense), frozen(scan.hu, np.int16)
+    once, dear = _look(network, hu, runs, sides, jobs)
+    if dear:
+        return once
+    # Which way round it sees a bone, and where its grid begins, should not matter, but does:
+    # what one look in some ten calls a deposit at a bone's cut end, the next does not. So limbs
+    # are looked at from both corners; trunks, whose tiles are many, are not.
+    again, _ = _look(network, hu, runs, [turned_round(side) for side in sides], jobs)
+    return (once + again) / np.float32(2)
+
+
+def _side(count: int, spacing: float) -> tuple[Taps, Cells]:
+    """An axis of the scan, to the network's grid and back."""
+    taps = axis_weights(count, spacing)
+    return taps, axis_cells(count, spacing, len(taps[0]))
+
+
+def _look(
+    network: Network,
+    hu: NDArray[np.int16],
+    runs: tuple[NDArray[np.int32], ...],
+    sides: Sequence[tuple[Taps, Cells]],
+    jobs: Jobs,
+) -> tuple[NDArray[np.float32], bool]:
+    """The answer at every voxel of the runs by one look, and whether looks are dear."""
+    taps, cells = [side[0] for side in sides], [side[1] for side in sides]
     shape = tuple(len(index) for index, _ in taps)
-    cells = [axis_cells(n, s, length) for (n, s), length in zip(lattice, shape, strict=True)]
-    runs = columns(dense)
     blocks = np.zeros([-(-(length + 1) // BLOCK) for length in shape], np.uint8)
     mark(blocks, BLOCK, runs, *(low for low, _ in cells))
     answer = np.zeros(shape, np.float32)
     boxes, margin = tiles(blocks.view(np.bool_))
-    work = partial(_run_tile, network, frozen(scan.hu, np.int16), taps, answer, margin)
+    work = partial(_run_tile, network, hu, taps, answer, margin)
     each(work, boxes, jobs)  # each writes its own part of the answer
-    return _back(answer, runs, cells, jobs)
+    return _back(answer, runs, cells, jobs), margin != MARGINS[0]
 
 
 def _back(

@@ -2,14 +2,16 @@
 
 from calcimetry.exchange.crops import crop_bytes, saved_crops
 from calcimetry.exchange.document import RESEARCH_USE, SCHEMA_VERSION, document
-from calcimetry.exchange.labels import label_volume, nifti_bytes
+from calcimetry.exchange.labels import label_volume, nifti_bytes, saved_labels
 from calcimetry.exchange.landmarks import landmark_bytes, saved_landmarks
+from calcimetry.exchange.png import PICTURES
 from calcimetry.exchange.saved import replace_files, saved_document, saved_pictures
 from calcimetry.exchange.tables import DEPOSIT_COLUMNS, OBJECT_COLUMNS, csv_text, parquet_bytes
 
 __all__ = [
     "DEPOSIT_COLUMNS",
     "OBJECT_COLUMNS",
+    "PICTURES",
     "RESEARCH_USE",
     "SCHEMA_VERSION",
     "crop_bytes",
@@ -22,6 +24,7 @@ __all__ = [
     "replace_files",
     "saved_crops",
     "saved_document",
+    "saved_labels",
     "saved_landmarks",
     "saved_pictures",
 ]

@@ -6,6 +6,7 @@ on the difference of the images, which must be at hand for that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.exchange.archive import DAMAGED, packed
+from calcimetry.exchange.archive import Archive, packed
+from calcimetry.exchange.check import DamagedError, damaged
 from calcimetry.records import Acquisition, Box, Examination, Scan, Source, StoredGrid
 from calcimetry.runs import box_of, crop
+from calcimetry.scan.memory import check_room
 
 MARGIN_MM = 14.0
+_MOST_BOXES, _MOST_BYTES = 1_000_000, 2**31
 UNKNOWN_HU = -32768  # of a voxel that was not kept
 
 
@@ -40,38 +44,51 @@ def packed_crops(hu: NDArray[np.int16], boxes: list[Box], uids: list[str]) -> by
 def saved_crops(folder: Path, document: Mapping[str, Any]) -> Scan | None:
     """A scan of the part that `folder`/crops.npz shows, UNKNOWN_HU between its boxes.
 
-    document : the examination's; None comes back where the file is missing, damaged, empty or
-        another examination's
+    document : the examination's; None comes back where the file is missing or holds no boxes
+
+    Raises InputError: EXAM_DAMAGED, also for the images of another examination; TOO_BIG.
     """
     facts, known = document["scan"], {row["uid"] for row in document["deposits"]}
+    path = folder / "crops.npz"
     try:
-        with (
-            (folder / "crops.npz").open("rb") as file,
-            np.load(file, allow_pickle=False) as archive,
-        ):
-            if not len(archive["box"]) or not known.issuperset(archive["uid"].tolist()):
-                return None
-            hu, first = _laid_out(archive["box"], archive["hu"], tuple(facts["shape_zyx"]))
-    except DAMAGED:
+        boxes, flat = _read(Archive(path), known, tuple(facts["shape_zyx"]))
+        if not len(boxes):
+            return None
+        hu, first = _laid_out(boxes, flat, path)
+    except FileNotFoundError:
         return None
+    except DamagedError as error:
+        raise damaged(path, str(error)) from error
     affine = np.array(facts["affine_ijk_to_lps_mm"], np.float64)
     affine[:3, 3] += affine[:3, :3] @ first[::-1]
     shape = hu.shape[2], hu.shape[1], hu.shape[0]
     return Scan(hu, affine, Acquisition(), StoredGrid(shape, affine), Source("", "array"))
 
 
-def _laid_out(
-    boxes: NDArray[np.int32], flat: NDArray[np.int16], shape: tuple[int, ...]
-) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """Boxes in the smallest part of the scan that holds all, and its first voxel (z, y, x).
-
-    ValueError where they are not in the scan, or hold other than `flat`.
-    """
+def _read(
+    archive: Archive, known: set[str], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+    """Boxes that lie in the scan, and their voxels one after the other."""
+    boxes = archive.read("box", "int32", (None, 6), _MOST_BOXES * 24)
+    uids = archive.read("uid", "U", (len(boxes),), _MOST_BOXES * 4 * 64)
+    if not known.issuperset(uids.tolist()):
+        raise DamagedError("images of another examination's deposits")
     low, high = boxes[:, ::2].astype(np.int64), boxes[:, 1::2].astype(np.int64)
-    if (low < 0).any() or (high > shape).any() or (high - low).prod(axis=1).sum() != flat.size:
-        raise ValueError("boxes of another scan")
+    if (low < 0).any() or (high > shape).any() or (low >= high).any():
+        raise DamagedError("boxes that are not in the scan")
+    voxels = sum(math.prod(sides) for sides in (high - low).tolist())
+    return boxes, archive.read("hu", "int16", (voxels,), _MOST_BYTES)
+
+
+def _laid_out(
+    boxes: NDArray[np.int32], flat: NDArray[np.int16], path: Path
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Boxes in the smallest part of the scan that holds all, and its first voxel (z, y, x)."""
+    low, high = boxes[:, ::2].astype(np.int64), boxes[:, 1::2].astype(np.int64)
     first = low.min(axis=0)
-    hu = np.full(high.max(axis=0) - first, UNKNOWN_HU, np.int16)
+    extent = tuple((high.max(axis=0) - first).tolist())
+    check_room(extent, str(path))
+    hu = np.full(extent, UNKNOWN_HU, np.int16)
     at = 0
     for start, stop in zip((low - first).tolist(), (high - first).tolist(), strict=True):
         part = hu[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.exchange.archive import DAMAGED, packed
+from calcimetry.exchange.archive import Archive, packed
+from calcimetry.exchange.check import DamagedError, check_affine, damaged
 from calcimetry.records import Landmarks, SoftTissue
 
 STEP_MM = 0.05
+_FARTHEST_MM = 1e5  # of a scan's middle from its origin
+_MOST_BYTES = 2**28  # of an array: a whole body's soft tissue takes half
 
 
 def landmark_bytes(marks: Landmarks | None) -> bytes:
@@ -37,20 +40,34 @@ def _soft(marks: Landmarks | None) -> list[tuple[str, NDArray[Any]]]:
 
 
 def saved_landmarks(folder: Path) -> Landmarks | None:
-    """The landmarks in `folder`/landmarks.npz; None where there are none or they are damaged."""
+    """The landmarks in `folder`/landmarks.npz; None where there are none.
+
+    Raises InputError EXAM_DAMAGED.
+    """
+    path = folder / "landmarks.npz"
     try:
-        with (
-            (folder / "landmarks.npz").open("rb") as file,
-            np.load(file, allow_pickle=False) as archive,
-        ):
-            origin, step = archive["origin_mm"], float(archive["step_mm"])
-            bone, skin = (
-                (archive[name] * step + origin).astype(np.float32) for name in ("bone", "skin")
-            )
-            parts = (archive["soft"], archive["soft_affine_mm"]) if "soft" in archive else None
-    except DAMAGED:
+        return _read(Archive(path))
+    except FileNotFoundError:
         return None
-    return Landmarks(bone, skin, SoftTissue(*parts) if parts else None)
+    except DamagedError as error:
+        raise damaged(path, str(error)) from error
+
+
+def _read(archive: Archive) -> Landmarks:
+    origin = archive.read("origin_mm", "float64", (3,), 1024)
+    step = float(archive.read("step_mm", "float64", (), 1024))
+    if not (np.abs(origin) < _FARTHEST_MM).all() or not 0 < step <= 1:
+        raise DamagedError("an origin or a step that is none")
+    bone, skin = (
+        (archive.read(name, "int16", (None, 3), _MOST_BYTES) * step + origin).astype(np.float32)
+        for name in ("bone", "skin")
+    )
+    if "soft" not in archive:
+        return Landmarks(bone, skin, None)
+    affine = archive.read("soft_affine_mm", "float64", (4, 4), 1024)
+    check_affine(affine, "soft_affine_mm")
+    code = archive.read("soft", "uint8", (None, None, None), _MOST_BYTES)
+    return Landmarks(bone, skin, SoftTissue(code, affine))
 
 
 def _steps(

@@ -2,50 +2,101 @@
 
 from __future__ import annotations
 
-import json
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from calcimetry.atomic import AtomicFolder, unfinished
 from calcimetry.errors import InputError
+from calcimetry.exchange.check import MOST_BYTES, DamagedError, check, damaged, parsed, read_file
 from calcimetry.exchange.document import SCHEMA_VERSION
-from calcimetry.whole import whole_file
+from calcimetry.exchange.png import check_picture, is_picture
+
+_MOST_PNG = 32 * 2**20  # bytes of a picture; the largest that are made have a tenth
 
 
-def saved_document(folder: Path) -> dict[str, Any]:
-    """The document in `folder`/examination.json.
+def saved_document(path: Path) -> dict[str, Any]:
+    """The document of an examination, from its folder or from its examination.json.
 
-    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_TOO_NEW.
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED.
     """
-    path = folder / "examination.json"
+    file = path / "examination.json" if path.is_dir() else path
+    if unfinished(file.parent):
+        raise damaged(file, "a folder in which a run was cut off while it changed the files")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _not_ours(path, str(error)) from error
+        document = parsed(read_file(file, MOST_BYTES).decode("utf-8"))
+    except OSError as error:
+        raise _not_ours(file, (error.strerror or str(error)).lower()) from error
+    except DamagedError as error:
+        raise damaged(file, str(error)) from error
+    except ValueError as error:
+        raise _not_ours(file, f"no JSON: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != "calcimetry-examination":
-        raise _not_ours(path, "JSON of another kind")
-    major = str(document.get("schema_version", "")).partition(".")[0]
-    if major != SCHEMA_VERSION.partition(".")[0]:
-        raise InputError(
-            "SCHEMA_MISMATCH",
-            found=f"schema version {document.get('schema_version')}",
-            expected=f"version {SCHEMA_VERSION} or one like it",
-            where=str(path),
-            remedy="use the version of calcimetry that wrote it, or measure the scan again",
-        )
+        raise _not_ours(file, "JSON of another kind")
+    _check_version(document, file)
+    try:
+        check(document)
+    except DamagedError as error:
+        raise damaged(file, str(error)) from error
     return document
 
 
 def saved_pictures(folder: Path) -> dict[str, bytes]:
-    """The PNGs in `folder`/pictures, by file name; empty where there are none."""
-    return {path.name: path.read_bytes() for path in sorted((folder / "pictures").glob("*.png"))}
+    """The PNGs in `folder`/pictures, by file name; empty where there are none.
+
+    Only those of our names, which must be plain files: links are not followed. Raises
+    InputError EXAM_DAMAGED.
+    """
+    pictures = folder / "pictures"
+    if not os.path.lexists(pictures):
+        return {}
+    try:
+        if not stat.S_ISDIR(pictures.lstat().st_mode):
+            raise DamagedError("no folder")
+        return {path.name: _picture(path) for path in sorted(pictures.iterdir()) if _named(path)}
+    except DamagedError as error:
+        raise damaged(pictures, str(error)) from error
+    except OSError as error:
+        raise damaged(pictures, (error.strerror or str(error)).lower()) from error
 
 
 def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into an existing folder, each whole or not at all."""
-    for name, content in files.items():
-        with whole_file(folder / name) as draft:
-            draft.write_bytes(content)
+    """Write files into an existing folder, all of them or none.
+
+    Raises OutputError as `calcimetry.atomic.AtomicFolder` does.
+    """
+    with AtomicFolder(Path(os.path.realpath(folder)), force=True, ours=tuple(files)) as draft:
+        for name, content in files.items():
+            draft.write(name, content)
+
+
+def _named(path: Path) -> bool:
+    return is_picture(path.name)
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        if path.is_symlink():
+            raise DamagedError("a symbolic link")
+        content = read_file(path, _MOST_PNG)
+        check_picture(content)
+    except DamagedError as error:
+        raise damaged(path, str(error)) from error
+    return content
+
+
+def _check_version(document: Mapping[str, Any], path: Path) -> None:
+    major = str(document.get("schema_version", "")).partition(".")[0]
+    if major != SCHEMA_VERSION.partition(".")[0]:
+        raise InputError(
+            "SCHEMA_MISMATCH",
+            found=f"schema version {str(document.get('schema_version'))[:40]}",
+            expected=f"version {SCHEMA_VERSION} or one like it",
+            where=str(path),
+            remedy="use the version of calcimetry that wrote it, or measure the scan again",
+        )
 
 
 def _not_ours(path: Path, found: str) -> InputError:

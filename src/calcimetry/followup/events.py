@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from calcimetry.errors import UsageError
+from calcimetry.texts import read_toml
 
 _EXPECTED = "[[left_out]] with visit, deposit, reason; [[score]] with visit, name, value"
 
@@ -33,13 +33,13 @@ def read_events(path: Path | None) -> Events:
     if path is None:
         return Events()
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
         unknown = set(table) - {"left_out", "score"}
         if unknown:
             raise ValueError(f"unknown names {sorted(unknown)}")
         rows = {name: _rows(table, name) for name in ("left_out", "score")}
         return Events(_left_out(rows["left_out"]), _scores(rows["score"]), str(path))
-    except (OSError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _bad(str(error), _EXPECTED, str(path)) from error
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry import report
+from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import csv_text
 from calcimetry.followup.chapter import chapter
 from calcimetry.followup.document import LINEAGE_COLUMNS, document, table_rows
 from calcimetry.followup.figures import figures
 from calcimetry.followup.follow import FollowUp
-from calcimetry.whole import OutputFolder
 
 FILES = (
     "lineage.csv", "followup.json", "report.html", "timeline.svg", "lineages.svg", "crops.svg",
@@ -26,16 +26,17 @@ def write_followup(found: FollowUp, out: str | Path, *, force: bool = False) -> 
     Nothing appears in `out` unless all of it was written. Raises OutputError as
     `calcimetry.write` does.
     """
-    with OutputFolder(Path(out), force=force, ours=FILES) as folder:
+    with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
         return fill(found, folder)
 
 
-def fill(found: FollowUp, folder: OutputFolder) -> dict[str, Any]:
+def fill(found: FollowUp, folder: AtomicFolder) -> dict[str, Any]:
     """Write every file of a follow-up into an open output folder."""
     facts = document(found)
     drawings = figures(facts, [visit.pictures for visit in found.visits])
     last = found.visits[-1]
-    page = report.render({**last.facts, "followup": chapter(facts, drawings)}, last.pictures)
+    chapters = {"followup": chapter(facts, drawings)}
+    page = report.render(last.facts, last.pictures, chapters=chapters)
     folder.write("lineage.csv", csv_text(table_rows(facts), LINEAGE_COLUMNS))
     folder.write("followup.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
     folder.write("report.html", page)

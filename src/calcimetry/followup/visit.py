@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +15,7 @@ from calcimetry.exchange import (
     document,
     saved_crops,
     saved_document,
+    saved_labels,
     saved_landmarks,
     saved_pictures,
 )
@@ -24,7 +23,6 @@ from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
 from calcimetry.records import Examination, Landmarks, Scan, SoftTissue
 from calcimetry.runs import voxels_of
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 _MOST = 500  # points that stand for one deposit
 _SKIN_WEIGHT = 0.05  # skin moves over bone, and its points are coarse
@@ -94,7 +92,8 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
 
     One that is a visit already is given back as it is.
 
-    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, NO_LABELS, NO_LANDMARKS.
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED, NO_LABELS,
+    NO_LANDMARKS.
     """
     if isinstance(source, Visit):
         return source
@@ -111,24 +110,22 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
     marks_saved = saved_landmarks(folder)
     if marks_saved is None:
         raise _missing(folder / "landmarks.npz", "NO_LANDMARKS")
-    whole = _voxels(folder / "labels.nii.gz")
+    whole = _voxels(folder, facts)
     shapes = {number: _spread(points) for number, points in whole.items()}
     cloud, bone = _cloud(marks_saved, shapes), _bone(marks_saved)
     scan, pictures = saved_crops(folder, facts), saved_pictures(folder)
     return Visit(0, facts, shapes, cloud, bone, pictures, marks_saved.soft, scan, whole)
 
 
-def _voxels(path: Path) -> dict[int, Points]:
+def _voxels(folder: Path, facts: Mapping[str, Any]) -> dict[int, Points]:
     try:
-        image = nib.load(path)
-        labels = np.asarray(image.dataobj)
-    except (OSError, ValueError, EOFError, zlib.error, nib.filebasedimages.ImageFileError) as error:
-        raise _missing(path, "NO_LABELS") from error
+        labels, affine = saved_labels(folder, facts)
+    except FileNotFoundError as error:
+        raise _missing(folder / "labels.nii.gz", "NO_LABELS") from error
     turned = labels.T  # as NIfTI lies in memory: no copy of a whole volume is turned over
     flat = np.flatnonzero(turned)
     numbers = turned.ravel()[flat]
     ijk = np.stack(np.unravel_index(flat, turned.shape)[::-1], axis=1)
-    affine = _LPS_TO_RAS @ image.affine
     points = ijk @ affine[:3, :3].T + affine[:3, 3]
     return {int(n): points[numbers == n] for n in np.unique(numbers)}
 

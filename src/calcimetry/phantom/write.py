@@ -20,17 +20,19 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from calcimetry.atomic import AtomicFolder, atomic_file
 from calcimetry.errors import UsageError
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
-from calcimetry.whole import OutputFolder, whole_file
+from calcimetry.text import cell
 
 TRUTH_COLUMNS = (
     "deposit", "family", "site", "tissue", "touches_bone", "x_mm", "y_mm", "z_mm",
     "diameter_mm", "density_mg_cm3", "mass_mg", "volume_mm3", "mass_in_field_mg",
 )  # fmt: skip
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SPACING_MM, KVP = (0.1, 20.0), (40.0, 200.0)  # of phantoms: what scanners have, and somewhat more
 _PAIRED = {"L", "R"}
 
 
@@ -48,7 +50,8 @@ def generate(
     `out` gets ``scan/`` (DICOM) or ``scan.nii.gz``, ``truth.csv``, ``truth_labels.nii.gz``,
     ``negatives.csv`` where something was painted that is no deposit, and ``phantom.json``
     (the spec). Raises OutputError where `out` cannot be written or is not empty, UsageError
-    for an unknown region or form.
+    for an unknown region or form, or a
+    value that no scan has (PHANTOM_BAD_VALUE).
     """
     if form not in ("dicom", "nifti"):
         raise UsageError(
@@ -58,9 +61,9 @@ def generate(
             where="the phantom's form",
             remedy="choose one of the two",
         )
-    phantom = make(region, seed=seed, spacing=spacing, kvp=kvp)
-    with OutputFolder(out) as draft:
-        folder = draft.path
+    _refuse_unfit(seed, spacing, kvp)
+    with AtomicFolder(out) as draft:
+        phantom, folder = make(region, seed=seed, spacing=spacing, kvp=kvp), draft.path
         if form == "dicom":
             write_dicom(phantom.scan, folder / "scan")
         else:
@@ -69,6 +72,24 @@ def generate(
         spec = json.dumps(dataclasses.asdict(phantom.spec), indent=1, default=float)
         (folder / "phantom.json").write_text(spec + "\n", encoding="utf-8")
     return out / ("scan" if form == "dicom" else "scan.nii.gz")
+
+
+def _refuse_unfit(seed: int, spacing: tuple[float, ...] | None, kvp: float) -> None:
+    """Raise UsageError PHANTOM_BAD_VALUE for what no scanner does; a NaN is within no bounds."""
+    known = [
+        ("a seed", [seed], (0, 2**63), "0 or more"),
+        ("a spacing", spacing or (), SPACING_MM, "0.1 to 20 mm"),
+        ("a tube voltage", [kvp], KVP, "40 to 200 kV"),
+    ]
+    for what, values, (low, high), words in known:
+        if not all(low <= value <= high for value in values):
+            raise UsageError(
+                "PHANTOM_BAD_VALUE",
+                found=f"{what} of {' '.join(f'{value:g}' for value in values)}",
+                expected=words,
+                where="the phantom",
+                remedy="give one that a scanner has",
+            )
 
 
 def write_dicom(
@@ -84,7 +105,7 @@ def write_dicom(
     Returns the folder; raises OutputError where it cannot be written or is not empty.
     """
     base = _common(scan, patient_id)
-    with OutputFolder(folder) as draft:
+    with AtomicFolder(folder) as draft:
         for z in range(scan.hu.shape[0]):
             slice_ = _slice(base, scan, z)
             _encode(slice_, UID(transfer_syntax))
@@ -113,7 +134,7 @@ def write_truth(truth: Truth, scan: Scan, folder: Path) -> Path:
 
 def _table(items: Sequence[Painted], path: Path) -> None:
     with (
-        whole_file(path) as temporary,
+        atomic_file(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")
@@ -122,7 +143,7 @@ def _table(items: Sequence[Painted], path: Path) -> None:
 
 
 def _row(number: int, item: Painted) -> list[str]:
-    words = [item.family, item.site or "", item.tissue or ""]
+    words = [cell(word) for word in (item.family, item.site or "", item.tissue or "")]
     touches = "" if item.touches_bone is None else str(item.touches_bone).lower()
     place = [f"{value:.3f}" for value in item.centroid_mm]
     sizes = (item.diameter_mm, item.density_mg_cm3, item.mass_mg, item.volume_mm3)
@@ -135,7 +156,7 @@ def _nifti(scan: Scan, volume: NDArray[Any], path: Path) -> Path:
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, 1)
     image.set_qform(image.affine, 1, strip_shears=True)
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         nib.save(image, temporary)
     return path
 

@@ -19,6 +19,7 @@ BESIDES = 250_000_000
 """Bytes besides, whatever the scan: networks, tiles and crops."""
 
 _MEMINFO = Path("/proc/meminfo")
+_STATUS = Path("/proc/self/status")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _GROUPS = Path("/sys/fs/cgroup")
 _BOUNDLESS = 1 << 60  # what version 1 of cgroups says for no limit
@@ -49,8 +50,11 @@ def bytes_needed(shape: tuple[int, ...]) -> int:
 
 
 def bytes_free() -> int | None:
-    """What this process may still take, by the machine and its control group; None: unknown."""
-    known = [free for free in (_of_machine(), *_of_groups()) if free is not None]
+    """What this process may still take; None where that is not known.
+
+    By the machine, by the process's own limits and by its control groups.
+    """
+    known = [free for free in (_of_machine(), _of_limits(), *_of_groups()) if free is not None]
     return min(known, default=None)
 
 
@@ -59,6 +63,24 @@ def _of_machine() -> int | None:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def _of_limits() -> int | None:
+    """Room left under this process's own limits (`ulimit -v`, `ulimit -d`)."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return None
+    taken = {line.split(":")[0]: line.split()[1] for line in _lines(_STATUS) if "kB" in line}
+    rooms = [
+        limit - int(taken[name]) * 1024
+        for name, limit in (
+            ("VmSize", resource.getrlimit(resource.RLIMIT_AS)[0]),
+            ("VmData", resource.getrlimit(resource.RLIMIT_DATA)[0]),
+        )
+        if name in taken and limit != resource.RLIM_INFINITY
+    ]
+    return max(0, min(rooms)) if rooms else None
 
 
 def _of_groups() -> list[int | None]:

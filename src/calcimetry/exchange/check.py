@@ -1,0 +1,172 @@
+"""A document that was read, against its schema and against itself.
+
+What is read may be cut short, edited by hand, or made by somebody else: nothing after this
+needs to ask again whether a number is one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calcimetry.errors import InputError
+from calcimetry.plan import Plan
+
+MOST_BYTES = 256 * 2**20  # of a document: a hundred thousand objects take 40 MB
+_LARGEST = 1e15  # of any number: beyond it, it is no measurement
+_DEEPEST = 32
+
+
+class DamagedError(ValueError):
+    """What is wrong, in words, of something that was read."""
+
+
+def damaged(path: Path, found: str) -> InputError:
+    """The error for a file of an examination's folder that cannot be trusted."""
+    return InputError(
+        "EXAM_DAMAGED",
+        found=found,
+        expected=f"{path.name} as `calcimetry measure` writes it",
+        where=str(path),
+        remedy="copy the folder again, or measure the scan again",
+    )
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """A plain file of at most so many bytes. Raises OSError, or DamagedError with what it is.
+
+    A pipe or a device would be waited for, or would never end.
+    """
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise DamagedError("a folder" if stat.S_ISDIR(about.st_mode) else "no plain file")
+    if about.st_size > most:
+        raise DamagedError(f"a file of {about.st_size / 2**20:.0f} MB")
+    with path.open("rb") as file:
+        return file.read(most)
+
+
+def parsed(text: str) -> Any:
+    """JSON without what JSON has not: NaN, and numbers that no float holds. Raises ValueError."""
+    try:
+        return json.loads(text, parse_constant=_no_constant, parse_int=_int, parse_float=_float)
+    except RecursionError as error:
+        raise DamagedError("nested too deep") from error
+
+
+def check(document: Mapping[str, Any]) -> None:
+    """Raise `DamagedError` with the place where a document is not what its schema says."""
+    from fastjsonschema import JsonSchemaValueException
+
+    _check_plain(document)
+    try:
+        _schema()(document)
+    except JsonSchemaValueException as error:
+        place = str(error.name).removeprefix("data").removeprefix(".")
+        what = str(error.message).removeprefix(str(error.name)).strip()
+        raise DamagedError(f"{place or 'the document'}: {what[:200]}") from error
+    _check_scan(document["scan"])
+    _check_plan(document["plan"])
+    for key, number in (("deposits", "deposit"), ("objects", "object")):
+        numbers = [row[number] for row in document[key]]
+        if len(set(numbers)) != len(numbers):
+            raise DamagedError(f"{key}: a number stands twice")
+    if any(row[f"{axis}_mm"] is None for row in document["deposits"] for axis in "xyz"):
+        raise DamagedError("deposits: one without its place")
+    if len({row["uid"] for row in document["deposits"]}) != len(document["deposits"]):
+        raise DamagedError("deposits: a uid stands twice")
+
+
+@cache
+def _schema() -> Callable[[Any], Any]:
+    import fastjsonschema
+
+    text = files("calcimetry.exchange").joinpath("examination.schema.json").read_text("utf-8")
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(json.loads(text))
+    return compiled
+
+
+def _check_scan(scan: Mapping[str, Any]) -> None:
+    for key in ("shape_zyx", "spacing_zyx_mm", "stored_shape_ijk"):
+        if min(scan[key]) <= 0:
+            raise DamagedError(f"scan.{key}: not above 0")
+    for key in ("affine_ijk_to_lps_mm", "stored_affine_ijk_to_lps_mm"):
+        check_affine(np.array(scan[key], np.float64), f"scan.{key}")
+    if sorted(scan["shape_zyx"]) != sorted(scan["stored_shape_ijk"]):
+        raise DamagedError("scan.stored_shape_ijk: another shape than shape_zyx")
+    if scan["date"] is not None and not _is_date(scan["date"]):
+        raise DamagedError("scan.date: no date as 2026-11-28")
+
+
+def _check_plan(plan: Mapping[str, Mapping[str, Any]]) -> None:
+    """Parameters that this version has too are of its kind; others are those of another."""
+    for section, values in Plan().as_dict().items():
+        for name, own in values.items():
+            found = plan.get(section, {}).get(name, own)
+            if isinstance(found, bool | None) or isinstance(found, str) != isinstance(own, str):
+                raise DamagedError(f"plan.{section}.{name}: of another kind")
+
+
+def check_affine(affine: np.ndarray[Any, Any], what: str) -> None:
+    """Raise `DamagedError` for a 4 x 4 matrix that is no geometry."""
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise DamagedError(f"{what}: not 4 x 4 numbers")
+    if abs(np.linalg.det(affine[:3, :3])) < 1e-9 or affine[3].tolist() != [0, 0, 0, 1]:
+        raise DamagedError(f"{what}: no geometry")
+
+
+def _is_date(text: str) -> bool:
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _check_plain(value: Any) -> None:
+    """Numbers that are some, texts that can be written again, and no endless depth."""
+    for text in _texts(value, _DEEPEST):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise DamagedError("a text that is none") from error
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if depth == 0:
+        raise DamagedError("nested too deep")
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, depth - 1)
+    elif isinstance(value, str):
+        yield value
+
+
+def _no_constant(text: str) -> float:
+    raise DamagedError(f"{text}, which is no number")
+
+
+def _int(text: str) -> int:
+    if len(text) > 16:
+        raise DamagedError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or abs(number) > _LARGEST:
+        raise DamagedError("a number too large to be one")
+    return number
