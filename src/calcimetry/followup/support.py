@@ -8,6 +8,7 @@ from calcimetry.followup.motion import Points
 from calcimetry.followup.visit import Visit
 
 LEAST_PARTNERS = 1 / 3  # share of the deposits of the visit that has fewer
+MANY = 3  # deposits on both visits, of which one is found again in any one body
 _EDGE_MM = 5.0  # nearer to the other field's faces, a deposit need have no partner
 
 
@@ -21,18 +22,20 @@ def borne_out(first: Visit, second: Visit, alignment: Alignment) -> bool:
     agreement = alignment.agreement
     if alignment.failed:
         return False
-    if agreement is None or agreement.sure:
+    if agreement is None:
         return True
     seen = (
         [n for n, s in first.shapes.items() if _shown(second, alignment.to_second(s.mean(axis=0)))],
         [n for n, s in second.shapes.items() if _shown(first, alignment.to_first(s.mean(axis=0)))],
     )
-    if not seen[0] or not seen[1]:
-        return agreement.close_enough
     fewer = int(len(seen[1]) < len(seen[0]))
+    count = len(seen[fewer])
+    if not count or (agreement.sure and count < MANY):
+        return agreement.close_enough
     groups = matched(first, second, alignment)
-    found = {n for g in groups if g.first and g.second for n in (g.first, g.second)[fewer]}
-    return len(found & set(seen[fewer])) >= LEAST_PARTNERS * len(seen[fewer])
+    every = {n for g in groups if g.first and g.second for n in (g.first, g.second)[fewer]}
+    found = len(every & set(seen[fewer]))
+    return found > 0 if agreement.sure else found >= LEAST_PARTNERS * count
 
 
 def _shown(visit: Visit, point: Points) -> bool:

@@ -15,6 +15,8 @@ _TEXTS = {
     "the body, or too little of it.",
     "ALIGNMENT_FAILED": "the two scans could not be laid over each other: another person, another "
     "part of the body, or one that is bent or turned further than can be followed.",
+    "FEW_FOUND_AGAIN": "bones lie over each other roughly, but too few of the deposits of one "
+    "visit are where the other has some: another person, or another part of the body.",
     "ALL_DOUBTFUL": "no deposit could be followed for sure from one visit to the other.",
     "MASS_WITHHELD": "the mass of a deposit was withheld on one of the visits.",
 }
@@ -42,4 +44,5 @@ def _failure(step: Step) -> str:
         return "MIRRORED"
     if agreement is not None and not agreement.enough:
         return "NOTHING_SHARED"
-    return "ALIGNMENT_FAILED"
+    fits = agreement is None or agreement.fits
+    return "FEW_FOUND_AGAIN" if fits and step.alignment.doubted else "ALIGNMENT_FAILED"
