@@ -72,7 +72,8 @@ def printed(scene) -> str:
     labels = ("--labels", f"{identifiers.LABEL_MAP}.nii.gz", "--plan", identifiers.PLAN)
     texts.append(scene.run("measure", "scan", "-o", "out/named", *labels, "--json"))
     nifti = f"{identifiers.FILES}.nii.gz"
-    texts.append(scene.run("measure", nifti, "-o", "out/nifti", *site, "--json", code=(0, 2)))
+    texts.append(scene.run("measure", nifti, "-o", "out/nifti", "--json"))
+    scene.run("measure", nifti, "-o", "out/sited", *site, "--quiet", code=(0, 2))
     again = ("measure", "scan", "-o", "out/second", "--quiet")
     scene.run(*again)
     follow = ("follow", "out/first", "out/second", "-o", "out/followed", "--events", "events.toml")
@@ -88,7 +89,7 @@ def test_no_byte_of_any_output_names_anyone(scene, printed):
     assert len(tokens()) >= 40
     assert found_in(scene.folder / "out") == {}
     assert found_in_bytes(printed.encode()) == set()
-    for name in ("first/report.pdf", "second/report.pdf", "followed/followup.json"):
+    for name in ("first/report.pdf", "nifti/examination.json", "followed/followup.json"):
         assert (scene.folder / "out" / name).is_file()
 
 
