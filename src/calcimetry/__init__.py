@@ -6,13 +6,18 @@ Research use only.
 >>> exam = cm.measure(cm.read("scan/"))  # doctest: +SKIP
 >>> exam.totals.overall.mass_mg  # doctest: +SKIP
 
-Names are imported when they are first used, so that `import calcimetry` costs nothing.
+Names are imported when they are first used, so that `import calcimetry` costs nothing. It sets
+the environment variables that keep libraries from reporting to their makers (`offline`).
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from calcimetry.offline import silence
+
+silence()
 
 __version__ = "0.1.0"
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from calcimetry.text import visible
+
 
 class CalcimetryError(Exception):
     """The root of all errors of this package.
@@ -39,10 +41,12 @@ class CalcimetryError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
+        # Names of files and tags stand in these: none of them may command a terminal, or add a
+        # line that looks like ours.
         return (
-            f"{self.code}: found {self.found}; expected {self.expected}\n"
-            f"  where: {self.where}\n"
-            f"  to do: {self.remedy}"
+            f"{self.code}: found {visible(self.found)}; expected {visible(self.expected)}\n"
+            f"  where: {visible(self.where)}\n"
+            f"  to do: {visible(self.remedy)}"
         )
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -30,6 +30,7 @@ from calcimetry.records import (
     Totals,
 )
 from calcimetry.runs import dense_objects, voxels_of
+from calcimetry.sites import check_site
 from calcimetry.threads import Crew, Later
 from calcimetry.versions import versions
 
@@ -56,13 +57,14 @@ def measure(
     plan : every parameter; the defaults unless given
     calibration : the user's own, "c=0.764" or a number, mg/cm3 HA per HU above background
     labels : anatomy label map of this scan (NIfTI, any grid)
-    site : body part in words ("hand", "left knee"), where the user knows it
+    site : body part in words ("hand", "left knee", "linkes Knie"), where the user knows it
     jobs : threads
     progress : told the name of each stage as it begins
 
-    Raises UsageError for a calibration that cannot be read, InputError for a label map that
-    does not fit the scan.
+    Raises UsageError for a calibration that cannot be read or a site that is not known,
+    InputError for a label map that does not fit the scan.
     """
+    check_site(site)
     asked = _Asked(calibration, labels, site)
     with Crew(jobs) as crew:
         return _examined(crew, scan, plan or Plan(), asked, _Clock(progress))
@@ -116,7 +118,9 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
         deposits=tuple(listed),
         objects=_others(scan, pairs, found),
         totals=_totals(listed, scale.result()),
-        flags=_by_code(scan.flags, scale.result().flags, found.flags),
+        flags=_by_code(
+            scan.flags, scale.result().flags, found.flags, finder.site_flags(asked.site, scan)
+        ),
         timings=clock.end(),
         versions=versions(),
         landmarks=replace(marks.result(), soft=soft.result()),

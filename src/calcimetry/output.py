@@ -29,20 +29,29 @@ FILES = (
 
 
 def write(
-    exam: Examination, out: str | Path, *, pdf: bool = False, force: bool = False
+    exam: Examination,
+    out: str | Path,
+    *,
+    pdf: bool = False,
+    force: bool = False,
+    identify: bool = False,
 ) -> dict[str, Any]:
     """Write an examination into a folder, as `calcimetry measure` does; returns its document.
+
+    identify : keep what people typed at the scanner, as `exchange.document` says
 
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
     that holds files (without `force`), that cannot be written, or when the disk is full.
     """
     with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
-        return fill(exam, folder, pdf=pdf)
+        return fill(exam, folder, pdf=pdf, identify=identify)
 
 
-def fill(exam: Examination, folder: AtomicFolder, *, pdf: bool = False) -> dict[str, Any]:
+def fill(
+    exam: Examination, folder: AtomicFolder, *, pdf: bool = False, identify: bool = False
+) -> dict[str, Any]:
     """Write every file of an examination into an open output folder."""
-    facts = exchange.document(exam)
+    facts = exchange.document(exam, identify=identify)
     pictures = report.pictures(exam)
     page = report.render(facts, pictures)
     files: dict[str, str | bytes] = {

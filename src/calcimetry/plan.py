@@ -7,13 +7,13 @@ can be made again. `Plan.from_toml` reads a user's changes: tables are the secti
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from calcimetry.errors import UsageError
+from calcimetry.texts import TextError, read_toml
 
 
 def parameter(
@@ -209,8 +209,8 @@ class Plan:
         for values of the wrong type or out of bounds.
         """
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            table = read_toml(path, finite=False)  # a parameter that is nan is named below
+        except TextError as error:
             raise UsageError(
                 "PLAN_UNREADABLE",
                 found=str(error),

@@ -54,11 +54,16 @@ measured in full."""
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A coded remark on the fitness of a scan, a deposit or a number."""
+    """A coded remark on the fitness of a scan, a deposit or a number.
+
+    text : what was found; it gets into documents, so it names no file, folder or person
+    names : of the files that it is about; for the terminal alone
+    """
 
     code: str
     text: str
     severity: Severity = Severity.WARNING
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """How a scan was made, as far as its file says. Holds nothing that names a person."""
+    """How a scan was made, as far as its file says.
+
+    `series_description` and `body_part` are as people typed them and can hold names: documents
+    leave them out, or keep terms of anatomy alone (`exchange.document`).
+    """
 
     modality: str = "CT"
     kvp: float | None = None
@@ -94,6 +103,7 @@ class Acquisition:
     series_number: int | None = None
     series_description: str | None = None
     sop_instance_uids: tuple[str, ...] = ()  # slice order of the scan
+    patient_link: str | None = field(default=None, repr=False)  # keyed hash of the ID, see `link`
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +141,15 @@ class StoredGrid:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a scan came from. `digests` maps file name to SHA-256 of its bytes."""
+    """Where a scan came from. `digests` maps file name to SHA-256 of its bytes.
+
+    `path` and the names in `digests` stay in memory: hospitals name files after patients.
+    """
 
     path: str
     form: str  # "dicom", "nifti" or "array"
     digests: Mapping[str, str] = field(default_factory=dict)
-    passed_over: tuple[str, ...] = ()  # other series, in words, with the reason
+    passed_over: tuple[str, ...] = ()  # other series by number and UID, with the reason
 
 
 _AT_ONCE = 16_384  # points; for many more, BLAS would start threads of its own

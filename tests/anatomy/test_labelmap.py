@@ -66,7 +66,7 @@ def test_a_users_own_scheme_beside_the_file_is_taken(tmp_path):
     labels = read_labelmap(file)
     (found,) = structures_at(labels, np.zeros((1, 3)))
     assert (found.name, found.kind, found.side) == ("left distal phalanx", "bone", "left")
-    assert labels.scheme == "mine"
+    assert labels.scheme == "the user's own scheme"
 
 
 def test_whole_numbers_stored_as_floats_are_labels(tmp_path):

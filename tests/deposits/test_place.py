@@ -5,7 +5,7 @@ import pytest
 
 from calcimetry.anatomy import LabelMap, Structure
 from calcimetry.deposits.around import Surroundings
-from calcimetry.deposits.place import nearest_bone, region_of, side_and_site, tissue
+from calcimetry.deposits.place import nearest_bone, region_of, side_and_site, site_flags, tissue
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 
 
@@ -24,6 +24,12 @@ def scan(**facts) -> Scan:
         (None, {"body_part": "HAND", "laterality": "R"}, ("right", "hand")),
         ("left", {"body_part": "KNEE", "laterality": "R"}, ("left", "knee")),
         (None, {}, (None, None)),
+        ("linkes Knie", {}, ("left", "knee")),
+        ("genou", {"body_part": "LT KNEE"}, ("left", "knee")),
+        (None, {"body_part": "WHOLEBODY", "laterality": "B"}, (None, None)),
+        (None, {"body_part": "=cmd|' /C calc'!A0", "laterality": "[red]"}, (None, None)),
+        (None, {"body_part": "LT HAND", "laterality": "R"}, (None, "hand")),
+        ("right", {"body_part": "LT HAND", "laterality": "R"}, ("right", "hand")),
     ],
 )
 def test_the_users_words_outrank_the_scans_tags(words, facts, expected):
@@ -44,6 +50,40 @@ def test_the_users_words_outrank_the_scans_tags(words, facts, expected):
 )
 def test_regions(site, region):
     assert region_of(site) == region
+
+
+@pytest.mark.parametrize(
+    ("words", "facts", "said"),
+    [
+        ("hand", {"body_part": "KNEE"}, "hand was given, the file says knee"),
+        ("left knee", {"body_part": "KNEE", "laterality": "R"}, "left was given, the file says r"),
+        ("Hand", {"body_part": "CHESTABDPELVIS"}, "hand was given, the file says trunk"),
+        ("finger", {"body_part": "ELBOW"}, "finger was given, the file says elbow"),
+        (None, {"body_part": "LT HAND", "laterality": "R"}, "the file says left and right"),
+    ],
+)
+def test_a_site_that_the_file_contradicts_is_flagged(words, facts, said):
+    (flag,) = site_flags(words, scan(**facts))
+    assert flag.code == "SITE_CONTRADICTS"
+    assert said in flag.text
+
+
+@pytest.mark.parametrize(
+    ("words", "facts"),
+    [
+        ("hand", {}),
+        (None, {"body_part": "HAND", "laterality": "R"}),
+        ("finger", {"body_part": "HAND"}),
+        ("wrist", {"body_part": "HAND"}),
+        ("forearm", {"body_part": "UPPER_EXTREMITY"}),
+        ("right main", {"body_part": "HAND/WRIST", "laterality": "R"}),
+        ("hip", {"body_part": "PELVIS"}),
+        ("hand", {"body_part": "EXTREMITY", "laterality": "U"}),
+        ("hand", {"body_part": "no such place"}),
+    ],
+)
+def test_a_site_that_the_file_can_be_of_is_not(words, facts):
+    assert site_flags(words, scan(**facts)) == ()
 
 
 def around(fat: float, soft: float, air: float = 0.0) -> Surroundings:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 from tinyhtml5.parser import HTMLParser as StrictParser
 
 import calcimetry.report
@@ -187,15 +188,24 @@ def test_flags_are_told_worst_first_in_words(exam_with):
 def test_later_chapters_have_their_place(exam_with):
     facts = document(exam_with(2))
     assert "What changed" not in render(facts, {})
-    facts["followup"] = {
-        "summary": "One deposit grew.",
-        "table": {"caption": "Changes", "columns": ["Deposit", "Change"], "rows": [[1, "+40 %"]]},
+    chapters = {
+        "followup": {
+            "summary": "One deposit grew.",
+            "table": {
+                "caption": "Changes",
+                "columns": ["Deposit", "Change"],
+                "rows": [[1, "+40 %"]],
+            },
+            "figures": [Markup("<svg><title>drawn</title></svg>"), "<svg>not ours</svg>"],
+        },
+        "clinic": {
+            "notes": [{"text": "A note.", "source": "doi:10.1/x"}],
+            "symptoms": {"1": [{"text": "pain on pinching", "source": "x"}]},
+        },
     }
-    facts["clinic"] = {
-        "notes": [{"text": "A note.", "source": "doi:10.1/x"}],
-        "symptoms": {"1": [{"text": "pain on pinching", "source": "x"}]},
-    }
-    html = render(facts, {})
+    html = render(facts, {}, chapters=chapters)
+    assert "<svg><title>drawn</title></svg>" in html
+    assert "&lt;svg&gt;not ours" in html
     for text in ("What changed", "One deposit grew.", "+40 %", "Assessment", "pain on pinching"):
         assert text in html
 

@@ -161,9 +161,10 @@ def test_what_may_not_train_does_not(shared_data):
 def test_twenty_steps_learn_and_export_says_the_same(limb, tmp_path):
     torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
     pytest.importorskip("onnx", reason="the extra `train` is not installed")
-    import onnxruntime
     from training.export import export
     from training.loop import Recipe, train
+
+    from calcimetry.offline import onnxruntime
 
     world = World([limb], np.ones(1), bank(12, 0, jobs=1))
     recipe = Recipe(steps=20, batch=2, round_patches=8, reuse=1, bfloat16=False)
@@ -172,7 +173,7 @@ def test_twenty_steps_learn_and_export_says_the_same(limb, tmp_path):
     assert (tmp_path / "state.pt").exists()
     hu = np.random.default_rng(0).normal(0, 300, (24, 32, 40)).astype(np.float32)
     export(finder, tmp_path / "finder.onnx", [hu])
-    session = onnxruntime.InferenceSession((tmp_path / "finder.onnx").read_bytes())
+    session = onnxruntime().InferenceSession((tmp_path / "finder.onnx").read_bytes())
     with torch.no_grad():
         expected = finder(torch.from_numpy(hu)[None, None])[0, 0].numpy()
     found = unfolded(session.run(None, {"hu": folded(hu)})[0])

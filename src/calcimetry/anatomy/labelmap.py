@@ -4,14 +4,17 @@ A label map is a NIfTI file on any grid; it is looked up at points through its a
 never resampled whole. What its numbers mean stands in a scheme: a TOML file with a table
 ``structures`` (number = "name") and a table ``kinds`` (bone, cartilage, vessel, muscle,
 airway = name patterns; the rest are organs). Names end in, or contain, left or right.
+
+Names get into results, so a structure of a user's own scheme keeps its name only where that is
+made of terms of anatomy (`terms`); any other is called by its number, as "structure 7".
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError, UsageError
+from calcimetry.terms import anatomical, code
+from calcimetry.texts import parse_toml, read_toml
 
 KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -134,11 +139,10 @@ def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, st
     try:
         if str(scheme) in schemes():
             file = resources.files("calcimetry.anatomy") / "schemes" / f"{scheme}.toml"
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = parse_toml(file.read_text(encoding="utf-8"))
         else:
-            table = tomllib.loads(Path(scheme).read_text(encoding="utf-8"))
-        made_by = {key: str(value) for key, value in table.get("made_by", {}).items()}
-        return str(table.get("title", scheme)), _structures(table), made_by
+            table = read_toml(Path(scheme))
+        return _title(table), _structures(table), _made_by(table)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
             "LABEL_SCHEME",
@@ -149,14 +153,42 @@ def _scheme(scheme: str | Path) -> tuple[str, dict[int, Structure], dict[str, st
         ) from error
 
 
+OWN_SCHEME = "the user's own scheme"
+_MADE_BY = ("segmenter", "version", "model", "licence")
+
+
+def _title(table: Mapping[str, Any]) -> str:
+    """The title of a scheme that ships; a user's own may hold anything, and is not repeated."""
+    title = str(table.get("title", ""))
+    return title if title in _titles() else OWN_SCHEME
+
+
+@cache
+def _titles() -> frozenset[str]:
+    folder = resources.files("calcimetry.anatomy") / "schemes"
+    texts = [(folder / f"{name}.toml").read_text(encoding="utf-8") for name in schemes()]
+    return frozenset(str(parse_toml(text)["title"]) for text in texts)
+
+
+def _made_by(table: Mapping[str, Any]) -> dict[str, str]:
+    """What made the map, as `calcimetry measure --segment` writes it beside one."""
+    given = table.get("made_by", {})
+    values = {key: code(str(given[key]), 160) for key in _MADE_BY if key in given}
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def _structures(table: Mapping[str, Any]) -> dict[int, Structure]:
     kinds: Mapping[str, list[str]] = table.get("kinds", {})
     if not set(kinds) <= set(KINDS):
         raise ValueError(f"kinds may be {', '.join(KINDS)}")
     return {
-        int(number): Structure(name, _kind(name, kinds), _side(name))
+        int(number): Structure(_name(name, int(number)), _kind(name, kinds), _side(name))
         for number, name in table["structures"].items()
     }
+
+
+def _name(name: str, number: int) -> str:
+    return anatomical(name) or f"structure {number}"
 
 
 def _kind(name: str, kinds: Mapping[str, list[str]]) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.clinic import Assessment
 
@@ -30,6 +32,9 @@ def assess(
     max_age: Annotated[
         int, typer.Option(help="Results older than this many days are stale: no type is given.")
     ] = 365,
+    identify: Annotated[
+        bool, typer.Option("--identify", help="Keep what was typed and not understood, as it is.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
     json: Annotated[bool, typer.Option("--json", help="assessment.json to stdout too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing.")] = False,
@@ -42,14 +47,14 @@ def assess(
 
     with AtomicFolder(out, force=force, ours=FILES) as folder:
         found = clinic.assess(exam, labs, history, as_of=as_of, max_age_days=max_age)
-        facts = clinic.assessment_document(found)
+        facts = clinic.assessment_document(found, identify=identify)
         folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")
         if exam is not None and exam.is_dir():
             folder.write("report.html", _report(exam, found))
     if json:
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
-        _say(facts, out)
+        _say(clinic.assessment_document(found, identify=True), out)
     if found.panel.refused:
         raise typer.Exit(5)
 
@@ -60,34 +65,33 @@ def _report(exam: Path, found: Assessment) -> str:
     from calcimetry.exchange import saved_document, saved_pictures
     from calcimetry.report import render
 
-    return render({**saved_document(exam), "clinic": chapter(found)}, saved_pictures(exam))
+    chapters = {"clinic": chapter(found)}
+    return render(saved_document(exam), saved_pictures(exam), chapters=chapters)
 
 
 def _say(facts: dict[str, Any], out: Path) -> None:
     """Urgent things first, then the type, then the options."""
     for row in facts["urgent"]:
-        typer.echo(f"URGENT: {row['text']} [{row['code']}]")
+        say(f"URGENT: {row['text']} [{row['code']}]")
     for row in facts["flags"]:
         if row["severity"] != "info":
             about = f" ({row['detail']})" if row["detail"] else ""
-            typer.echo(f"{row['severity']}: {row['text']}{about} [{row['code']}]")
+            say(f"{row['severity']}: {row['text']}{about} [{row['code']}]")
     _say_types(facts)
     for row in facts["options"]:
-        typer.echo(f"  {row['stance']:<9} {row['label']} (grade {row['grade']}) [{row['id']}]")
-    typer.echo(f"Assessment: {out / 'assessment.json'}")
-    typer.echo(facts["research_use"])
+        say(f"  {row['stance']:<9} {row['label']} (grade {row['grade']}) [{row['id']}]")
+    say(f"Assessment: {out / 'assessment.json'}")
+    say(facts["research_use"])
 
 
 def _say_types(facts: dict[str, Any]) -> None:
     leading = facts["leading"]
-    typer.echo(f"Leading type: {', '.join(leading) or 'not decidable'}")
+    say(f"Leading type: {', '.join(leading) or 'not decidable'}")
     for row in facts["patterns"]:
-        typer.echo(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
+        say(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
     for row in facts["types"]:
         if not leading:
-            typer.echo(
-                f"  {row['id']}, missing to decide: {', '.join(row['missing']) or 'nothing'}"
-            )
+            say(f"  {row['id']}, missing to decide: {', '.join(row['missing']) or 'nothing'}")
         for side in ("for", "against") if row["id"] in leading else ():
             for finding in row[side]:
-                typer.echo(f"  {row['id']}, {side}: {finding['text']} [{finding['id']}]")
+                say(f"  {row['id']}, {side}: {finding['text']} [{finding['id']}]")

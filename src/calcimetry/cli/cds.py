@@ -6,13 +6,22 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def cds(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8095,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: one that is free.")] = 8095,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name by which it may be called; may be repeated."),
+    ] = None,
 ) -> None:
     """Serve assessments to a clinical system by CDS Hooks 2.0 (patient-view). Research use."""
     from calcimetry.clinic.cds import serve
 
-    typer.echo(f"CDS Hooks on http://{host}:{port}/cds-services; stop with Ctrl-C", err=True)
-    serve(host, port)
+    serve(host, port, allow_host or (), _say)
+
+
+def _say(address: str) -> None:
+    say(f"CDS Hooks on {address}; stop with Ctrl-C", err=True)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def cite(
     what: Annotated[
@@ -25,4 +27,4 @@ def cite(
     """References of a statement, of an assessment's report, or of calcimetry."""
     from calcimetry.clinic.cite import cite as cited
 
-    typer.echo(cited(what, style, assessment=assessment))
+    say(cited(what, style, assessment=assessment))

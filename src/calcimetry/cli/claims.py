@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def claims(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -20,6 +22,6 @@ def claims(
         typer.echo(codec.dumps(rows, indent=1, ensure_ascii=False))
         return
     for row in rows:
-        typer.echo(f'{row["id"]}  "{row["claim"]}"')
-        typer.echo(f"  {row['verdict'].upper()} (grade {row['grade']}): {row['text']}")
-        typer.echo(f"  Sources: {'; '.join(row['sources'])}")
+        say(f'{row["id"]}  "{row["claim"]}"')
+        say(f"  {row['verdict'].upper()} (grade {row['grade']}): {row['text']}")
+        say(f"  Sources: {'; '.join(row['sources'])}")

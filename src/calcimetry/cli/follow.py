@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.records import Examination
 
@@ -28,6 +30,12 @@ def follow(
     plan: Annotated[
         Path | None, typer.Option(help="TOML file with parameters, for --scans.")
     ] = None,
+    hu_as_is: Annotated[
+        bool,
+        typer.Option(
+            "--hu-as-is", help="For --scans: measure values that are clearly no HU as HU."
+        ),
+    ] = False,
     events: Annotated[
         Path | None,
         typer.Option(help="TOML file: deposits operated on or extruded, readers' scores."),
@@ -48,18 +56,30 @@ def follow(
 
     known = read_events(events)
     with AtomicFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = _measured(exam_dirs, plan) if scans else list(exam_dirs)
+        visits: list[Any] = list(exam_dirs)
+        if scans:
+            visits = _measured(exam_dirs, plan, hu_as_is, quiet=quiet, json=json)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
-def _measured(scans: list[Path], plan: Path | None) -> list[Examination]:
+def _measured(
+    scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool, json: bool
+) -> list[Examination]:
+    from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
+    from calcimetry.link import chosen_key
     from calcimetry.plan import Plan
     from calcimetry.scan import read
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
-    return [measure(read(path), chosen) for path in scans]
+    key = chosen_key(None)
+    visits = []
+    for number, path in enumerate(scans, 1):
+        scan = read(path, link_key=key, hu_as_is=hu_as_is)
+        say_read(scan, quiet=quiet, json=json, title=f"Visit {number}, read")
+        visits.append(measure(scan, chosen))
+    return visits
 
 
 def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
@@ -70,5 +90,5 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
     elif not quiet:
         from calcimetry.followup.chapter import chapter
 
-        typer.echo(chapter(facts, {})["summary"])
-        typer.echo(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
+        say(chapter(facts, {})["summary"])
+        say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from calcimetry.cli.say import say
 
 
 def info(
@@ -12,25 +15,40 @@ def info(
     warm: Annotated[
         bool, typer.Option("--warm", help="Compile the kernels ahead and say how long it took.")
     ] = False,
+    sbom: Annotated[
+        bool, typer.Option("--sbom", help="Print the software bill of materials (CycloneDX).")
+    ] = False,
+    new_link_key: Annotated[
+        Path | None, typer.Option(help="Make a study's key for patients' links in a new file.")
+    ] = None,
 ) -> None:
     """Show versions, the plan's parameters and the plug-ins that are installed."""
+    if new_link_key is not None:
+        _make_key(new_link_key)
+        return
+    if sbom:
+        _print_sbom()
+        return
     if warm:
         _warm()
-    facts = _facts()
+    _show(_facts(), json=json)
+
+
+def _show(facts: dict[str, Any], *, json: bool) -> None:
     if json:
         import json as codec
 
         typer.echo(codec.dumps(facts, indent=1))
         return
     for name, version in facts["versions"].items():
-        typer.echo(f"{name} {version}")
+        say(f"{name} {version}")
     for group, names in facts["plugins"].items():
-        typer.echo(f"{group}: {', '.join(names) or 'none'}")
-    typer.echo("\nPlan")
+        say(f"{group}: {', '.join(names) or 'none'}")
+    say("\nPlan")
     for section, parameters in facts["plan"].items():
         for name, about in parameters.items():
             unit = f" {about['unit']}" if "unit" in about else ""
-            typer.echo(f"  {section}.{name} = {about['value']}{unit}: {about['text']}")
+            say(f"  {section}.{name} = {about['value']}{unit}: {about['text']}")
 
 
 def _facts() -> dict[str, Any]:
@@ -47,6 +65,20 @@ def _facts() -> dict[str, Any]:
     }
 
 
+def _make_key(path: Path) -> None:
+    from calcimetry.link import new_key
+
+    typer.echo(f"{path}: key {new_key(path)}")
+
+
+def _print_sbom() -> None:
+    import json as codec
+
+    from calcimetry.sbom import bill_of_materials
+
+    typer.echo(codec.dumps(bill_of_materials(), indent=1))
+
+
 def _warm() -> None:
     from time import perf_counter
 
@@ -54,4 +86,4 @@ def _warm() -> None:
 
     begin = perf_counter()
     warm()
-    typer.echo(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)
+    say(f"kernels compiled or loaded in {perf_counter() - begin:.1f} s", err=True)

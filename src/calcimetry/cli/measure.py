@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 def measure(
     scan: Annotated[
-        Path, typer.Argument(help="DICOM folder or file, or NIfTI file.", show_default=False)
+        Path,
+        typer.Argument(
+            help="DICOM folder or file, NIfTI file, or .zip or .tar of either.", show_default=False
+        ),
     ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", help="Folder for the results.", show_default=False)
-    ],
+        Path | None,
+        typer.Option("-o", "--out", help="Folder for the results.", show_default=False),
+    ] = None,
     kvp: Annotated[
         float | None, typer.Option(help="Tube voltage, where the file does not say it.")
     ] = None,
@@ -38,21 +42,49 @@ def measure(
         str | None,
         typer.Option(help="Make the label map with your own totalsegmentator or moose."),
     ] = None,
-    site: Annotated[str | None, typer.Option(help="Body part, as 'hand' or 'left knee'.")] = None,
+    site: Annotated[
+        str | None, typer.Option(help="Body part, as 'hand', 'left knee' or 'linkes Knie'.")
+    ] = None,
+    hu_as_is: Annotated[
+        bool, typer.Option("--hu-as-is", help="Measure values that are clearly no HU as HU.")
+    ] = False,
     plan: Annotated[Path | None, typer.Option(help="TOML file with parameters.")] = None,
+    identify: Annotated[
+        bool,
+        typer.Option(
+            "--identify", help="Keep the series' description and body part as typed: names too."
+        ),
+    ] = False,
+    no_link: Annotated[
+        bool, typer.Option("--no-link", help="Leave out the keyed hash of the patient's ID.")
+    ] = False,
+    link_key: Annotated[
+        Path | None, typer.Option(help="File of the study's key for that hash.")
+    ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     jobs: Annotated[int | None, typer.Option(help="Threads; all cores unless told.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print examination.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
+    listing: Annotated[
+        bool, typer.Option("--list", help="List the series of SCAN, and measure none.")
+    ] = False,
 ) -> None:
     """Find and measure the deposits of one CT."""
+    if listing:
+        _list(scan, series, kvp=kvp, json=json)
+        return
+    out = _given(out)
     from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
+    from calcimetry.cli.reading import say_read
+    from calcimetry.link import chosen_key
     from calcimetry.output import FILES
 
     chosen = _plan(plan, threshold)
-    _one_label_map(labels, segment)
+    _check_options(labels, segment, site)
+    _check_calibration(calibration, chosen)
+    key = None if no_link else chosen_key(link_key)
     with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
@@ -60,7 +92,10 @@ def measure(
         from calcimetry.scan import read
 
         stage("reading the scan")
-        volume = read(scan, series=series, kvp=kvp, jobs=_jobs(jobs))
+        volume = read(
+            scan, series=series, kvp=kvp, jobs=_jobs(jobs), link_key=key, hu_as_is=hu_as_is
+        )
+        say_read(volume, quiet=quiet, json=json)
         if segment is not None:
             stage(f"running {segment}")
             labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))
@@ -74,8 +109,63 @@ def measure(
             progress=stage,
         )
         stage("writing the results")
-        facts = fill(exam, folder, pdf=pdf)
+        facts = fill(exam, folder, pdf=pdf, identify=identify)
     _say(facts, exam, out, json=json, quiet=quiet)
+
+
+def _list(scan: Path, series: str | None, *, kvp: float | None, json: bool) -> None:
+    from calcimetry.cli.reading import facts_of, show_series
+    from calcimetry.scan import list_series, read
+
+    found = list_series(scan, series=series) or (facts_of(read(scan, kvp=kvp)),)
+    if not show_series(found, json=json):
+        raise typer.Exit(3)
+
+
+def _given(out: Path | None) -> Path:
+    from calcimetry.errors import UsageError
+
+    if out is not None:
+        return out
+    raise UsageError(
+        "BAD_OPTION",
+        found="no folder for the results",
+        expected="-o OUT (only --list needs none)",
+        where="-o / --out",
+        remedy="name a new folder with -o",
+    )
+
+
+def _check_options(labels: Path | None, segment: str | None, site: str | None) -> None:
+    """What is wrong with the call is said before a scan is read, which can take minutes."""
+    from calcimetry.sites import check_site
+
+    _one_label_map(labels, segment)
+    check_site(site)
+    if labels is not None:
+        _check_file(labels)
+
+
+def _check_file(labels: Path) -> None:
+    from calcimetry.errors import InputError
+
+    try:
+        labels.stat()
+    except OSError as error:
+        raise InputError(
+            "LABELMAP_UNREADABLE",
+            found=(error.strerror or type(error).__name__).lower(),
+            expected="a NIfTI file with a 3-D volume of whole numbers",
+            where=str(labels),
+            remedy="check the path given with --labels",
+        ) from error
+
+
+def _check_calibration(given: str | None, plan: Plan) -> None:
+    if given is not None:
+        from calcimetry.quantity import user_calibration
+
+        user_calibration(given, plan)
 
 
 def _plan(path: Path | None, threshold: float | None) -> Plan:
@@ -130,5 +220,15 @@ def _say(facts: dict[str, Any], exam: Examination, out: Path, *, json: bool, qui
         from calcimetry.cli.screen import show
 
         show(facts, out)
+        _name_files(exam)
     if any(flag.severity is Severity.WITHHELD for flag in exam.flags):
         raise typer.Exit(5)
+
+
+def _name_files(exam: Examination) -> None:
+    """The files that flags are about: the terminal names them, the results only count them."""
+    from calcimetry.scan.flags import listed
+
+    for flag in exam.flags:
+        if flag.names:
+            typer.echo(f"{flag.code}: {listed(flag.names)}")

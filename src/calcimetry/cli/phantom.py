@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def phantom(
     region: Annotated[
@@ -27,5 +29,5 @@ def phantom(
 
     form = "nifti" if nifti else "dicom"
     made = generate(region, out, seed=seed, spacing=spacing, kvp=kvp, form=form)
-    typer.echo(f"Scan: {made}")
-    typer.echo(f"Truth: {out / 'truth.csv'}")
+    say(f"Scan: {made}")
+    say(f"Truth: {out / 'truth.csv'}")

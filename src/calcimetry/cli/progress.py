@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from calcimetry.text import visible
+
 STAGES = 7  # of `calcimetry measure`, as examine.py names them
 
 
@@ -15,13 +17,14 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
+    named = TextColumn("{task.description:<26}", markup=False)  # names hold words of the user's
+    columns = (named, BarColumn(), TimeElapsedColumn())
     hidden = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("starting", total=STAGES)
 
         def begin(name: str) -> None:
             started = bar.tasks[0].description != "starting"
-            bar.update(task, description=name, advance=1 if started else 0)
+            bar.update(task, description=visible(name), advance=1 if started else 0)
 
         yield begin

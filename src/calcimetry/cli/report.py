@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from calcimetry.cli.say import say
+
 
 def report(
     exam_dir: Annotated[
@@ -28,7 +30,7 @@ def report(
     if pdf:
         files["report.pdf"] = render_pdf(html)
     replace_files(exam_dir, files)
-    typer.echo(f"Report: {exam_dir / 'report.html'}")
+    say(f"Report: {exam_dir / 'report.html'}")
 
 
 def _pair(text: str) -> tuple[str, str]:

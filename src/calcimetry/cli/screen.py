@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from calcimetry.cli.say import say
+from calcimetry.text import visible
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 MOST_ROWS = 20  # the rest are in the tables and the report
 
 
 def show(facts: Mapping[str, Any], out: Path) -> None:
     """Print the deposits, biggest first, what was left out, the flags and where the files are."""
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=not Console().is_terminal)
     deposits = facts["deposits"]
     if deposits:
-        console.print(_table(deposits[:MOST_ROWS]))
+        print_table(_table(deposits[:MOST_ROWS]))
     if len(deposits) > MOST_ROWS:
-        console.print(f"... and {len(deposits) - MOST_ROWS} smaller ones in deposits.csv")
-    console.print(_summary(facts["totals"]["overall"]))
+        say(f"... and {len(deposits) - MOST_ROWS} smaller ones in deposits.csv")
+    say(_summary(facts["totals"]["overall"]))
     if facts["kinds"]:
         left = ", ".join(f"{count} {kind}" for kind, count in facts["kinds"].items())
-        console.print(f"Left out: {left}; reasons in objects.csv.")
+        say(f"Left out: {left}; reasons in objects.csv.")
     for flag in facts["flags"]:
-        console.print(f"{flag['severity']}: {flag['text']} [{flag['code']}]", markup=False)
-    console.print(f"Report: {out / 'report.html'}", markup=False)
-    console.print(facts["research_use"], markup=False)
+        say(f"{flag['severity']}: {flag['text']} [{flag['code']}]")
+    say(f"Report: {out / 'report.html'}")
+    say(facts["research_use"])
 
 
-def _table(rows: list[Mapping[str, Any]]) -> Any:
+def print_table(table: Table, *, width: int | None = None) -> None:
+    """Print a table to stdout; `width` is that of the text where stdout is no terminal."""
+    from rich.console import Console
+
+    wide = Console().is_terminal
+    console = Console(highlight=False, soft_wrap=not wide, width=None if wide else width)
+    console.print(table)
+
+
+def text_of(value: object) -> Text:
+    """A cell of a table from text of any origin: Rich reads no markup in it."""
+    from rich.text import Text
+
+    return Text(visible(value))
+
+
+def _table(rows: list[Mapping[str, Any]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -41,7 +61,7 @@ def _table(rows: list[Mapping[str, Any]]) -> Any:
     for name in ("mm3", "mg/cm3", "slices"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*map(text_of, _cells(row)))
     return table
 
 

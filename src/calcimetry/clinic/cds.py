@@ -3,34 +3,38 @@
     GET  /cds-services                          discovery
     POST /cds-services/calcinosis-assessment    cards for one patient
     POST /cds-services/calcinosis-assessment/feedback
+    GET  /openapi.json                          all of this as OpenAPI 3.1
 
-It works on what comes in `prefetch` and fetches nothing itself; it stores and logs nothing.
+`guard.py` bounds what requests may ask for, `listen.py` what connections may. It works on what
+comes in `prefetch` and fetches nothing itself; it stores and logs nothing.
 Specification: https://cds-hooks.hl7.org/2.0/
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from calcimetry.clinic.base import Statement, knowledge
 from calcimetry.clinic.conclude import Assessment, assess
 from calcimetry.clinic.document import short
-from calcimetry.clinic.fhir import missing_extra
+from calcimetry.clinic.fhir import INVALID, missing_extra
 from calcimetry.errors import CalcimetryError
+from calcimetry.texts import TextError, parse_json
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp
 
 SERVICE = "calcinosis-assessment"
 HOOK = "patient-view"
 SUMMARY = 140  # characters, the specification's limit
-LARGEST = 32 * 1024 * 1024  # bytes of a request
+MOST_TOLD = 20  # broken resources that a card names
 SOURCE = {"label": "calcimetry (research use only)"}
 PREFETCH = {
     "patient": "Patient/{{context.patientId}}",
@@ -62,8 +66,11 @@ def problem(request: Any) -> tuple[int, str] | None:
     for name in ("userId", "patientId"):
         if not isinstance(context.get(name), str) or not context[name]:
             return 400, f"context.{name} is missing"
-    if not isinstance(request.get("prefetch"), dict) or not any(request["prefetch"].values()):
+    prefetch = request.get("prefetch")
+    if not isinstance(prefetch, dict) or not any(prefetch.values()):
         return 412, "prefetch is missing; this service does not fetch by itself"
+    if not all(value is None or isinstance(value, dict) for value in prefetch.values()):
+        return 400, "a value of prefetch is no resource"
     return None
 
 
@@ -79,70 +86,117 @@ def cards(found: Assessment) -> list[dict[str, Any]]:
     made = [_card(u.statement.shown, "critical", _cited(u.statement)) for u in found.urgent]
     if found.leading or found.panel.refused:
         made.append(_type_card(found))
-    return made
+    broken = [entry for entry in found.unknown if INVALID in entry]
+    return [*made, _broken_card(broken)] if broken else made
 
 
-def app() -> Starlette:
-    """The service as an ASGI application. Raises UsageError MISSING_EXTRA."""
+def app(hosts: Collection[str] = ()) -> ASGIApp:
+    """The service as an ASGI application. Raises UsageError MISSING_EXTRA.
+
+    hosts : names by which it may be called, beside this machine's own (localhost, 127.0.0.1)
+    """
     try:
         from starlette.applications import Starlette
+        from starlette.exceptions import HTTPException
         from starlette.routing import Route
     except ImportError as error:
         raise missing_extra("calcimetry cds", "starlette") from error
-    knowledge()
-    warm = {"prefetch": {"patient": {"resourceType": "Patient"}}}
-    respond(warm)  # the first request must not wait for imports
+    from calcimetry.clinic import guard
+
+    _warm()
+    bodies, threads = guard.Bodies(), guard.Threads()
+
+    async def discovery(request: Request) -> Response:
+        del request
+        return guard.answer(200, services())
+
+    async def description(request: Request) -> Response:
+        del request
+        return guard.answer(200, openapi())
+
+    async def call(request: Request) -> Response:
+        return guard.answer(*await threads.run(_answered, await bodies.read(request)))
+
+    async def feedback(request: Request) -> Response:
+        return guard.answer(*await threads.run(_taken, await bodies.read(request)))
+
     path = f"/cds-services/{SERVICE}"
-    routes = [
-        Route("/cds-services", _discovery, methods=["GET"]),
-        Route(path, _call, methods=["POST"]),
-        Route(f"{path}/feedback", _feedback, methods=["POST"]),
-    ]
-    return Starlette(routes=routes)
+    made = Starlette(
+        routes=[
+            Route("/cds-services", discovery, methods=["GET"]),
+            Route("/openapi.json", description, methods=["GET"]),
+            Route(path, call, methods=["POST"]),
+            Route(f"{path}/feedback", feedback, methods=["POST"]),
+        ],
+        exception_handlers={HTTPException: guard.on_refusal, Exception: guard.on_bug},
+    )
+    made.router.redirect_slashes = False  # a redirect's address would be made of the Host's text
+    return guard.Guard(made, {*guard.LOCAL, *hosts})
 
 
-def serve(host: str, port: int) -> None:
-    """Serve until interrupted. Raises UsageError MISSING_EXTRA."""
+def serve(
+    host: str, port: int, hosts: Collection[str] = (), ready: Callable[[str], None] = lambda _: None
+) -> None:
+    """Serve until interrupted.
+
+    hosts : more names by which it may be called
+    ready : told the address once requests are answered
+
+    Raises UsageError MISSING_EXTRA, BAD_OPTION; ServiceError PORT_IN_USE, CANNOT_LISTEN.
+    """
     try:
-        import uvicorn
+        from calcimetry.clinic import listen
     except ImportError as error:
         raise missing_extra("calcimetry cds", "uvicorn") from error
-    uvicorn.run(app(), host=host, port=port, log_level="warning", access_log=False)
+    listening = listen.sockets(host, port)
+    name = f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{listening[0].getsockname()[1]}/cds-services"
+    listen.serve(app({host, *hosts}), listening, lambda: ready(address))
 
 
-async def _discovery(request: Request) -> Response:
-    del request
-    return _json(200, services())
+@cache
+def openapi() -> dict[str, Any]:
+    """The service's description in OpenAPI 3.1."""
+    file = resources.files("calcimetry.clinic") / "cds_openapi.json"
+    described: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return described
 
 
-async def _call(request: Request) -> Response:
-    from starlette.concurrency import run_in_threadpool
+def _warm() -> None:
+    """Import and read what the first request would otherwise wait for."""
+    knowledge()
+    respond({"prefetch": {"patient": {"resourceType": "Patient"}}})
 
-    body = await request.body()
-    if len(body) > LARGEST:
-        return _json(413, {"message": "the request is too large"})
+
+def _answered(body: bytes) -> tuple[int, dict[str, Any]]:
+    """HTTP status and content for the body of a call."""
     try:
-        content = json.loads(body)
-    except ValueError:
-        return _json(400, {"message": "the body is no JSON"})
+        content = parse_json(body)
+    except TextError as error:
+        return 400, {"message": f"the body is no JSON: {error}"}
     wrong = problem(content)
     if wrong is not None:
-        return _json(wrong[0], {"message": wrong[1]})
+        return wrong[0], {"message": wrong[1]}
     try:
-        return _json(200, await run_in_threadpool(partial(respond, content)))
+        return 200, respond(content)
     except CalcimetryError as error:
-        return _json(400, {"code": error.code, "message": error.found})
+        return 400, {"code": error.code, "message": error.found}
 
 
-async def _feedback(request: Request) -> Response:
-    await request.body()  # nothing is stored
-    return _json(200, {})
+def _taken(body: bytes) -> tuple[int, dict[str, Any]]:
+    """Feedback is read and forgotten."""
+    try:
+        content = parse_json(body)
+    except TextError as error:
+        return 400, {"message": f"the body is no JSON: {error}"}
+    return (200, {}) if isinstance(content, dict) else (400, {"message": "no JSON object"})
 
 
-def _json(status: int, content: Mapping[str, Any]) -> Response:
-    from starlette.responses import JSONResponse
-
-    return JSONResponse(content, status_code=status)
+def _broken_card(broken: list[str]) -> dict[str, Any]:
+    """What could not be read may have mattered. Its words are this program's, never the text's."""
+    rest = len(broken) - MOST_TOLD
+    lines = [f"- {entry}" for entry in broken[:MOST_TOLD]] + [f"- and {rest} more"] * (rest > 0)
+    return _card("Part of the record could not be read and was not used", "info", "\n".join(lines))
 
 
 def _card(summary: str, indicator: str, detail: str) -> dict[str, Any]:

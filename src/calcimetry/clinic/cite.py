@@ -17,6 +17,7 @@ from typing import Any
 from calcimetry.clinic.base import SOFTWARE, Knowledge, knowledge
 from calcimetry.clinic.fhir import missing_extra
 from calcimetry.errors import InputError, UsageError
+from calcimetry.texts import read_json
 
 STYLES = ("apa", "vancouver", "bibtex", "ris", "csl-json")
 _CSL_TYPES = {"software": "webpage", "document": "report", "dataset": "report"}
@@ -87,10 +88,10 @@ def _of_report(assessment: Path | None, base: Knowledge) -> list[Mapping[str, An
         return list(base.references.values())
     file = assessment / "assessment.json" if assessment.is_dir() else assessment
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_json(file)
         names = [item["id"] for item in document["references"]]
         return [base.references[name] for name in [*names, SOFTWARE]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             "NOT_AN_ASSESSMENT",
             found=f"{type(error).__name__}: {error}",

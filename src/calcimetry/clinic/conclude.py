@@ -6,8 +6,6 @@ their sources. Results that are stale, contradictory or impossible lead to no ty
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,13 +18,15 @@ from calcimetry.clinic.extent import Extent, extent, read_examination
 from calcimetry.clinic.facts import holds
 from calcimetry.clinic.history import History, history_facts, merged, read_toml, understood
 from calcimetry.clinic.panel import Panel, panel
-from calcimetry.clinic.results import read_csv, results
+from calcimetry.clinic.results import day, read_csv, results, unreadable
 from calcimetry.errors import InputError, UsageError
 from calcimetry.records import Examination
+from calcimetry.texts import TextError, read_json
 
 MAX_AGE_DAYS = 365  # the longest interval at which KDIGO watches calcium and phosphate (G3)
 CKD_DAYS = (("kidney.egfr_below_30", 184), ("kidney.low", 365))  # G4: 3-6 months; G3: 6-12
 SEVERITIES = ("withheld", "warning", "info")
+MOST_LISTED = 20  # entries that a flag names; `unknown` has all
 DIALYSIS_DAYS = 92  # G5, G5D: 1-3 months
 
 Labs = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
@@ -93,19 +93,19 @@ def assess(
     InputError : NOT_AN_EXAMINATION, LABS_UNREADABLE, HISTORY_UNREADABLE, FHIR_UNREADABLE
     UsageError : BAD_OPTION, MISSING_EXTRA (a Bundle without the extra `clinic`)
     """
-    base, day = base or knowledge(), _day(as_of)
+    base, today = base or knowledge(), _day(as_of)
     if max_age_days < 0:
         raise _bad("max_age_days", str(max_age_days), "0 or more")
     rows, from_bundle, unknown = _labs(labs, base)
     told = history if isinstance(history, Mapping) else read_toml(Path(history)) if history else {}
     past = understood(merged(from_bundle, told), base)
     document = None if exam is None else read_examination(exam)
-    found = results(rows, base, as_of=day, max_age_days=max_age_days)
+    found = results(rows, base, as_of=today, max_age_days=max_age_days)
     judged = panel(found, past.person, base)
     place = extent(document, past, base)
     facts = judged.facts | history_facts(past, base) | place.facts
     return _concluded(
-        base, facts, judged, past, place, (day, max_age_days), (*unknown, *past.unknown)
+        base, facts, judged, past, place, (today, max_age_days), (*unknown, *past.unknown)
     )
 
 
@@ -127,6 +127,8 @@ def _concluded(
     situation = leading or emergencies  # an emergency does not wait for better labs
     known |= {f"type.{name}" for name in situation}
     flags = _flags(base, judged, past, place, known, times)
+    broken = [entry for entry in unknown if fhir.INVALID in entry]
+    flags += [_flag(base, "RECORD_UNREADABLE", _listed(broken))] if broken else []
     flags += _type_flags(base, weighed, leading, judged)
     return Assessment(
         leading=leading,
@@ -158,7 +160,10 @@ def _labs(labs: Labs | None, base: Knowledge) -> tuple[list[Any], dict[str, Any]
     if isinstance(labs, Mapping):
         return fhir.read_bundle(labs, base)
     if not isinstance(labs, str | Path):
-        return list(labs), {}, []
+        rows = list(labs)
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise unreadable("rows that are no mappings", "labs")
+        return rows, {}, []
     path = Path(labs)
     if path.name.lower().endswith((".json", ".json.gz")):
         return fhir.read_bundle(_json(path), base)
@@ -167,9 +172,8 @@ def _labs(labs: Labs | None, base: Knowledge) -> tuple[list[Any], dict[str, Any]
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        raw = path.read_bytes()
-        content = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    except (OSError, ValueError, EOFError) as error:
+        content = read_json(path)
+    except TextError as error:
         raise fhir.unreadable(str(error), str(path)) from error
     if isinstance(content, Mapping):
         return content
@@ -194,10 +198,15 @@ def _flags(
     codes += [("DIALYSIS", "")] if person.dialysis else []
     codes += [("AGE_UNKNOWN", "")] if person.age is None else []
     codes += [("HISTORY_CONTRADICTORY", text) for text in past.contradictions]
-    codes += [("HISTORY_UNKNOWN", "; ".join(past.unknown))] if past.unknown else []
+    codes += [("HISTORY_UNKNOWN", _listed(past.unknown))] if past.unknown else []
     codes += [("NO_EXAMINATION", "")] if not place.places and place.scan_date is None else []
     codes += _ages(judged, place, facts, times)
     return [_flag(base, code, detail) for code, detail in codes]
+
+
+def _listed(entries: Sequence[str]) -> str:
+    rest = len(entries) - MOST_LISTED
+    return "; ".join(entries[:MOST_LISTED]) + f"; and {rest} more" * (rest > 0)
 
 
 def _ages(
@@ -213,8 +222,9 @@ def _ages(
     oldest = (times[0] - min(days)).days
     if limits and oldest > min(limits):
         codes.append(("LABS_OLD_FOR_CKD", f"{oldest} days"))
-    if place.scan_date:
-        apart = abs((date.fromisoformat(place.scan_date[:10]) - max(days)).days)
+    scanned = day(place.scan_date)
+    if scanned:
+        apart = abs((scanned - max(days)).days)
         codes += [("SCAN_LABS_APART", f"{apart} days")] if apart > times[1] else []
     return codes
 

@@ -11,14 +11,18 @@ from calcimetry.clinic.choices import Option
 from calcimetry.clinic.conclude import Assessment, Flag
 from calcimetry.clinic.panel import Derived
 from calcimetry.clinic.results import Result
+from calcimetry.clinic.unnamed import unnamed
 from calcimetry.clinic.weigh import Found, Pattern, Weighed
 from calcimetry.versions import versions
 
 SCHEMA_VERSION = "1.0"
 
 
-def assessment_document(found: Assessment) -> dict[str, Any]:
+def assessment_document(found: Assessment, *, identify: bool = False) -> dict[str, Any]:
     """The assessment as JSON-ready mappings: urgent things first, unknown numbers None.
+
+    identify : keep what people typed as it is; by default the document holds values, codes and
+        words of the knowledge base, and counts what was not understood (`unnamed`)
 
     Every mapping with a `text` has an `id`, a `mark`, a `grade` and `references`, ids of the
     CSL-JSON items in the document's own `references`.
@@ -47,6 +51,7 @@ def assessment_document(found: Assessment) -> dict[str, Any]:
         "knowledge": {"version": base.version, "date": base.date, "marks": dict(base.marks)},
         "software": versions(),
     }
+    content = content if identify else unnamed(content, base)
     return {**content, "references": references(content, base)}
 
 
@@ -211,7 +216,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def chapter(found: Assessment) -> dict[str, Any]:
-    """What the report shows as its assessment: `document["clinic"]` of an examination."""
+    """What the report shows as its assessment: `render(..., chapters={"clinic": ...})`."""
     base = found.base
     labels = [base.types[name].data["label"] for name in found.leading]
     leading = ", ".join(labels) if labels else "not decidable"

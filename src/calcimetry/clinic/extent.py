@@ -13,6 +13,7 @@ from typing import Any
 
 from calcimetry.clinic.base import Knowledge
 from calcimetry.clinic.history import History, _stands_in
+from calcimetry.clinic.shapes import NUMBER, misfit
 from calcimetry.errors import InputError
 from calcimetry.exchange import saved_document
 from calcimetry.records import Examination
@@ -22,6 +23,19 @@ SHALLOW_MM = 10.0
 TUMORAL_MM, TUMORAL_MM3 = 50.0, 10_000.0
 NEAR_JOINT_MM = 30.0
 MANY = 20
+WORDS = ("kind", "site", "region", "nearest_joint", "nearest_bone", "tissue", "shape")
+SIZES = ("bone_distance_mm", "joint_distance_mm", "skin_depth_mm", "long_axis_mm", "diameter_mm")
+VALUE = {"value": NUMBER}
+SHAPE = {  # of a document, what is read here
+    "deposits": [
+        {"deposit": int, "volume_mm3": NUMBER}
+        | dict.fromkeys(WORDS, str)
+        | dict.fromkeys(SIZES, NUMBER)
+    ],
+    "objects": [{"kind": str}],
+    "totals": {"overall": {"mass_mg": VALUE, "volume_mm3": VALUE}},
+    "scan": {"date": str},
+}
 BIG_JOINTS = ("elbow", "shoulder", "hip", "knee", "hand", "carpal_tunnel")
 
 
@@ -48,10 +62,21 @@ def read_examination(given: Mapping[str, Any] | Examination | str | Path) -> Map
     if isinstance(given, Examination):
         return _of_record(given)
     if isinstance(given, Mapping):
-        if "deposits" not in given:
-            raise _not_one("a mapping without deposits", "exam")
-        return given
+        return _checked(given, "exam")
     return saved_document(Path(given))
+
+
+def _checked(document: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The document, if all that is read of it has its type."""
+    wrong = misfit(document, SHAPE)
+    rows = document.get("deposits")
+    if rows is None:
+        wrong = "a mapping without deposits"
+    elif wrong is None and any(row.get("deposit") is None for row in rows):
+        wrong = "a deposit without a number"
+    if wrong is not None:
+        raise _not_one(wrong, where)
+    return document
 
 
 def extent(document: Mapping[str, Any] | None, history: History, base: Knowledge) -> Extent:
@@ -62,20 +87,28 @@ def extent(document: Mapping[str, Any] | None, history: History, base: Knowledge
     largest = max(sizes, default=None) if document is not None else history.largest_mm
     depths = [d["skin_depth_mm"] for d in rows if d.get("skin_depth_mm") is not None]
     regions = tuple(sorted({d["region"] for d in rows if d.get("region")}))
-    overall = (document or {}).get("totals", {}).get("overall", {})
+    overall = _within(document, "totals", "overall")
     found = Extent(
         count=len(rows) if document is not None else history.count,
         largest_mm=largest,
         deepest_mm=max(depths, default=None),
-        mass_mg=(overall.get("mass_mg") or {}).get("value"),
-        volume_mm3=(overall.get("volume_mm3") or {}).get("value"),
+        mass_mg=_within(overall, "mass_mg").get("value"),
+        volume_mm3=_within(overall, "volume_mm3").get("value"),
         regions=regions,
-        scan_date=(document or {}).get("scan", {}).get("date"),
+        scan_date=_within(document, "scan").get("date"),
         places=places,
     )
     facts = _facts(found, rows, history, document)
     named = {f"place.{p}" for words in places.values() for p in words}
     return Extent(**{**_fields(found), "facts": frozenset(facts | named)})
+
+
+def _within(document: Mapping[str, Any] | None, *names: str) -> Mapping[str, Any]:
+    """The object at the end of a chain of names; an empty one where it is missing or null."""
+    found = document or {}
+    for name in names:
+        found = found.get(name) or {}
+    return found
 
 
 def _fields(found: Extent) -> dict[str, Any]:
@@ -107,7 +140,7 @@ def _facts(
     told = history.places & {"fingertip", "hand", "elbow", "knee", "scrotum", "leg"}
     if document is None and told:
         facts.add("extent.accessible")  # places just under the skin
-    vessels = any(o.get("kind") == "vessel" for o in (document or {}).get("objects", ()))
+    vessels = any(o.get("kind") == "vessel" for o in (document or {}).get("objects") or ())
     joints = any(d.get("tissue") == "periarticular" for d in rows)
     joints = joints or "periarticular" in history.places
     facts |= {"place.arterial"} if vessels else set()

@@ -1,7 +1,8 @@
 """FHIR R4 resources to rows of results and tables of a history.
 
-Resources are parsed by fhir.resources (R4B, which reads R4); each on its own, so that one
-broken resource does not lose the rest. What has no known code is listed, never dropped.
+What is read of a resource must have the types of `SHAPES`; results and the rest are then parsed
+by fhir.resources (R4B, which reads R4). Each resource is taken on its own, so that one that is
+broken does not lose the rest. What has no known code is listed, never dropped.
 SNOMED CT codes are not looked up (their licence does not let us ship them): conditions are
 understood by ICD-10 code or by the words of their text.
 """
@@ -13,14 +14,34 @@ from datetime import date
 from typing import Any
 
 from calcimetry.clinic.base import Knowledge
+from calcimetry.clinic.shapes import misfit
 from calcimetry.errors import InputError, UsageError
+from calcimetry.texts import shown
 
 LOINC = "http://loinc.org"
 ICD10 = ("icd-10", "2.16.840.1.113883.6.3", "2.16.840.1.113883.6.90")  # within the system's name
 VOID = ("entered-in-error", "cancelled")
 CURRENT_DRUG = ("active", "on-hold", "intended", "unknown", None)
-READ = ("Patient", "Observation", "Condition", "Procedure", "MedicationStatement")
-ALSO = ("MedicationRequest",)
+INVALID = "not valid FHIR"  # ends what `unknown` says of a resource that is broken
+OLDEST = 130  # years
+
+CONCEPT = {"coding": [{"system": str, "code": str, "display": str}], "text": str}
+SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "Patient": {"birthDate": str, "gender": str, "deceasedDateTime": str},
+    "Observation": {
+        "status": str,
+        "code": CONCEPT,
+        "valueCodeableConcept": CONCEPT,
+        "interpretation": [CONCEPT],
+    },
+    "Condition": {"code": CONCEPT, "clinicalStatus": CONCEPT, "verificationStatus": CONCEPT},
+    "Procedure": {"status": str, "code": CONCEPT},
+    "MedicationStatement": {"status": str, "medicationCodeableConcept": CONCEPT},
+    "MedicationRequest": {"status": str, "medicationCodeableConcept": CONCEPT},
+}
+# What a broken resource makes pydantic and fhir.resources raise; the nesting of what comes here
+# is bounded, if not by the reader of files then by the caller's own objects.
+_BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def read_bundle(
@@ -32,6 +53,9 @@ def read_bundle(
     """
     if not isinstance(content.get("resourceType"), str):
         raise unreadable("JSON without a resourceType", "bundle")
+    entries = content.get("entry")
+    if content["resourceType"] == "Bundle" and not isinstance(entries, list | tuple | None):
+        raise unreadable("a Bundle whose entry is not a list", "bundle")
     loinc = {code for about in base.analytes.values() for code in about.get("loinc", {})}
     rows: list[Any] = []
     history: dict[str, Any] = {}
@@ -39,22 +63,32 @@ def read_bundle(
     antibodies = {code for term in base.terms.values() for code in term.get("loinc", ())}
     for raw in resources(content):
         kind = raw.get("resourceType")
-        if kind == "Observation":
+        wrong = misfit(raw, SHAPES[kind]) if isinstance(kind, str) and kind in SHAPES else None
+        if not isinstance(kind, str) or kind not in SHAPES:
+            unknown.append(_not_read(kind))
+        elif wrong is not None:
+            unknown.append(f"{kind} ({wrong}): {INVALID}")
+        elif kind == "Observation":
             _observation(raw, loinc, antibodies, (rows, history, unknown))
-        elif kind in READ + ALSO:
+        else:
             _past(raw, history, unknown)
     return rows, history, _counted(unknown)
 
 
 def resources(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The resources of a Bundle, of Bundles within it, or the one resource."""
-    if content.get("resourceType") != "Bundle":
-        yield content
-        return
-    for entry in content.get("entry") or ():
-        resource = entry.get("resource") if isinstance(entry, Mapping) else None
-        if isinstance(resource, Mapping):
-            yield from resources(resource)
+    """The resources of a Bundle, of Bundles within it, or the one resource.
+
+    An entry that holds none comes as an empty one, so that it is listed and not lost.
+    """
+    waiting = [content]  # the next one last; no recursion, whose depth has a bound of its own
+    while waiting:
+        resource = waiting.pop()
+        if resource.get("resourceType") != "Bundle":
+            yield resource
+            continue
+        entries = resource.get("entry") or ()
+        known = entries if isinstance(entries, list | tuple) else (None,)
+        waiting.extend(_resource(entry) for entry in reversed(known))
 
 
 def parse(raw: Mapping[str, Any]) -> Any | None:
@@ -68,7 +102,7 @@ def parse(raw: Mapping[str, Any]) -> Any | None:
         raise missing_extra("a FHIR Bundle", "fhir.resources") from error
     try:
         return get_fhir_model_class(str(raw["resourceType"])).model_validate(dict(raw))
-    except (ValueError, TypeError, KeyError):
+    except _BROKEN:
         return None
 
 
@@ -94,6 +128,11 @@ def unreadable(found: str, where: str) -> InputError:
     )
 
 
+def _resource(entry: Any) -> Mapping[str, Any]:
+    resource = entry.get("resource") if isinstance(entry, Mapping) else None
+    return resource if isinstance(resource, Mapping) else {}
+
+
 def _observation(
     raw: Mapping[str, Any],
     loinc: set[str],
@@ -110,11 +149,11 @@ def _observation(
         _antibody(raw, antibody, history, unknown)
         return
     if code is None:
-        unknown.append(f"Observation {codes[0] if codes else _words(raw.get('code'))}")
+        unknown.append(f"Observation {shown(codes[0] if codes else _words(raw.get('code')), 200)}")
         return
     parsed = parse(raw)
     if parsed is None:
-        unknown.append(f"Observation {code}: not valid FHIR")
+        unknown.append(f"Observation {code}: {INVALID}")
         return
     rows.append(_row(parsed, code))
 
@@ -156,9 +195,9 @@ def _antibody(
 def _past(raw: Mapping[str, Any], history: dict[str, Any], unknown: list[str]) -> None:
     kind = str(raw["resourceType"])
     if parse(raw) is None:
-        unknown.append(f"{kind}: not valid FHIR")
+        unknown.append(f"{kind}: {INVALID}")
     elif kind == "Patient":
-        history |= _patient(raw)
+        history |= _patient(raw, unknown)
     elif kind == "Condition" and _holds(raw):
         history.setdefault("conditions", []).append(_condition(raw))
     elif kind == "Procedure" and raw.get("status") in ("completed", "in-progress"):
@@ -167,7 +206,7 @@ def _past(raw: Mapping[str, Any], history: dict[str, Any], unknown: list[str]) -
         history.setdefault("medications", []).append(_words(raw.get("medicationCodeableConcept")))
 
 
-def _patient(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _patient(raw: Mapping[str, Any], unknown: list[str]) -> dict[str, Any]:
     """Age and sex alone: nothing that names the person is kept."""
     found: dict[str, Any] = {}
     born = _day(raw.get("birthDate"))
@@ -175,6 +214,9 @@ def _patient(raw: Mapping[str, Any]) -> dict[str, Any]:
         today = date.today()
         before = (today.month, today.day) < (born.month, born.day)
         found["age"] = today.year - born.year - before
+    if not 0 <= found.get("age", 0) <= OLDEST:
+        del found["age"]
+        unknown.append("Patient: a date of birth that no living person has")
     if raw.get("gender") in ("male", "female"):
         found["sex"] = raw["gender"]
     return found
@@ -194,16 +236,24 @@ def _condition(raw: Mapping[str, Any]) -> str:
     return str(codes[0].get("code")) if codes else _words(raw.get("code"))
 
 
-def _codings(concept: Any) -> list[Mapping[str, Any]]:
-    codings = concept.get("coding") if isinstance(concept, Mapping) else None
-    return [c for c in codings or () if isinstance(c, Mapping)]
+def _codings(concept: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    return list((concept or {}).get("coding") or ())
 
 
-def _words(concept: Any) -> str:
-    if not isinstance(concept, Mapping):
+def _words(concept: Mapping[str, Any] | None) -> str:
+    if concept is None:
         return "without a code"
     named = [c.get("display") or c.get("code") for c in _codings(concept)]
     return str(concept.get("text") or next((n for n in named if n), "without a code"))
+
+
+def _not_read(kind: Any) -> str:
+    """A resource of a kind that is not read, by its kind; FHIR's kinds are words of letters."""
+    if kind is None:
+        return "an entry without a resource"
+    if not isinstance(kind, str) or not kind.isalpha() or not kind.isascii():
+        return f"a resource whose resourceType is {shown(kind, 40)}"
+    return f"{shown(kind, 40)}: not read"
 
 
 def _day(when: Any) -> date | None:

@@ -10,12 +10,13 @@ over time: `[[scales]]` (date, name, value 0-10), `[[mawdsley]]` (date, total) a
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from calcimetry import texts
 from calcimetry.clinic.base import Knowledge
 from calcimetry.clinic.panel import Person
 from calcimetry.errors import InputError
@@ -27,7 +28,9 @@ GENERAL = ("condition", "medication", "procedure", "symptom")
 GROUPS = {"antibodies": ("antibody",), "genes": ("gene",), "places": ("place",)}
 SEXES = {"f": "female", "female": "female", "w": "female", "woman": "female", "girl": "female"}
 SEXES |= {"m": "male", "male": "male", "man": "male", "boy": "male"}
+LONGEST = 200  # characters of an entry as it is shown
 DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014", "-"))
+TOKEN = re.compile(r"[\w-]+")
 DENIED = re.compile(
     r"^(no|not|non|without|denies|denied|negative|never|excluded|absent|family history)\b"
     r"|\bnegative$"
@@ -52,8 +55,8 @@ class History:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of history.toml. Raises InputError HISTORY_UNREADABLE."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        return texts.read_toml(path)
+    except texts.TextError as error:
         raise _unreadable(str(path), str(error)) from error
 
 
@@ -62,14 +65,15 @@ def understood(given: Mapping[str, Any], base: Knowledge) -> History:
     lists = {name: _words(given, name) for name in LISTS if given.get(name) is not None}
     terms: set[str] = set()
     places: set[str] = set()
-    unknown = [f"{key}: not a key of the history" for key in sorted(set(given) - _known_keys())]
+    keys = sorted(set(given) - _known_keys())
+    unknown = [f"{texts.shown(key, 40)}: not a key of the history" for key in keys]
     for name, words in lists.items():
-        for word in words:
+        for word in dict.fromkeys(words):
             found, where = _matches(word, name, base)
             terms |= found
             places |= where
             if not found and not where:
-                unknown.append(f"{name}: {word}")
+                unknown.append(f"{name}: {texts.shown(word, LONGEST)}")
     terms |= _implied(terms, base)
     person, wrong = _person(given, frozenset(terms))
     return History(
@@ -86,11 +90,14 @@ def understood(given: Mapping[str, Any], base: Knowledge) -> History:
 
 
 def merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Two histories as one: lists joined; single values of the second count."""
+    """Two histories as one: lists joined; single values of the second count.
+
+    Raises InputError HISTORY_UNREADABLE for a list that is none.
+    """
     both = {**first, **{key: value for key, value in second.items() if value is not None}}
     for name in LISTS:
-        if name in first and name in second:
-            both[name] = [*first[name], *second[name]]
+        if first.get(name) is not None and second.get(name) is not None:
+            both[name] = [*_words(first, name), *_words(second, name)]
     return both
 
 
@@ -133,22 +140,54 @@ def _matches(word: str, name: str, base: Knowledge) -> tuple[set[str], set[str]]
     if not text or DENIED.search(text):
         return set(), set()
     groups = GROUPS.get(name, GENERAL)
-    terms = {t for t, about in base.terms.items() if about["group"] in groups and _hit(text, about)}
+    named = _named(text, base)
+    terms = {term for term in named if base.terms[term]["group"] in groups}
     spatial = name in ("symptoms", "places") or re.search(r"calcin|calcif|deposit", text)
     if not spatial:
         return terms, set()
-    places = {t for t, a in base.terms.items() if a["group"] == "place" and _hit(text, a)}
+    places = {term for term in named if base.terms[term]["group"] == "place"}
     return terms - places, places
 
 
-def _hit(text: str, about: Mapping[str, Any]) -> bool:
+def _named(text: str, base: Knowledge) -> set[str]:
+    """Terms that a text names: by ICD-10 or HPO code if it is one, else by code or by words."""
     code = text.replace(".", "")
     if re.fullmatch(r"[a-z]\d[0-9a-z]{1,5}|hp:\d+", code):
-        prefixes = [prefix.lower().replace(".", "") for prefix in about.get("icd10", ())]
-        return any(code.startswith(prefix) for prefix in prefixes)
-    if text in about.get("loinc", ()):
-        return True
-    return any(_stands_in(name, text) for name in about.get("names", ()))
+        prefixes = _icd10(base)
+        return {term for prefix, term in prefixes if code.startswith(prefix)}
+    codes, by_token = _index(base)
+    tokens = dict.fromkeys((*TOKEN.findall(text), ""))
+    candidates = (pair for token in tokens for pair in by_token.get(token, ()))
+    found = {term for name, term in candidates if _stands_in(name, text)}
+    return found | set(codes.get(text, ()))
+
+
+@lru_cache(maxsize=4)
+def _icd10(base: Knowledge) -> list[tuple[str, str]]:
+    """Prefixes of codes, without dots, each with its term."""
+    return [
+        (prefix.lower().replace(".", ""), term)
+        for term, about in base.terms.items()
+        for prefix in about.get("icd10", ())
+    ]
+
+
+@lru_cache(maxsize=4)
+def _index(base: Knowledge) -> tuple[dict[str, list[str]], dict[str, list[tuple[str, str]]]]:
+    """Terms by LOINC code; names with their terms by the name's first token.
+
+    A name that stands in a text has its first token among the text's, so few names are looked
+    for in each; one that begins otherwise than with a token stands under "".
+    """
+    codes: dict[str, list[str]] = {}
+    names: dict[str, list[tuple[str, str]]] = {}
+    for term, about in base.terms.items():
+        for code in about.get("loinc", ()):
+            codes.setdefault(code, []).append(term)
+        for name in about.get("names", ()):
+            first = TOKEN.match(name)
+            names.setdefault(first[0] if first else "", []).append((name, term))
+    return codes, names
 
 
 def _stands_in(name: str, text: str) -> bool:
@@ -198,7 +237,7 @@ def _truth(given: Mapping[str, Any], name: str) -> bool | None:
     value = given.get(name)
     if value is None or isinstance(value, bool):
         return value
-    raise _unreadable(name, f"{value!r}", "true or false")
+    raise _unreadable(name, texts.shown(value), "true or false")
 
 
 def _number(given: Mapping[str, Any], name: str, least: float, most: float) -> float | None:
@@ -206,7 +245,7 @@ def _number(given: Mapping[str, Any], name: str, least: float, most: float) -> f
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise _unreadable(name, f"{value!r}", f"a number from {least} to {most}")
+        raise _unreadable(name, texts.shown(value), f"a number from {least} to {most}")
     return float(value)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from calcimetry.clinic import formulas
 from calcimetry.clinic.base import Knowledge
-from calcimetry.clinic.results import Result, judged, newest, older_marked, rivals
+from calcimetry.clinic.results import Result, chosen, judged, older_marked, rivals
 
 DECIDING = ("calcium", "phosphate")  # what no type can be given without, once it was measured
 CALCIUMS = ("calcium", "calcium_ionised", "calcium_corrected")
@@ -63,8 +63,9 @@ class Panel:
 
 def panel(found: Sequence[Result], person: Person, base: Knowledge) -> Panel:
     """Judge the results of one person."""
-    used = {name: _chosen(found, name, person, base) for name in base.analytes}
-    values = {name: r for name, r in used.items() if r is not None}
+    adult = not person.child
+    newest = chosen(found)
+    values = {n: judged(newest[n], base, adult=adult) for n in base.analytes if n in newest}
     kidney, egfr, kidney_flags = _kidney(values, person)
     calcium, derived, calcium_flags = _calcium(values, person, kidney)
     facts = {f"lab.{n}.{r.level}" for n, r in values.items() if r.level and n not in CALCIUMS}
@@ -74,14 +75,8 @@ def panel(found: Sequence[Result], person: Person, base: Knowledge) -> Panel:
     contradictions = _contradictions(found, values, person, base)
     refused, refusals = _refusals(found, values, contradictions)
     flags = [*refusals, *kidney_flags, *calcium_flags, *_remarks(found, values)]
-    adult = not person.child
     given = tuple(judged(r, base, adult=adult) if r.usable else r for r in older_marked(found))
     return Panel(given, tuple(derived), frozenset(facts), tuple(flags), refused)
-
-
-def _chosen(found: Sequence[Result], name: str, person: Person, base: Knowledge) -> Result | None:
-    result = newest(found, name)
-    return None if result is None else judged(result, base, adult=not person.child)
 
 
 # Kidney -----------------------------------------------------------------------------------
@@ -271,24 +266,38 @@ def _contradictions(
 ) -> list[str]:
     """Labels of results of one day that cannot both be right."""
     wrong = []
-    for name, chosen in values.items():
+    for name, newest in values.items():
         if not base.analytes[name].get("typing"):
             continue
-        same_day = [judged(r, base, adult=not person.child) for r in rivals(found, chosen)]
-        pairs = [(a, b) for a in same_day for b in same_day if a is not b]
-        if any(_contradict(a, b) for a, b in pairs):
-            wrong.append(chosen.label)
+        same_day = [judged(r, base, adult=not person.child) for r in rivals(found, newest)]
+        if _contradict(same_day):
+            wrong.append(newest.label)
     ionised, total = values.get("calcium_ionised"), values.get("calcium")
     if ionised and total and {ionised.level, total.level} == {"low", "high"}:
         wrong.append("Calcium, ionised and total")
     return wrong
 
 
-def _contradict(a: Result, b: Result) -> bool:
-    if a.value is None or b.value is None:
+def _contradict(results: Sequence[Result]) -> bool:
+    """Whether two of them lie far apart, or on two sides of a limit and not close together.
+
+    `_apart` grows with the distance of two values, so the least and the largest of all, and of
+    each two levels, decide for all pairs: many results of one day take no time as their square.
+    """
+    spans: dict[str | None, tuple[float, float]] = {}
+    for result in results:
+        if result.value is not None:
+            least, most = spans.get(result.level, (result.value, result.value))
+            spans[result.level] = (min(least, result.value), max(most, result.value))
+    if not spans:
         return False
-    sides = a.level != b.level and _apart(a.value, b.value, DISAGREE)
-    return sides or _apart(a.value, b.value, 0.5)
+    least, most = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
+    return _apart(least, most, 0.5) or any(
+        _apart(one[0], other[1], DISAGREE)
+        for level, one in spans.items()
+        for another, other in spans.items()
+        if level != another
+    )
 
 
 def _apart(a: float, b: float, share: float) -> bool:

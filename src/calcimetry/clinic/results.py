@@ -7,18 +7,24 @@ nothing that was given is dropped, and nothing that was not given is made up.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from calcimetry.clinic.base import Knowledge
 from calcimetry.errors import InputError
+from calcimetry.texts import TextError, read_text, shown
 
 COLUMNS = ("loinc", "name", "value", "unit", "date", "low", "high")
+DELIMITERS = (",", ";", "\t")
+LARGEST = 16 * 1024 * 1024  # bytes of labs.csv
+MOST_ROWS, MOST_COLUMNS = 100_000, 200  # of labs.csv; a person's whole life has some 10,000
 ROUNDING = 0.005  # two printed forms of one usual limit (mg/dL, mmol/L) differ by as much
 
 
@@ -55,19 +61,45 @@ class Result:
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Rows of labs.csv: columns loinc, name, value, unit, date, low, high.
 
-    Raises InputError LABS_UNREADABLE: no such file, not UTF-8 text, a compulsory column lacks.
+    Between them stand commas, semicolons or tabs, whichever the first line has. A row with more
+    cells than the first line has lost its columns (a decimal comma does that): its value is then
+    the whole row, which no number is, so that it is shown and not used.
+
+    Raises InputError LABS_UNREADABLE: no such file, no text, no table, a compulsory column
+    lacks or stands twice, more rows or columns than a person's results have.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            reader.fieldnames = names
-            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
-        raise _unreadable(str(path), str(error)) from error
+        return parse_csv(read_text(path, LARGEST))
+    except (TextError, csv.Error) as error:
+        raise unreadable(str(error), str(path)) from error
+
+
+def parse_csv(text: str) -> list[dict[str, str]]:
+    """`read_csv` on the text itself. Raises TextError or csv.Error."""
+    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+    table = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    names = [shown(name.strip().lower(), 40) for name in next(table, [])]
+    twice = sorted({name for name in names if name in COLUMNS and names.count(name) > 1})
+    if len(names) > MOST_COLUMNS or twice:
+        raise TextError(f"{len(names)} columns" + f", {', '.join(twice)} twice" * bool(twice))
     if "value" not in names or "unit" not in names or not {"loinc", "name"} & set(names):
-        raise _unreadable(str(path), f"columns {', '.join(names) or '(none)'}")
+        raise TextError(f"columns {shown(', '.join(names), 200) or '(none)'}")
+    rows: list[dict[str, str]] = []
+    for cells in table:
+        if len(rows) == MOST_ROWS:
+            raise TextError(f"more than {MOST_ROWS} rows")
+        if any(cell.strip() for cell in cells):
+            rows.append(_row(names, [cell.strip() for cell in cells], delimiter))
     return rows
+
+
+def _row(names: Sequence[str], cells: Sequence[str], delimiter: str) -> dict[str, str]:
+    row = dict.fromkeys(names, "") | dict(zip(names, cells, strict=False))
+    if any(cells[len(names) :]):
+        row["value"] = delimiter.join(cells)
+    return row
 
 
 def results(
@@ -79,10 +111,15 @@ def results(
     return sorted(found, key=_order)
 
 
-def newest(found: Sequence[Result], analyte: str) -> Result | None:
-    """The result of an analyte that counts: the newest usable one; undated ones come last."""
-    usable = [r for r in found if r.analyte == analyte and r.usable]
-    return max(usable, key=lambda r: (r.date or date.min, r.value or 0.0), default=None)
+def chosen(found: Sequence[Result]) -> dict[str, Result]:
+    """Of each analyte the result that counts: the newest usable one; undated ones come last."""
+    best: dict[str, tuple[tuple[date, float], Result]] = {}
+    for result in found:
+        if result.usable and result.analyte is not None:
+            rank = (result.date or date.min, result.value or 0.0)
+            if result.analyte not in best or rank > best[result.analyte][0]:
+                best[result.analyte] = (rank, result)
+    return {name: result for name, (_, result) in best.items()}
 
 
 def rivals(found: Sequence[Result], chosen: Result) -> list[Result]:
@@ -92,8 +129,8 @@ def rivals(found: Sequence[Result], chosen: Result) -> list[Result]:
 
 def older_marked(found: Sequence[Result]) -> list[Result]:
     """The same results, those that a newer one replaces marked as older."""
-    chosen = {id(newest(found, r.analyte)) for r in found if r.analyte}
-    return [replace(r, state="older") if r.usable and id(r) not in chosen else r for r in found]
+    kept = {id(result) for result in chosen(found).values()}
+    return [replace(r, state="older") if r.usable and id(r) not in kept else r for r in found]
 
 
 def judged(result: Result, base: Knowledge, *, adult: bool) -> Result:
@@ -147,7 +184,7 @@ def _result(row: Mapping[str, Any], base: Knowledge) -> Result:
         given=given,
         given_unit=unit,
         value=value,
-        date=_date(row.get("date")),
+        date=day(row.get("date")),
         low=low,
         high=high,
         state=_state(about, given, number, factor, value),
@@ -188,18 +225,27 @@ def _aged(result: Result, as_of: date, max_age_days: int) -> Result:
 
 def _analyte(loinc: str, name: str, base: Knowledge) -> str | None:
     """By LOINC code, the surer word; by name only where no LOINC code is given."""
-    for key, about in base.analytes.items():
-        if loinc and loinc in about.get("loinc", {}):
-            return key
+    codes, names = _index(base)
+    if loinc in codes:
+        return codes[loinc]
     if re.fullmatch(r"\d{1,7}-\d", loinc) or not name:
         return None
     wanted = re.sub(r"[\s_]+", " ", name.lower()).strip()
     plain = re.sub(r"\b(serum|plasma|blood|level|concentration)\b|[(),;:]", " ", wanted)
-    for candidate in (wanted, " ".join(plain.split())):
-        for key, about in base.analytes.items():
-            if candidate in about["names"] or candidate in (key, key.replace("_", " ")):
-                return key
-    return None
+    return names.get(wanted) or names.get(" ".join(plain.split()))
+
+
+@lru_cache(maxsize=4)
+def _index(base: Knowledge) -> tuple[dict[str, str], dict[str, str]]:
+    """Analytes by LOINC code and by name; where two share a word the first one has it."""
+    codes: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for key, about in base.analytes.items():
+        for code in about.get("loinc", {}):
+            codes.setdefault(code, key)
+        for name in (*about["names"], key, key.replace("_", " ")):
+            names.setdefault(name, key)
+    return codes, names
 
 
 def _factor(about: Mapping[str, Any], unit: str) -> float | None:
@@ -210,6 +256,7 @@ def _factor(about: Mapping[str, Any], unit: str) -> float | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def plain_unit(unit: str) -> str:
     """A UCUM or everyday unit in one spelling: case, micro signs, braces and blanks aside."""
     text = unit.strip().lower().replace("μ", "u").replace("µ", "u").replace("mcmol", "umol")
@@ -235,7 +282,8 @@ def _limit(given: Any, factor: float | None) -> float | None:
     return number * factor if number is not None and factor is not None else None
 
 
-def _date(given: Any) -> date | None:
+def day(given: Any) -> date | None:
+    """The day that a text begins with (ISO 8601), None for what is no day: 0000-00-00, say."""
     if isinstance(given, date):
         return given
     match = re.match(r"\d{4}-\d{2}-\d{2}", _text(given))
@@ -254,7 +302,8 @@ def _order(result: Result) -> tuple[str, str, str, str]:
     return (result.analyte or "~", day, f"{result.value or 0:.9g}", str(result))
 
 
-def _unreadable(where: str, found: str) -> InputError:
+def unreadable(found: str, where: str) -> InputError:
+    """The error for labs that are no table of results."""
     return InputError(
         "LABS_UNREADABLE",
         found=found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -10,7 +11,9 @@ from calcimetry.clinic.base import Entry, Knowledge, Statement
 from calcimetry.clinic.facts import holds
 from calcimetry.clinic.history import History
 from calcimetry.errors import InputError
+from calcimetry.texts import shown
 
+LARGEST = 1e6  # of a total that has no end of its own; beyond it a slip of the keyboard
 RADIOGRAPH_CHANGE = 0.25  # Valenzuela 2022, doi 10.1016/j.semarthrit.2022.151980
 
 
@@ -38,14 +41,14 @@ def scales(history: History, base: Knowledge) -> list[dict[str, Any]]:
 
     Raises InputError HISTORY_UNREADABLE for a value that no such scale can have.
     """
-    rows: list[tuple[str, Mapping[str, Any], str, float | None]]
+    rows: list[tuple[str, Mapping[str, Any], str, float]]
     rows = [("0-10", row, "value", 10.0) for row in history.series.get("scales", ())]
-    rows += [("mawdsley", row, "total", None) for row in history.series.get("mawdsley", ())]
+    rows += [("mawdsley", row, "total", LARGEST) for row in history.series.get("mawdsley", ())]
     radiograph = history.series.get("radiograph_score", ())
-    rows += [("scleroderma_radiograph_score", row, "value", None) for row in radiograph]
+    rows += [("scleroderma_radiograph_score", row, "value", LARGEST) for row in radiograph]
     named: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for kind, row, key, most in rows:
-        title = str(row.get("name", "pain")) if kind == "0-10" else kind
+        title = shown(row.get("name", "pain")) if kind == "0-10" else kind
         named.setdefault((kind, title), []).append(_value(row, key, most, title))
     return [_scale(kind, title, values, base) for (kind, title), values in sorted(named.items())]
 
@@ -85,20 +88,21 @@ def judge_radiograph(first: float, last: float) -> str:
 
 
 def _change(first: float, last: float) -> float | None:
-    return None if first <= 0 else (last - first) / first
+    change = (last - first) / first if first > 0 else math.inf
+    return change if math.isfinite(change) else None
 
 
-def _value(row: Mapping[str, Any], key: str, most: float | None, title: str) -> dict[str, Any]:
+def _value(row: Mapping[str, Any], key: str, most: float, title: str) -> dict[str, Any]:
     value, when = row.get(key), row.get("date")
     if value is not None:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or value < 0 or (most is not None and value > most):
+        if not number or not 0 <= value <= most:
             raise InputError(
                 "HISTORY_UNREADABLE",
-                found=f"{value!r}",
-                expected="a number from 0" + (f" to {most:g}" if most else ""),
+                found=shown(value),
+                expected=f"a number from 0 to {most:g}",
                 where=title,
                 remedy="mend the value, or leave it out: it is then reported as missing",
             )
-    day = when.isoformat() if isinstance(when, date) else (str(when) if when else None)
+    day = when.isoformat() if isinstance(when, date) else (shown(when) if when else None)
     return {"date": day, "value": value}

@@ -34,6 +34,7 @@ from calcimetry.deposits.regrid import (
 )
 from calcimetry.deposits.tiles import BLOCK, Bounds, padded, tiles
 from calcimetry.errors import InputError
+from calcimetry.offline import onnxruntime as quiet_onnxruntime
 from calcimetry.records import Runs, Scan
 from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
@@ -102,7 +103,7 @@ def load_file(path: str) -> Network | None:
     if not Path(path).is_file():
         return None
     try:
-        import onnxruntime
+        onnxruntime = quiet_onnxruntime()
     except ImportError:
         return None
     options = onnxruntime.SessionOptions()

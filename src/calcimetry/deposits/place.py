@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,21 +13,14 @@ from calcimetry.anatomy import Anatomy, LabelMap, Structure, structures_at
 from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.beside import beside
 from calcimetry.deposits.evidence import Evidence, samples
-from calcimetry.records import Place, Runs, Scan
+from calcimetry.records import Flag, Place, Runs, Scan
+from calcimetry.sites import agree, laterality, region_of, understand
 
 SKIN_MM = 2.0  # skin of limbs is 0.6 to 1.0 mm (EVIDENCE: ultrasound), and voxels blur it
 TOUCH_MM = 1.0  # plus a voxel: a gap below that cannot be seen
 DEEPER_MM = 10.0  # less deep, air around a deposit is the room's
 SKIN_REACH_MM = 6.0  # skin this near is part of what surrounds a deposit
 SUBCUTIS, SUBCUTIS_BY_SKIN, FASCIA = 0.6, 0.45, 0.35  # share of fat in soft tissue around
-
-REGIONS = {
-    "upper limb": "finger thumb hand wrist forearm elbow arm upper shoulder axilla",
-    "lower limb": "toe foot ankle calf leg knee thigh hip buttock",
-    "trunk": "chest thorax abdomen pelvis back spine trunk rib heart",
-    "head and neck": "head neck skull face jaw ear",
-}
-
 
 SITES = {
     "finger": "finger",
@@ -118,22 +110,37 @@ def nearest_bone(labels: LabelMap, lps: NDArray[np.float64]) -> Structure | None
 
 
 def side_and_site(site: str | None, scan: Scan) -> tuple[str | None, str | None]:
-    """Side and site from the user's words, or from Laterality and Body Part Examined."""
-    words = (site or "").lower().split()
-    side = next((word for word in words if word in ("left", "right")), None)
-    rest = " ".join(word for word in words if word not in ("left", "right")) or None
-    tag = {"L": "left", "R": "right"}.get((scan.acquisition.laterality or "").upper())
-    body_part = (scan.acquisition.body_part or "").lower() or None
-    return side or tag, rest or body_part
+    """Side and site from the user's words, or from Laterality and Body Part Examined.
+
+    Only words that `calcimetry.sites` knows. A side of which the file's tags disagree is none.
+    """
+    user, tag = understand(site), understand(scan.acquisition.body_part)
+    sides = _sides_told(scan)
+    side = user.side or (sides[0] if len(sides) == 1 else None)
+    return side, user.site or tag.site
 
 
-def region_of(site: str | None) -> str | None:
-    """Upper limb, lower limb, trunk, head and neck; None for a word that is in none."""
-    words = set(re.findall(r"[a-z]+", (site or "").lower()))
-    for region, members in REGIONS.items():
-        if words & set(members.split()):
-            return region
-    return None
+def _sides_told(scan: Scan) -> list[str]:
+    """The sides that the scan's tags name: one, none, or two that disagree."""
+    named = understand(scan.acquisition.body_part).side
+    tag = {"L": "left", "R": "right"}.get(laterality(scan.acquisition.laterality or "") or "")
+    return sorted({side for side in (tag, named) if side is not None})
+
+
+def site_flags(site: str | None, scan: Scan) -> tuple[Flag, ...]:
+    """SITE_CONTRADICTS, where the user's words and the scan's tags cannot both be right."""
+    user, tag = understand(site), understand(scan.acquisition.body_part)
+    sides, odd = _sides_told(scan), []
+    if user.sites and tag.sites and not agree(user.sites, tag.sites):
+        odd.append(f"{user.site} was given, the file says {tag.site}")
+    if user.side and sides and sides != [user.side]:
+        odd.append(f"{user.side} was given, the file says {' and '.join(sides)}")
+    if not user.side and len(sides) > 1:
+        odd.append("the file says left and right")
+    if not odd:
+        return ()
+    text = f"site or side may be wrong, is this the right scan? {'; '.join(odd)}"
+    return (Flag("SITE_CONTRADICTS", text),)
 
 
 def tissue(around: Surroundings, depth: float | None) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,16 +25,22 @@ from calcimetry.records import (
     Total,
     Totals,
 )
+from calcimetry.sites import body_part, laterality
+from calcimetry.terms import anatomical, code, uid
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 RESEARCH_USE = (
     "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
 )
 DECIMALS = 4  # of every number with a unit: finer than any of them is known
 
 
-def document(exam: Examination) -> dict[str, Any]:
-    """The examination as JSON-ready mappings; unknown numbers are None."""
+def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
+    """The examination as JSON-ready mappings; unknown numbers are None.
+
+    identify : keep what people typed (`scan.series_description`, `scan.body_part`, sites) as it
+        is; by default only terms of anatomy stay of it, as descriptions hold names (`terms`)
+    """
     return {
         "schema": "calcimetry-examination",
         "schema_version": SCHEMA_VERSION,
@@ -42,24 +48,26 @@ def document(exam: Examination) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": dict(exam.versions),
         "input": _input(exam.scan.source, exam.scan.acquisition.sop_instance_uids),
-        "scan": scan_facts(exam.scan),
+        "scan": scan_facts(exam.scan, identify=identify),
         "anatomy": dict(exam.anatomy),
         "plan": exam.plan.as_dict(),
         "flags": _flags(exam.flags),
         "calibration": _rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),
         "kinds": dict(sorted(Counter(str(o.kind) for o in exam.objects).items())),
-        "deposits": [_deposit(deposit) for deposit in exam.deposits],
+        "deposits": [_deposit(deposit, identify) for deposit in exam.deposits],
         "objects": [_object(item) for item in exam.objects],
         "timings_s": {stage: round(seconds, 3) for stage, seconds in exam.timings.items()},
     }
 
 
-def scan_facts(scan: Scan) -> dict[str, Any]:
-    """How the scan was made and on which grid it stands. Holds nothing that names a person."""
+def scan_facts(scan: Scan, *, identify: bool = False) -> dict[str, Any]:
+    """How the scan was made and on which grid it stands; see `document` for `identify`."""
     facts = asdict(scan.acquisition)
     facts.pop("sop_instance_uids")
     facts["image_type"] = list(facts["image_type"])
+    if not identify:
+        facts |= _without_names(facts)
     grid = {
         "shape_zyx": list(scan.hu.shape),
         "spacing_zyx_mm": [round(edge, 6) for edge in scan.spacing],
@@ -70,6 +78,22 @@ def scan_facts(scan: Scan) -> dict[str, Any]:
     return {**facts, **grid}
 
 
+_MACHINE = ("modality", "kernel", "manufacturer", "model", "patient_position")
+_UIDS = ("study_uid", "series_uid", "frame_of_reference_uid")
+
+
+def _without_names(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The acquisition's words again: codes, UIDs and terms of anatomy, nothing that was typed."""
+    return {
+        **{name: code(facts[name]) for name in _MACHINE},
+        **{name: uid(facts[name]) for name in _UIDS},
+        "image_type": [value for value in map(code, facts["image_type"]) if value],
+        "body_part": body_part(facts["body_part"] or "")[0],
+        "laterality": laterality(facts["laterality"] or ""),
+        "series_description": None,
+    }
+
+
 def _input(source: Source, instances: tuple[str, ...]) -> dict[str, Any]:
     # File and folder names are left out: hospitals name them after patients.
     joined = "".join(source.digests[name] for name in sorted(source.digests))
@@ -77,19 +101,21 @@ def _input(source: Source, instances: tuple[str, ...]) -> dict[str, Any]:
         "form": source.form,
         "files": len(source.digests),
         "sha256_of_files": hashlib.sha256(joined.encode()).hexdigest() if joined else None,
-        "sop_instance_uids": list(instances),
+        "sop_instance_uids": [known for known in map(uid, instances) if known],
         "series_passed_over": list(source.passed_over),
     }
 
 
-def _deposit(deposit: Deposit) -> dict[str, Any]:
-    quantity, form = deposit.quantity, deposit.form
+def _deposit(deposit: Deposit, identify: bool) -> dict[str, Any]:
+    quantity, form, place = deposit.quantity, deposit.form, deposit.place
+    if not identify:  # it comes from the scan's Body Part Examined, or from the user's words
+        place = replace(place, site=anatomical(place.site))
     row: dict[str, Any] = {
         "deposit": deposit.number,
         "uid": deposit.uid,
         "kind": str(deposit.kind),
         "confidence": deposit.confidence,
-        **asdict(deposit.place),
+        **asdict(place),
         **_position(deposit.centroid_mm),
         "slice_first": deposit.slices[0],
         "slice_last": deposit.slices[1],

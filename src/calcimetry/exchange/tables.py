@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from calcimetry.text import cell
+
 INTEGER, REAL, TEXT, TRUTH = "integer", "real", "text", "truth"
 
 DEPOSIT_COLUMNS: Mapping[str, str] = {
@@ -69,7 +71,10 @@ OBJECT_COLUMNS: Mapping[str, str] = {
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
-    """Rows of a document's list as CSV (RFC 4180, UTF-8 text, header first)."""
+    """Rows of a document's list as CSV (RFC 4180, UTF-8 text, header first).
+
+    Texts that a spreadsheet would take for a formula get an apostrophe (`calcimetry.text.cell`).
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -97,7 +102,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    # By the value's type, not the column's: a number never begins a formula, a text may.
+    return cell(value) if isinstance(value, str) else str(value)
 
 
 def _flat(value: Any) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from calcimetry.followup.lineage import FATES
 
 _MOST_ROWS = 100
 _COLUMNS = ("lineage", "visits", "deposits", "fate", "mass, mg", "change", "called", "remarks")
 
 
-def chapter(facts: Mapping[str, Any], drawings: Mapping[str, str]) -> dict[str, Any]:
+def chapter(facts: Mapping[str, Any], drawings: Mapping[str, Markup]) -> dict[str, Any]:
     """Summary, table, notes and figures from a follow-up's document."""
     rows = sorted(facts["lineages"], key=lambda row: -row["visit_to"])
     return {

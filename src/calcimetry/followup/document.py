@@ -13,6 +13,7 @@ from calcimetry.followup.follow import Between, FollowUp
 from calcimetry.followup.judge import scored
 from calcimetry.followup.lineage import Row
 from calcimetry.records import Flag
+from calcimetry.terms import scale
 from calcimetry.versions import versions
 
 SCHEMA_VERSION = "1.0"
@@ -136,7 +137,8 @@ def _flags(flags: Iterable[Flag]) -> list[dict[str, str]]:
 def _scores(found: FollowUp) -> list[dict[str, Any]]:
     """Readers' scores from visit to visit, by the percent rule."""
     out = []
-    for name, by_visit in sorted(found.events.scores.items()):
+    for number, (given, by_visit) in enumerate(sorted(found.events.scores.items()), 1):
+        name = scale(given) or f"score {number}"
         known = sorted(by_visit.items())
         pairs = list(pairwise(known))
         values = [(a[1], b[1]) for a, b in pairs]

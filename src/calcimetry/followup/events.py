@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from calcimetry.errors import UsageError
+from calcimetry.texts import read_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ def read_events(path: Path | None) -> Events:
     if path is None:
         return Events()
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
         unknown = set(table) - {"left_out", "score"}
         if unknown:
             raise ValueError(f"unknown names {sorted(unknown)}")
         return Events(_left_out(table.get("left_out", [])), _scores(table.get("score", [])))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             "BAD_EVENTS",
             found=str(error),

@@ -21,14 +21,14 @@ _MOST_LINES, _MOST_CROPS = 40, 24
 Positions = Mapping[int, float]
 
 
-def figures(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> dict[str, str]:
-    """SVG texts by file name. `pictures` are the visits' saved PNGs, in order."""
+def figures(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> dict[str, Markup]:
+    """SVG by file name. `pictures` are the visits' saved PNGs, in order."""
     made = {"timeline.svg": timeline(facts), "lineages.svg": lineages(facts)}
     crops = paired_crops(facts, pictures)
     return {**made, "crops.svg": crops} if crops else made
 
 
-def timeline(facts: Mapping[str, Any]) -> str:
+def timeline(facts: Mapping[str, Any]) -> Markup:
     """Total mass of each visit with its 95 % interval."""
     visits = facts["visits"]
     at = _times(visits)
@@ -45,7 +45,7 @@ def timeline(facts: Mapping[str, Any]) -> str:
     return _svg("Total mass at each visit, mg, with 95 % interval", body, _axis(visits, at))
 
 
-def lineages(facts: Mapping[str, Any]) -> str:
+def lineages(facts: Mapping[str, Any]) -> Markup:
     """A line for each lineage, on a logarithmic scale of mass; called changes in colour."""
     at, visits = _times(facts["visits"]), facts["visits"]
     rows = sorted(facts["lineages"], key=_heaviest, reverse=True)
@@ -73,7 +73,9 @@ def _heaviest(row: Mapping[str, Any]) -> float:
     return max(row["mass_from_mg"] or 0.0, row["mass_to_mg"] or 0.0)
 
 
-def paired_crops(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> str | None:
+def paired_crops(
+    facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]
+) -> Markup | None:
     """The biggest lineages' axial crops of both visits side by side, in one orientation."""
     edge, gap = 150.0, 8.0
     parts: list[Markup] = []
@@ -93,12 +95,10 @@ def paired_crops(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes
     if not parts:
         return None
     wide = 2 * edge + gap
-    return str(
-        Markup(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
-            'aria-label="Axial crops of each lineage, earlier visit on the left">{}</svg>\n'
-        ).format(_n(wide), _n(y), Markup("").join(parts))
-    )
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
+        'aria-label="Axial crops of each lineage, earlier visit on the left">{}</svg>\n'
+    ).format(_n(wide), _n(y), Markup("").join(parts))
 
 
 def _crop(pictures: Mapping[str, bytes], numbers: Sequence[int]) -> bytes | None:
@@ -214,13 +214,11 @@ def _text(x: float, y: float, text: str, anchor: str) -> Markup:
     ).format(_n(x), _n(y), anchor, INK, text)
 
 
-def _svg(alt: str, body: Sequence[Markup], axis: Markup) -> str:
-    return str(
-        Markup(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
-            'aria-label="{}">{}{}{}</svg>\n'
-        ).format(_n(_WIDE), _n(_HIGH), alt, _text(8, 14, alt, "start"), Markup("").join(body), axis)
-    )
+def _svg(alt: str, body: Sequence[Markup], axis: Markup) -> Markup:
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
+        'aria-label="{}">{}{}{}</svg>\n'
+    ).format(_n(_WIDE), _n(_HIGH), alt, _text(8, 14, alt, "start"), Markup("").join(body), axis)
 
 
 def _n(value: float) -> str:

@@ -35,7 +35,8 @@ def fill(found: FollowUp, folder: AtomicFolder) -> dict[str, Any]:
     facts = document(found)
     drawings = figures(facts, [visit.pictures for visit in found.visits])
     last = found.visits[-1]
-    page = report.render({**last.facts, "followup": chapter(facts, drawings)}, last.pictures)
+    chapters = {"followup": chapter(facts, drawings)}
+    page = report.render(last.facts, last.pictures, chapters=chapters)
     folder.write("lineage.csv", csv_text(table_rows(facts), LINEAGE_COLUMNS))
     folder.write("followup.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
     folder.write("report.html", page)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from calcimetry.errors import UsageError
+from calcimetry.texts import read_toml
 
 DEFAULT = "people"
 
@@ -67,9 +68,9 @@ def repeatability(chosen: str | Path | None = None) -> Repeatability:
         return _made(name, facts["profiles"][name], facts)
     path = Path(chosen)
     try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
+        own = read_toml(path)
         return _made("own", own, facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             "BAD_REPEATABILITY",
             found=str(error),

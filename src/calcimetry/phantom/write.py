@@ -25,6 +25,7 @@ from calcimetry.errors import UsageError
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
+from calcimetry.text import cell
 
 TRUTH_COLUMNS = (
     "deposit", "family", "site", "tissue", "touches_bone", "x_mm", "y_mm", "z_mm",
@@ -142,7 +143,7 @@ def _table(items: Sequence[Painted], path: Path) -> None:
 
 
 def _row(number: int, item: Painted) -> list[str]:
-    words = [item.family, item.site or "", item.tissue or ""]
+    words = [cell(word) for word in (item.family, item.site or "", item.tissue or "")]
     touches = "" if item.touches_bone is None else str(item.touches_bone).lower()
     place = [f"{value:.3f}" for value in item.centroid_mm]
     sizes = (item.diameter_mm, item.density_mg_cm3, item.mass_mg, item.volume_mm3)

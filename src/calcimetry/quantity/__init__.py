@@ -1,6 +1,6 @@
 """Quantity: mass, volume, density, scores and diameters of deposits, each with its doubt."""
 
-from calcimetry.quantity.calibration import calibrate, hu_threshold
+from calcimetry.quantity.calibration import calibrate, hu_threshold, user_calibration
 from calcimetry.quantity.density import DensityClass, density_classes, density_map
 from calcimetry.quantity.diameter import Diameters, diameters, form
 from calcimetry.quantity.measure import quantify
@@ -21,4 +21,5 @@ __all__ = [
     "noise_of",
     "quantify",
     "total",
+    "user_calibration",
 ]

@@ -55,7 +55,7 @@ def calibrate(
     ------
     UsageError : `user` is not such a number, or not between 0.2 and 2
     """
-    own = None if user is None else _of_user(user, plan)
+    own = None if user is None else user_calibration(user, plan)
     chosen = plan.quantity.calibration
     if own is not None and chosen == "user":
         return own
@@ -83,7 +83,8 @@ def _over(rods: Calibration, own: Calibration) -> Calibration:
     return replace(rods, flags=(*rods.flags, Flag("USER_CALIBRATION_UNUSED", text)))
 
 
-def _of_user(user: str | float, plan: Plan) -> Calibration:
+def user_calibration(user: str | float, plan: Plan) -> Calibration:
+    """The user's own slope, as `calibrate` takes it. Raises UsageError CALIBRATION_BAD."""
     match = _NUMBER.match(str(user).strip())
     slope = float(match[1]) if match else 0.0
     if not match or not 0.2 <= slope <= 2.0:

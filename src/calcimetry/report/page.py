@@ -32,6 +32,7 @@ class Page:
     pictures: Mapping[str, bytes]
     words: Words
     numbers: Numbers
+    filled: Mapping[str, Mapping[str, Any]]  # chapters of other rooms, by key
 
     measures = MEASURES
     most_cards = choice.CARDS
@@ -39,9 +40,15 @@ class Page:
     pointer = staticmethod(pointer)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], pictures: Mapping[str, bytes], words: Words) -> Page:
-        """A page of a document."""
-        return cls(document, pictures, words, Numbers(document, words))
+    def of(
+        cls,
+        document: Mapping[str, Any],
+        pictures: Mapping[str, bytes],
+        words: Words,
+        filled: Mapping[str, Mapping[str, Any]],
+    ) -> Page:
+        """A page of a document, with the chapters that other rooms fill."""
+        return cls(document, pictures, words, Numbers(document, words), filled)
 
     # Which deposits stand where ------------------------------------------------------------
 
@@ -156,7 +163,7 @@ class Page:
         """Keys and anchors of the page's chapters."""
         keys = ["summary", "followup", "deposits", "clinic", "left_out"]
         keys += ["distributions", "methods", "plain"]
-        absent = {key for key in ("followup", "clinic") if not self.document.get(key)}
+        absent = {key for key in ("followup", "clinic") if not self.filled.get(key)}
         return [(key, key.replace("_", "-")) for key in keys if key not in absent]
 
     @property
@@ -171,7 +178,8 @@ class Page:
 
     def symptoms(self, number: int) -> Sequence[Mapping[str, str]]:
         """What the place of a deposit can cause, where a clinic chapter says it."""
-        found: Sequence[Mapping[str, str]] = self.at("clinic", "symptoms", number) or ()
+        by_number = self.filled.get("clinic", {}).get("symptoms", {})
+        found: Sequence[Mapping[str, str]] = by_number.get(str(number), ())
         return found
 
     def parts(self, group: str) -> list[tuple[str, Mapping[str, Any]]]:

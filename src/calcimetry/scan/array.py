@@ -12,15 +12,12 @@ from calcimetry.errors import GeometryError, InputError, UsageError
 from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
 from calcimetry.scan import facts
 from calcimetry.scan.flags import flag
-from calcimetry.scan.grid import scan_affine, stored_grid, tilt_degrees
+from calcimetry.scan.grid import check_extent, scan_affine, sizes_of, stored_grid, tilt_degrees
 from calcimetry.scan.memory import check_room
+from calcimetry.scan.scale import judged
 from calcimetry.scan.stack import MIN_SLICES, TILT_DEG
 
 AIR_HU = -1024
-LOWEST_HU = -300
-"""Air and lung lie far below, and every body part has air beside it or fat (-100) in it with
-noise; a volume that never goes below was not stored as HU (1024 added is the usual case)."""
-_SAMPLE = 1 << 20
 _INT16 = np.iinfo(np.int16)
 
 
@@ -32,6 +29,7 @@ def from_array(
     kvp: float | None = None,
     acquisition: Acquisition | None = None,
     name: str = "array",
+    hu_as_is: bool = False,
 ) -> Scan:
     """A scan from Hounsfield units in memory.
 
@@ -44,18 +42,22 @@ def from_array(
     kvp : tube voltage, kV
     acquisition : all facts of the scan, where known; `kvp` overrides its own
     name : what messages call it
+    hu_as_is : take values that are clearly no HU as they stand, with a flag
 
     Raises
     ------
+    InputError
+        values that are clearly no Hounsfield units (HU_SCALE_WRONG; see
+        `calcimetry.scan.scale`).
     UsageError
         both or neither of spacing and affine (ARRAY_GEOMETRY), or not a 3-D array of numbers
         (ARRAY_SHAPE).
     GeometryError
-        spacing or affine that is no geometry (NO_AFFINE), or fewer than 4 voxels along an
-        axis (TOO_FEW_SLICES).
+        spacing or affine that is no geometry (NO_AFFINE) or not that of a patient's scan
+        (VOXEL_SIZE, PLACE_FAR), or fewer than 4 voxels along an axis (TOO_FEW_SLICES).
     """
     values = _checked(hu, name)
-    placed, flags = _geometry(spacing, affine, name)
+    placed, flags = _geometry(spacing, affine, values.shape[::-1], name)
     grid = stored_grid(values.shape[::-1], placed)
     turned = grid.to_scan(values.T)
     out = empty_volume(turned.shape, name)
@@ -64,8 +66,9 @@ def from_array(
     if lost:
         flags += (flag("NOT_FINITE", f"{lost} voxels"),)
     digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-    flags += facts.shared_flags(known, placed) + doubtful_scale(out)
-    return scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
+    flags += facts.shared_flags(known, placed)
+    scan = scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
+    return judged(scan, as_is=hu_as_is)
 
 
 def _checked(hu: ArrayLike, name: str) -> NDArray[Any]:
@@ -92,6 +95,7 @@ def _checked(hu: ArrayLike, name: str) -> NDArray[Any]:
 def _geometry(
     spacing: tuple[float, float, float] | None,
     affine: ArrayLike | None,
+    shape: tuple[int, ...],
     name: str,
 ) -> tuple[NDArray[np.float64], tuple[Flag, ...]]:
     if (spacing is None) == (affine is None):
@@ -103,17 +107,20 @@ def _geometry(
             remedy="pass spacing=(z, y, x) in mm, or affine=(4, 4) to LPS mm",
         )
     if affine is not None:
-        return _sound(np.array(affine, dtype=np.float64), name), ()
+        return _sound(np.array(affine, dtype=np.float64), shape, name), ()
     step = np.array(spacing, dtype=np.float64)
     diagonal = np.diag([*step[::-1], 1.0]) if step.shape == (3,) and (step > 0).all() else step
-    return _sound(diagonal, name), (flag("ORIENTATION_ASSUMED"),)
+    return _sound(diagonal, shape, name), (flag("ORIENTATION_ASSUMED"),)
 
 
-def _sound(affine: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+def _sound(affine: NDArray[np.float64], shape: tuple[int, ...], name: str) -> NDArray[np.float64]:
+    """Raises GeometryError: NO_AFFINE, VOXEL_SIZE, PLACE_FAR."""
     if affine.shape == (4, 4) and np.isfinite(affine).all():
-        volume = abs(np.linalg.det(affine[:3, :3]))
-        if volume > 1e-9 and np.allclose(affine[3], [0, 0, 0, 1]):
-            return affine
+        edges = sizes_of(affine)
+        if edges.all() and np.allclose(affine[3], [0, 0, 0, 1]):
+            check_extent(affine, shape, name)
+            if abs(np.linalg.det(affine[:3, :3] / edges)) > 1e-3:
+                return affine
     raise GeometryError(
         "NO_AFFINE",
         found="spacing or affine that is not positive, finite and of full rank",
@@ -165,10 +172,3 @@ def write_hu(
     np.clip(real, _INT16.min, _INT16.max, out=real)
     np.copyto(out, real, casting="unsafe")
     return lost
-
-
-def doubtful_scale(hu: NDArray[np.int16]) -> tuple[Flag, ...]:
-    """A flag when nothing is as dark as air; looks at a sample of the volume."""
-    sample = hu.reshape(-1)[:: max(1, hu.size // _SAMPLE)]
-    lowest = int(sample.min())
-    return (flag("HU_SCALE_DOUBTFUL", f"lowest value {lowest}"),) if lowest > LOWEST_HU else ()

@@ -27,7 +27,10 @@ from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID
 
 from calcimetry.errors import CalcimetryError, InputError
+from calcimetry.scan import tags as t
+from calcimetry.scan.codestream import sizes
 from calcimetry.scan.header import Header, quiet_libraries
+from calcimetry.scan.slices import u16
 
 Decode = Callable[[bytes, Header, Sequence[int]], Iterable[NDArray[Any]]]
 """A file's bytes, its header and frame numbers, to planes of stored values."""
@@ -67,12 +70,27 @@ _DECODER_ERRORS = (
 def decode(raw: bytes, header: Header, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
     """Planes (rows, columns) of stored values. Raises InputError CANNOT_DECODE."""
     _hush_gdcm()
+    _check_sizes(raw, header)
     try:
         data = pydicom.dcmread(BytesIO(raw), force=True)
         plugin = _named(PLUGIN, header.syntax)[0]
         yield from iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
     except _DECODER_ERRORS as error:
         raise _undecodable(header, error) from error
+
+
+def _check_sizes(raw: bytes, header: Header) -> None:
+    """No codestream states another size than the header: room is made for what it states."""
+    rows, columns = (u16(header.elements, tag) for tag in (t.ROWS, t.COLUMNS))
+    for size in sizes(raw, header.pixel_start or 0):
+        if size != (rows, columns, 1):
+            raise _undecodable(
+                header,
+                ValueError(
+                    f"{size[0]} x {size[1]} x {size[2]} values, where the header says "
+                    f"{rows} x {columns}"
+                ),
+            )
 
 
 @cache
@@ -140,6 +158,11 @@ def worth(syntax: str, count: int, jobs: int) -> int:
     alone = COST_MS.get(syntax, 0.0) * count
     workers = min(jobs, count)
     return workers if alone / workers + WORKER_START_MS < alone else least
+
+
+def costliest(headers: Sequence[Header]) -> Header:
+    """Of the files of one stack, whose syntaxes may differ, the one to choose workers by."""
+    return max(headers, key=lambda h: (_isolated(h.syntax), COST_MS.get(h.syntax, 0.0)))
 
 
 def _isolated(syntax: str) -> bool:

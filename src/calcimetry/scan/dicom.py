@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.records import Flag, Scan, Source
 from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
-from calcimetry.scan.array import doubtful_scale, empty_volume
-from calcimetry.scan.fitness import refusal
-from calcimetry.scan.flags import flag, listed
+from calcimetry.scan.array import empty_volume
+from calcimetry.scan.concatenation import check_parts, is_part
+from calcimetry.scan.depth import Depth
+from calcimetry.scan.files import files_below, is_directory_file, ought_to_be_dicom
+from calcimetry.scan.fitness import CT_CLASSES, refusal
+from calcimetry.scan.flags import counted, flag, listed
 from calcimetry.scan.grid import scan_affine, scan_shape, stored_grid
 from calcimetry.scan.header import BrokenFileError, Header, NotDicomError, read_header
-from calcimetry.scan.pixels import fill, is_whole
+from calcimetry.scan.neighbours import check_neighbours
+from calcimetry.scan.person import linked
+from calcimetry.scan.pixels import ceiling_beyond, depth_flags, fill, is_whole
 from calcimetry.scan.series import SeriesFacts
 from calcimetry.scan.slices import Slice, slices_of, text
-from calcimetry.scan.stacks import Stack, describe
+from calcimetry.scan.stacks import Stack, describe, unnamed
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".dic"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,17 +37,25 @@ class Found:
     broken: tuple[str, ...]
 
 
-def read_dicom(path: Path, wanted: str | None, kvp: float | None, jobs: int) -> Scan:
+def read_dicom(
+    path: Path,
+    wanted: str | None,
+    kvp: float | None,
+    jobs: int,
+    link_key: Path | None = None,
+) -> Scan:
     """The scan in a folder or file. Raises InputError, GeometryError."""
     found = look(path)
     groups = _groups(found)
     chosen, reasons = _choose(groups, wanted)
-    placed = _place(chosen, groups)
+    placed = _place(chosen, groups, found.broken)
     _check_whole(placed.slices)
+    parts = check_parts([piece.header for piece in placed.slices])
     others = [other for other in groups if other is not chosen]
-    passed_over = tuple(f"{describe(other)}: {reasons[id(other)]}" for other in others)
-    flags = _flags(chosen, others, found.broken) + placed.flags
-    return _scan(path, placed, passed_over, flags, kvp, jobs)
+    passed_over = tuple(f"{unnamed(other)}: {reasons[id(other)]}" for other in others)
+    flags = _flags(chosen, others, found.broken) + placed.flags + parts
+    scan = _scan(path, placed, passed_over, flags, kvp, jobs)
+    return linked(scan, placed.slices, link_key)
 
 
 def list_dicom(path: Path, wanted: str | None) -> tuple[SeriesFacts, ...]:
@@ -71,12 +83,17 @@ def _choose(groups: Sequence[Stack], wanted: str | None) -> tuple[Stack, dict[in
     return chosen, reasons
 
 
-def _place(chosen: Stack, groups: Sequence[Stack]) -> stack.Placed:
-    """The chosen slices' grid; an error says what else its series holds."""
+def _place(chosen: Stack, groups: Sequence[Stack], broken: Sequence[str]) -> stack.Placed:
+    """The chosen slices' grid; an error says what else its series holds.
+
+    A gap beside files that cannot be read is their error (BROKEN_FILE), not the geometry's.
+    """
     try:
         return stack.place(chosen.slices)
     except GeometryError as error:
         odd = [s.name for other in _same_series(chosen, groups) for s in other.slices]
+        if error.code == "MISSING_SLICES" and broken:
+            raise _gap_of(broken, error) from error
         if not odd:
             raise
         where = f"{error.where}; images of the series left out, of another kind: {listed(odd)}"
@@ -87,6 +104,17 @@ def _place(chosen: Stack, groups: Sequence[Stack]) -> stack.Placed:
             where=where,
             remedy=error.remedy,
         ) from error
+
+
+def _gap_of(broken: Sequence[str], error: GeometryError) -> InputError:
+    return InputError(
+        "BROKEN_FILE",
+        found=f"files that cannot be read: {listed(broken)}; and a gap between slices: "
+        f"{error.found}",
+        expected=error.expected,
+        where=error.where,
+        remedy="copy or export the files again",
+    )
 
 
 def _same_series(chosen: Stack, groups: Sequence[Stack]) -> list[Stack]:
@@ -119,11 +147,15 @@ def _scan(
     first = placed.slices[0]
     grid = stored_grid((first.columns, first.rows, len(placed.slices)), placed.affine)
     hu = empty_volume(scan_shape(grid), str(path))
-    digests = fill(grid.from_scan(hu), placed.slices, jobs)
+    filled = fill(grid.from_scan(hu), placed.slices, jobs)
+    read_flags = depth_flags(filled.depths, placed.slices)
+    read_flags += check_neighbours(filled.samples, placed.slices)
     backwards = grid.flipped[grid.axes.index(2)]
     acquisition = facts.acquisition(placed.slices[:: -1 if backwards else 1], kvp)
+    if Depth.BEYOND in filled.depths:
+        acquisition = replace(acquisition, hu_ceiling=ceiling_beyond(placed.slices))
     root = path if path.is_dir() else path.parent
-    named = {os.path.relpath(name, root): digest for name, digest in digests.items()}
+    named = {os.path.relpath(name, root): digest for name, digest in filled.digests.items()}
     return Scan(
         hu,
         scan_affine(grid),
@@ -131,25 +163,42 @@ def _scan(
         grid,
         Source(str(path), "dicom", named, passed_over),
         flags
+        + read_flags
         + facts.flags_of(acquisition, placed.slices)
-        + facts.shared_flags(acquisition, placed.affine)
-        + doubtful_scale(hu),
+        + facts.shared_flags(acquisition, placed.affine),
     )
 
 
 def _flags(chosen: Stack, others: Sequence[Stack], broken: tuple[str, ...]) -> tuple[Flag, ...]:
     plane = series.plane_of(chosen)
-    same = _same_series(chosen, others)
+    same, copies = _same_series(chosen, others), chosen.dropped
+    odd = [describe(other) for other in same]
     studies = {text(o.slices[0].elements, t.STUDY_UID) for o in others if refusal(o) is None}
     several = bool(studies - {text(chosen.slices[0].elements, t.STUDY_UID)})
     found = [
-        flag("DUPLICATE_SLICES", listed(chosen.dropped)) if chosen.dropped else None,
-        flag("MIXED_SERIES", "; ".join(describe(o) for o in same[:3])) if same else None,
+        flag("DUPLICATE_SLICES", counted(copies, "slice"), copies) if copies else None,
+        flag("MIXED_SERIES", "; ".join(map(unnamed, same[:3])), odd) if same else None,
+        flag("CONTINUED_ELSEWHERE") if any(_continues(o, chosen) for o in others) else None,
         flag("SEVERAL_STUDIES") if several else None,
-        flag("BROKEN_FILES", listed(broken)) if broken else None,
+        flag("BROKEN_FILES", counted(broken, "file"), broken) if broken else None,
         flag("NON_AXIAL", plane) if plane != "axial" else None,
     ]
     return tuple(f for f in found if f is not None)
+
+
+def _continues(other: Stack, chosen: Stack) -> bool:
+    """Whether a few images of another series lie where the chosen one's next slice would."""
+    one, two = other.slices[0], chosen.slices[0]
+    placed = all(s.position is not None and s.orientation is not None for s in other.slices)
+    if len(other.slices) >= stack.MIN_SLICES or not placed:
+        return False
+    if (one.rows, one.columns) != (two.rows, two.columns) or not stacks.on_one_grid(one, two):
+        return False
+    along, step = stack.distances(chosen.slices), stack.spacing_of(chosen.slices)
+    ends = (along.min() - step, along.max() + step)
+    there = stack.distances([two, *other.slices])[1:]
+    near = step * stack.SHIFT_SHARE
+    return any(abs(place - end) < near for place in there for end in ends)
 
 
 def look(path: Path) -> Found:
@@ -163,16 +212,11 @@ def look(path: Path) -> Found:
 
 
 def _look_in(folder: Path) -> Found:
-    headers: list[Header] = []
-    broken: list[str] = []
-    seen = 0
-    for file in _files(folder):
-        seen += 1
-        header = _header(file, broken)
-        if header is not None:
-            headers.append(header)
-    if headers:
-        return Found(tuple(headers), tuple(broken))
+    unread: list[Path] = []
+    found, seen = _sorted_out(files_below(folder, unread))
+    broken = (*found.broken, *(f"{path.name} (folder that cannot be read)" for path in unread))
+    if found.headers:
+        return Found(found.headers, broken)
     if broken:
         raise InputError(
             "BROKEN_FILE",
@@ -190,50 +234,85 @@ def _look_in(folder: Path) -> Found:
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Files at any depth in a fixed order, hidden ones left out."""
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(root, name)
+def _sorted_out(files: Iterable[Path]) -> tuple[Found, int]:
+    """The headers among files, the broken ones, and how many files there were."""
+    headers: list[Header] = []
+    broken: list[tuple[Path, str]] = []
+    others: list[Path] = []
+    seen = 0
+    for seen, file in enumerate(files, start=1):  # noqa: B007 - it is returned
+        try:
+            header = read_header(file)
+        except NotDicomError:
+            others.append(file)
+        except BrokenFileError as error:
+            broken.append((file, str(error)))
+        except OSError as error:
+            broken.append((file, error.strerror or "cannot be read"))
+        else:
+            headers.append(header)
+    headers = [h for h in headers if not _is_directory(h)]
+    kept, without = _with_pixels(headers)
+    broken += [(path, "an image without pixels") for path in without]
+    broken += [(p, "not DICOM") for p in ought_to_be_dicom(others, [h.path for h in headers])]
+    named = (f"{path.name} ({why})" for path, why in broken if not is_directory_file(path))
+    return Found(tuple(kept), tuple(named)), seen
 
 
-def _header(file: Path, broken: list[str]) -> Header | None:
-    """The header of an image file; None for anything else, `broken` told if it should be."""
-    try:
-        if not file.is_file():
-            return None
-        header = read_header(file)
-    except NotDicomError:
-        if file.suffix.lower() in DICOM_SUFFIXES:
-            broken.append(f"{file.name} (not DICOM)")
-        return None
-    except BrokenFileError as error:
-        broken.append(f"{file.name} ({error})")
-        return None
-    except OSError as error:
-        broken.append(f"{file.name} ({error.strerror or type(error).__name__})")
-        return None
-    if text(header.elements, t.MEDIA_SOP_CLASS) == DICOMDIR_CLASS:
-        return None
-    return header
+def _is_directory(header: Header) -> bool:
+    return text(header.elements, t.MEDIA_SOP_CLASS) == DICOMDIR_CLASS
+
+
+def _with_pixels(headers: Sequence[Header]) -> tuple[list[Header], list[Path]]:
+    """Headers, and the files of CT that hold no pixels beside files of CT that do.
+
+    They were cut short at the end of an element, or a damaged length swallowed the pixels.
+    """
+    lacking = {id(h) for h in headers if h.pixel_start is None and _is_ct(h)}
+    if not any(_is_ct(h) and id(h) not in lacking for h in headers):
+        return list(headers), []
+    return (
+        [h for h in headers if id(h) not in lacking],
+        [h.path for h in headers if id(h) in lacking],
+    )
+
+
+def _is_ct(header: Header) -> bool:
+    classes = {text(header.elements, tag) for tag in (t.SOP_CLASS, t.MEDIA_SOP_CLASS)}
+    return bool(classes & CT_CLASSES)
 
 
 def _sisters(file: Path) -> Found:
-    """One file is read alone when it holds many frames, else with its series' slices."""
-    own = _own_header(file)
-    uid = text(own.elements, t.SERIES_UID)
-    if own.frames:
+    """One file is read alone when it holds many frames, else with its series' slices.
+
+    Parts of a concatenation are read with the other parts, the directory file of a CD with
+    all that lies beside and below it.
+    """
+    if is_directory_file(file) or _is_directory(own := _own_header(file)):
+        return _listed_in(file)
+    if own.frames and not is_part(own):
         return Found((own,), ())
-    broken: list[str] = []
-    others = (
-        _header(other, broken)
-        for other in sorted(file.parent.iterdir())
-        if other != file and not other.name.startswith(".")
-    )
-    same = [h for h in others if h is not None and text(h.elements, t.SERIES_UID) == uid]
-    return Found((own, *same), tuple(broken))
+    beside = (p for p in sorted(file.parent.iterdir()) if not p.name.startswith("."))
+    found, _ = _sorted_out(p for p in beside if p != file and p.is_file())
+    uid = text(own.elements, t.SERIES_UID)
+    same = [h for h in found.headers if text(h.elements, t.SERIES_UID) == uid]
+    return Found((own, *same), found.broken)
+
+
+def _listed_in(directory: Path) -> Found:
+    """What lies beside and below the directory file of a CD."""
+    try:
+        return _look_in(directory.parent)
+    except InputError as error:
+        if error.code != "NO_DICOM":
+            raise
+        raise InputError(
+            error.code,
+            found="a DICOMDIR (the list of a CD's files) without the images that it lists",
+            expected=error.expected,
+            where=str(directory),
+            remedy="copy the whole CD, and give its folder",
+        ) from error
 
 
 def _own_header(file: Path) -> Header:

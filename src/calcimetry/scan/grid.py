@@ -8,9 +8,14 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.errors import GeometryError
 from calcimetry.records import StoredGrid
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+EDGE_MM = (0.05, 20.0)
+"""Edges of voxels that CT has: micro-CT of a finger to the thickest slices, with room."""
+_LONGEST_MM, _LARGEST_MM3 = 3000.0, 3e9  # of a scan: longer than any table's travel
+_FARTHEST_MM = 1e5  # from the origin; frames of scanners and atlases stay within metres
 # The scan's axes (z, y, x) grow towards head, back, left: LPS axes 2, 1, 0.
 _PATIENT_AXIS = (2, 1, 0)
 
@@ -60,3 +65,43 @@ def tilt_degrees(affine: NDArray[np.float64]) -> float:
     unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     cosines = np.abs([unit[:, 0] @ unit[:, 1], unit[:, 0] @ unit[:, 2], unit[:, 1] @ unit[:, 2]])
     return float(np.degrees(np.arcsin(np.clip(cosines.max(), 0, 1))))
+
+
+def sizes_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lengths of the voxels' edges along (i, j, k)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: NDArray[np.float64] = np.linalg.norm(affine[:3, :3], axis=0)
+    return found
+
+
+def check_extent(
+    affine: NDArray[np.float64], shape: tuple[int, ...], where: str, unit: str = "mm"
+) -> None:
+    """Raise GeometryError where no scan of a patient has such voxels, size or place.
+
+    affine : (i, j, k) to mm; shape : (i, j, k); unit : what the file calls its lengths
+    """
+    edges = sizes_of(affine)
+    said = "" if unit == "mm" else f" by the file's unit, {unit}"
+    text = " x ".join(f"{edge:.4g}" for edge in edges) + f" mm{said}"
+    if not ((edges >= EDGE_MM[0]) & (edges <= EDGE_MM[1])).all():
+        raise _absurd("VOXEL_SIZE", f"voxels of {text}", "edges of {} to {} mm", where)
+    whole = edges * shape
+    if whole.max() > _LONGEST_MM or whole.prod() > _LARGEST_MM3:
+        size = " x ".join(f"{length / 1000:.3g}" for length in whole)
+        found = f"a scan of {size} m (voxels of {text})"
+        raise _absurd("VOXEL_SIZE", found, "one of a patient, with edges of {} to {} mm", where)
+    if np.abs(affine[:3, 3]).max() > _FARTHEST_MM:
+        place = ", ".join(f"{x / 1000:.4g}" for x in affine[:3, 3])
+        expected = "a place within 100 m of its frame's origin"
+        raise _absurd("PLACE_FAR", f"a scan that lies at {place} m", expected, where)
+
+
+def _absurd(code: str, found: str, expected: str, where: str) -> GeometryError:
+    return GeometryError(
+        code,
+        found=found,
+        expected=expected.format(*EDGE_MM),
+        where=where,
+        remedy="check the affine and its unit (mm), or export the original series again",
+    )

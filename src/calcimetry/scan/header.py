@@ -1,10 +1,11 @@
 """Reads the header of one DICOM file: the few elements that are wanted, as raw bytes.
 
-Files in the two little-endian syntaxes (nearly all, compressed ones too) are walked here,
-over the top level only, because turning every element into an object costs more time than
-reading the pixels. Anything else (big endian, deflated, functional groups) goes to pydicom.
+Files in the little-endian syntaxes (nearly all, compressed and deflated ones too) are walked
+by `walk`, over the top level only, because turning every element into an object costs more
+time than reading the pixels. Big endian and functional groups go to pydicom.
 
-Layout of elements: DICOM PS3.5 section 7; of files: PS3.10 section 7.
+No file can make this read or inflate more than `MOST_HEADER`. Layout of files: PS3.10
+section 7.
 """
 
 from __future__ import annotations
@@ -24,52 +25,51 @@ import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
 
 from calcimetry.scan import tags as t
+from calcimetry.scan.inflate import inflated
+from calcimetry.scan.values import usual
+from calcimetry.scan.walk import (
+    UNDEFINED,
+    BrokenFileError,
+    NeedMoreError,
+    OddError,
+    Walked,
+    element,
+    file_meta,
+    is_explicit,
+    walk,
+)
 
-UNDEFINED = 0xFFFFFFFF
+__all__ = ["UNDEFINED", "BrokenFileError", "Header", "NotDicomError", "read_header"]
+
 IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
-UNCOMPRESSED = frozenset({IMPLICIT_LE, EXPLICIT_LE, DEFLATED_LE, EXPLICIT_BE})
+GE_PRIVATE = "1.2.840.113619.5.2"
+"""GE's DLX syntax: the header is implicit VR little endian, the pixels are big endian."""
+UNCOMPRESSED = frozenset({IMPLICIT_LE, EXPLICIT_LE, DEFLATED_LE, EXPLICIT_BE, GE_PRIVATE})
 
+MOST_HEADER = 1 << 26
+"""Bytes before the pixels: an enhanced CT of 5,000 frames has some 10 MB of them."""
 # Most headers end within the first; a header with large private values needs the second.
-_CHUNKS = (1 << 15, 1 << 20)
-_LONG_VR = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV"}) | frozenset(
-    {b"UC", b"UN", b"UR", b"UT", b"UV"}
-)
-_PIXELS = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
+_CHUNKS = (1 << 15, 1 << 20, MOST_HEADER)
+_ENDLESS = 1 << 62
 # They log what goes wrong, with tracebacks, before they raise it.
 _LOGGERS = ("pydicom", "openjpeg", "pylibjpeg", "jpeg_ls", "nibabel.global")
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_IMPLICIT = struct.Struct("<HHI")
-_EXPLICIT = struct.Struct("<HH2sH")
-_U16 = struct.Struct("<H")
-_U32 = struct.Struct("<I")
 
 
 class NotDicomError(Exception):
     """The file is no DICOM file at all; the caller decides whether that matters."""
 
 
-class BrokenFileError(Exception):
-    """The file is DICOM, or claims to be, and ends or goes wrong inside its header."""
-
-
-class _NeedMoreError(Exception):
-    """The part of the file at hand ends before the header does."""
-
-
-class _OddError(Exception):
-    """Something this walk does not handle; pydicom is asked instead."""
-
-
 # What pydicom raises on damaged files.
 _PYDICOM_ERRORS = (
     *(InvalidDicomError, EOFError, ValueError, KeyError, OverflowError, NotImplementedError),
     *(BytesLengthException, AttributeError, TypeError, IndexError, struct.error, zlib.error),
-    *(_OddError, _NeedMoreError),
+    *(OddError, NeedMoreError, RecursionError),
 )
 
 
@@ -77,8 +77,8 @@ _PYDICOM_ERRORS = (
 class Header:
     """Elements of one file. Values are little-endian bytes as stored.
 
-    pixel_start : where the pixel data's value starts in the file; None when it has no
-        pixel data, -1 when the data set is deflated
+    pixel_start : where the pixel data's value starts in the file, in a deflated one in its
+        inflated data set; None when it has no pixel data
     pixel_length : its length in bytes; `UNDEFINED` for encapsulated pixels
     frames : flattened functional groups, one mapping for each frame; empty for classic files
     """
@@ -111,40 +111,85 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def read_header(path: Path) -> Header:
-    """The header of one DICOM file.
+    """The header of one DICOM file; it must be a regular file, others can block for ever.
 
     Raises NotDicomError, BrokenFileError, or OSError.
     """
+    size = path.stat().st_size
+    if not size:
+        raise NotDicomError  # also the files of /proc, some of which block when they are read
     with path.open("rb") as file:
-        size = path.stat().st_size
-        for limit in (*_CHUNKS, size):
-            chunk = file.read(limit) if limit != size else _whole(file)
+        for limit in _CHUNKS:
             try:
-                return _walk(path, size, chunk)
-            except _NeedMoreError:
-                if len(chunk) >= size:
+                return _checked(_header(path, file, size, limit))
+            except NeedMoreError:
+                if size <= limit:
                     raise BrokenFileError("it ends inside its header") from None
-                file.seek(0)
-            except _OddError:
-                return _ask_pydicom(path, size)
-    raise BrokenFileError("it ends inside its header")
+            except OddError:
+                return _checked(_ask_pydicom(path, size))
+    raise BrokenFileError(f"its header does not end within {MOST_HEADER >> 20} MB")
 
 
-def _whole(file: BinaryIO) -> bytes:
+def _checked(header: Header) -> Header:
+    """Every object names its kind, and every image its size: without both, it went astray."""
+    kinds = (t.SOP_CLASS, t.MEDIA_SOP_CLASS, t.MODALITY, t.ROWS)
+    if not any(header.elements.get(tag) for tag in kinds):
+        raise BrokenFileError("it holds no image and names no other kind of object")
+    stated = _text(header.elements.get(t.FRAMES, b""))
+    if header.frames and stated.isdigit() and int(stated) != len(header.frames):
+        raise BrokenFileError(
+            f"it states {stated} frames and describes {len(header.frames)} of them"
+        )
+    return header
+
+
+def _header(path: Path, file: BinaryIO, size: int, limit: int) -> Header:
+    """From the file's first `limit` bytes. Raises NeedMoreError where these do not do."""
     file.seek(0)
-    return file.read()
+    chunk = file.read(limit)
+    meta, start = file_meta(chunk, _preamble(chunk))
+    syntax = _text(meta.get(t.TRANSFER_SYNTAX, b""))
+    if syntax == EXPLICIT_BE:
+        raise OddError
+    end = size
+    if syntax == DEFLATED_LE:
+        chunk, start, end = _inflated_from(file, start, limit)
+    explicit = is_explicit(chunk, start, syntax not in (IMPLICIT_LE, GE_PRIVATE))
+    found = Walked()
+    try:
+        walk(chunk, start, end, explicit, found)
+    except NeedMoreError:
+        if limit < MOST_HEADER or not _is_other(found.elements):
+            raise
+        return Header(path, size, syntax, meta | found.elements, None, 0)
+    except OddError:
+        if syntax != DEFLATED_LE:
+            raise
+        # pydicom, which is asked about what is odd, would inflate it without bound.
+        raise BrokenFileError("its header is damaged") from None
+    frames: tuple[Mapping[int, bytes], ...] = ()
+    if found.elements.keys() & {t.SHARED_GROUPS, t.PER_FRAME_GROUPS}:
+        data = chunk[start : found.end]
+        found.elements, frames = _grouped(data, explicit)
+    syntax = syntax or (EXPLICIT_LE if explicit else IMPLICIT_LE)
+    elements = meta | found.elements
+    return Header(path, size, syntax, elements, found.pixel_start, found.pixel_length, frames)
 
 
-def _walk(path: Path, size: int, chunk: bytes) -> Header:
-    start = _preamble(chunk)
-    meta, start = _file_meta(chunk, start)
-    syntax = _text(meta.get(t.TRANSFER_SYNTAX, b"")) or _guess_syntax(chunk, start)
-    if syntax in (DEFLATED_LE, EXPLICIT_BE):
-        raise _OddError
-    elements, pixel, length = _elements(chunk, start, size, syntax != IMPLICIT_LE)
-    if t.SHARED_GROUPS in elements or t.PER_FRAME_GROUPS in elements:
-        raise _OddError
-    return Header(path, size, syntax, meta | elements, pixel, length)
+def _is_other(elements: Mapping[int, bytes]) -> bool:
+    """Whether this is an object without images (they may be long), by what comes first."""
+    modality = _text(elements.get(t.MODALITY, b""))
+    return bool(modality) and modality != "CT"
+
+
+def _inflated_from(file: BinaryIO, start: int, limit: int) -> tuple[bytes, int, int]:
+    """The inflated data set's first bytes, where it starts in them, and where it ends."""
+    file.seek(start)
+    try:
+        data, whole = inflated(file, limit)
+    except zlib.error:
+        raise BrokenFileError("its deflated data set is damaged") from None
+    return data, 0, len(data) if whole else _ENDLESS
 
 
 def _preamble(chunk: bytes) -> int:
@@ -156,83 +201,17 @@ def _preamble(chunk: bytes) -> int:
     raise NotDicomError
 
 
-def _file_meta(chunk: bytes, pos: int) -> tuple[dict[int, bytes], int]:
-    found: dict[int, bytes] = {}
-    while pos + 8 <= len(chunk) and _U16.unpack_from(chunk, pos)[0] == 2:
-        tag, start, length = _element(chunk, pos, True)
-        if tag in (t.TRANSFER_SYNTAX, t.MEDIA_SOP_CLASS):
-            found[tag] = chunk[start : start + length]
-        pos = start + length
-    return found, pos
-
-
-def _guess_syntax(chunk: bytes, pos: int) -> str:
-    vr = chunk[pos + 4 : pos + 6]
-    return EXPLICIT_LE if vr.isalpha() and vr.isupper() else IMPLICIT_LE
-
-
-def _elements(
-    chunk: bytes, pos: int, size: int, explicit: bool
-) -> tuple[dict[int, bytes], int | None, int]:
-    found: dict[int, bytes] = {}
-    while pos < size:
-        tag, start, length = _element(chunk, pos, explicit)
-        if tag in _PIXELS:
-            return found, (start if tag == t.PIXEL_DATA else None), length
-        if length == UNDEFINED:
-            pos = _skip_sequence(chunk, start, explicit and chunk[pos + 4 : pos + 6] != b"UN")
-            if tag in t.WANTED:
-                found[tag] = chunk[start : pos - 8]
-            continue
-        if tag in t.WANTED:
-            if start + length > len(chunk):
-                raise _NeedMoreError
-            found[tag] = chunk[start : start + length]
-        pos = start + length
-    if pos > size:
-        raise BrokenFileError("it ends inside its header")
-    return found, None, 0
-
-
-def _element(chunk: bytes, pos: int, explicit: bool) -> tuple[int, int, int]:
-    """The tag at `pos`, where its value starts, and how long that is."""
-    try:
-        if not explicit:
-            group, number, length = _IMPLICIT.unpack_from(chunk, pos)
-            return group << 16 | number, pos + 8, length
-        group, number, vr, length = _EXPLICIT.unpack_from(chunk, pos)
-        if group == 0xFFFE:
-            return group << 16 | number, pos + 8, _U32.unpack_from(chunk, pos + 4)[0]
-        if vr in _LONG_VR:
-            return group << 16 | number, pos + 12, _U32.unpack_from(chunk, pos + 8)[0]
-    except struct.error:
-        raise _NeedMoreError from None
-    if not vr.isalpha():
-        raise _OddError
-    return group << 16 | number, pos + 8, length
-
-
-def _skip_sequence(chunk: bytes, pos: int, explicit: bool) -> int:
-    """Past a sequence of undefined length whose first item starts at `pos`."""
-    while True:
-        tag, start, length = _element(chunk, pos, explicit)
-        if tag == _SEQUENCE_END:
-            return start
-        if tag != _ITEM:
-            raise _OddError
-        pos = _skip_item(chunk, start, explicit) if length == UNDEFINED else start + length
-
-
-def _skip_item(chunk: bytes, pos: int, explicit: bool) -> int:
-    while True:
-        tag, start, length = _element(chunk, pos, explicit)
-        if tag == _ITEM_END:
-            return start
-        if length == UNDEFINED:
-            inner = explicit and chunk[pos + 4 : pos + 6] != b"UN"
-            pos = _skip_sequence(chunk, start, inner)
-        else:
-            pos = start + length
+def _grouped(
+    data: bytes, explicit: bool
+) -> tuple[dict[int, bytes], tuple[Mapping[int, bytes], ...]]:
+    """Elements and frames of a data set with functional groups."""
+    with quiet_libraries():
+        try:
+            parsed = read_dataset(BytesIO(data), not explicit, True)
+            elements = _raw(parsed)
+            return elements, _frames(parsed, elements)
+        except _PYDICOM_ERRORS as error:
+            raise BrokenFileError("its header is damaged") from error
 
 
 def _ask_pydicom(path: Path, size: int) -> Header:
@@ -241,12 +220,12 @@ def _ask_pydicom(path: Path, size: int) -> Header:
             data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
             meta = data.file_meta
             syntax = str(meta.get("TransferSyntaxUID", IMPLICIT_LE))
-            pixel, length = (-1, 0) if syntax == DEFLATED_LE else _pixel_element(file, syntax)
+            pixel, length = _pixel_element(file, syntax)
             elements = _raw(data, syntax == EXPLICIT_BE)
             frames = _frames(data, elements)
             elements[t.MEDIA_SOP_CLASS] = _shown(meta.get("MediaStorageSOPClassUID", ""))
         except _PYDICOM_ERRORS as error:
-            raise BrokenFileError(f"its header cannot be read ({type(error).__name__})") from error
+            raise BrokenFileError("its header is damaged") from error
     return Header(path, size, syntax, elements, pixel, length, frames)
 
 
@@ -257,10 +236,10 @@ def _pixel_element(file: BinaryIO, syntax: str) -> tuple[int | None, int]:
     if len(head) < 8:
         return None, 0
     if syntax == EXPLICIT_BE:
-        if head[:4] != b"\x7f\xe0\x00\x10":
+        if len(head) < 12 or head[:4] != b"\x7f\xe0\x00\x10":
             return None, 0
         return here + 12, int(struct.unpack(">I", head[8:12])[0])
-    tag, start, length = _element(head, 0, syntax != IMPLICIT_LE)
+    tag, start, length, _ = element(head, 0, is_explicit(head, 0, True))
     return (here + start, length) if tag == t.PIXEL_DATA else (None, 0)
 
 
@@ -275,11 +254,14 @@ def _raw(data: Dataset, big_endian: bool = False) -> dict[int, bytes]:
 
 
 def _as_bytes(data: Dataset, tag: int, big_endian: bool) -> bytes:
-    value = data.get_item(tag).value
+    item = data.get_item(tag)
+    value = item.value
     if isinstance(value, bytes):
-        return value[::-1] if big_endian and tag in t.U16 else value
-    if isinstance(value, int) and tag in t.U16:
-        return (value & 0xFFFF).to_bytes(2, "little")
+        numeric = tag in t.U16 or tag in t.F64
+        turned = value[::-1] if big_endian and numeric else value
+        return usual(tag, (item.VR or "").encode(), turned) if item.VR else turned
+    if tag in t.U16 or tag in t.F64:
+        return usual(tag, b"DS", _shown(value))
     return _shown(value)
 
 
@@ -304,9 +286,9 @@ def _frames(data: Dataset, elements: Mapping[int, bytes]) -> tuple[Mapping[int, 
 def _flatten(item: Dataset) -> dict[int, bytes]:
     """A functional groups item as if its macros' elements stood in one flat data set."""
     found: dict[int, bytes] = {}
-    for element in item:
-        if element.VR == "SQ":
-            for inner in element.value:
+    for part in item:
+        if part.VR == "SQ":
+            for inner in part.value:
                 found |= _raw(inner)
                 found |= {tag: _shown(inner[tag].value) for tag in t.FRAME_ONLY if tag in inner}
     for frame_tag, classic in t.CLASSIC_NAME.items():
@@ -317,10 +299,3 @@ def _flatten(item: Dataset) -> dict[int, bytes]:
 
 def _text(value: bytes) -> str:
     return value.decode("latin-1").strip(" \0")
-
-
-def inflate(path: Path) -> tuple[bytes, Dataset]:
-    """The file's bytes, and its data set read whole; for deflated files."""
-    raw = path.read_bytes()
-    with quiet_libraries():
-        return raw, pydicom.dcmread(BytesIO(raw), force=True)

@@ -23,18 +23,26 @@ from numpy.typing import NDArray
 from calcimetry.errors import GeometryError, InputError
 from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
 from calcimetry.scan import facts
-from calcimetry.scan.array import doubtful_scale, empty_volume, scan_of, write_hu
+from calcimetry.scan.array import empty_volume, scan_of, write_hu
 from calcimetry.scan.flags import flag
-from calcimetry.scan.grid import RAS_TO_LPS, stored_grid
+from calcimetry.scan.grid import stored_grid
 from calcimetry.scan.header import quiet_libraries
-from calcimetry.scan.memory import check_room
+from calcimetry.scan.memory import bytes_free, check_room
+from calcimetry.scan.placement import placement
 
 GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib: the largest window, with gzip header and checksum
-_PIECE = 1 << 18
-_SPACE_UNITS = 7
-_MM = {1: 1000.0, 2: 1.0, 3: 0.001}  # metre, mm, micron
+_PIECE = 1 << 16  # makes 68 MB at most, whatever is in the file
+_FARTHEST_VOXELS = 1 << 28  # bytes of header extensions before the voxels, at most
+_INTERCEPT = 1e6
+_SLOPES = (1e-6, 1e4)  # of stored values to HU; what lies outside is a damaged header
 _MOST_INFLATED = 1100  # deflate makes at most 1032 bytes of one
+
+
+_HEADER_ERRORS = (
+    *(HeaderDataError, ImageFileError, WrapStructError),
+    *(zlib.error, ValueError, OverflowError, KeyError),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +69,14 @@ def read_nifti(path: Path, kvp: float | None) -> Scan:
     if not_finite:
         flags += (flag("NOT_FINITE", f"{not_finite} voxels"),)
     source = Source(str(path), "nifti", {path.name: digest})
-    return scan_of(hu, grid, acquisition, source, flags + doubtful_scale(hu))
+    return scan_of(hu, grid, acquisition, source, flags)
 
 
 def _bytes(path: Path) -> bytes:
+    size, free = path.stat().st_size, bytes_free()
+    if free is not None and size > free:
+        found = f"a file of {size / 1e9:.1f} GB; {free / 1e9:.1f} GB of memory are free"
+        raise _bad("TOO_BIG", found, path.name, "one that fits in memory")
     raw = path.read_bytes()
     if not raw:
         raise _bad("EMPTY_FILE", "a file of 0 bytes", path.name)
@@ -84,11 +96,11 @@ def _bad(code: str, found: str, name: str, expected: str = "a NIfTI volume of CT
 def _volume(raw: bytes, name: str) -> Volume:
     try:
         with quiet_libraries():
-            header = _header(_inflate_head(raw))
-    except (HeaderDataError, ImageFileError, WrapStructError, zlib.error, ValueError) as error:
+            header, pixdim = _header(_inflate_head(raw))
+    except _HEADER_ERRORS as error:
         raise _bad("BAD_NIFTI", f"a header that cannot be read ({error})", name) from error
     shape = _shape(header, name)
-    affine, flags = _affine(header, name)
+    affine, flags = placement(header, pixdim, shape, name)
     slope, intercept = _scaling(header, name)
     values = _values(raw, header, shape, name)
     return Volume(values, affine, slope, intercept, flags)
@@ -100,14 +112,16 @@ def _inflate_head(raw: bytes) -> bytes:
     return zlib.decompressobj(_GZIP_WINDOW).decompress(raw, 1024)
 
 
-def _header(head: bytes) -> nib.Nifti1Header:
+def _header(head: bytes) -> tuple[nib.Nifti1Header, NDArray[np.float64]]:
+    """The header, and pixdim as it stands: the library's check sets zeros to 1."""
     size = int.from_bytes(head[:4], "little")
     two = 540 in (size, int.from_bytes(head[:4], "big"))
     kind = nib.Nifti2Header if two else nib.Nifti1Header
     header = kind.from_fileobj(io.BytesIO(head), check=True)
     if bytes(header["magic"].tobytes()[:3]) not in (b"n+1", b"n+2"):
         raise HeaderDataError("not a single-file NIfTI (.hdr/.img pairs are not read)")
-    return header
+    as_stored = kind.from_fileobj(io.BytesIO(head), check=False)
+    return header, np.array(as_stored["pixdim"][1:4], dtype=np.float64)
 
 
 def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
@@ -129,45 +143,24 @@ def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
     return int(shape[0]), int(shape[1]), int(shape[2])
 
 
-def _affine(header: nib.Nifti1Header, name: str) -> tuple[NDArray[np.float64], tuple[Flag, ...]]:
-    """sform where set, else qform; a file with neither does not know its left from right."""
-    flags: tuple[Flag, ...] = ()
-    if header["sform_code"] > 0:
-        affine = header.get_sform()
-    elif header["qform_code"] > 0:
-        affine, flags = header.get_qform(), (flag("NIFTI_QFORM"),)
-    else:
-        raise _no_affine("neither sform nor qform", name)
-    affine = np.array(affine, dtype=np.float64)
-    affine[:3] *= _MM.get(int(header["xyzt_units"]) & _SPACE_UNITS, 1.0)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise _no_affine("an affine that is not finite or has no volume", name)
-    return RAS_TO_LPS @ affine, flags
-
-
-def _no_affine(found: str, name: str) -> GeometryError:
-    return GeometryError(
-        "NO_AFFINE",
-        found=found,
-        expected="an affine that says where voxels lie in the patient",
-        where=name,
-        remedy="convert the DICOM series again with a tool that writes sform or qform",
-    )
-
-
 def _scaling(header: nib.Nifti1Header, name: str) -> tuple[float, float]:
     try:
         slope, intercept = header.get_slope_inter()
     except HeaderDataError as error:
         raise _bad("BAD_NIFTI", f"scaling that cannot be used ({error})", name) from error
-    return (1.0, 0.0) if slope is None else (float(slope), float(intercept or 0.0))
+    if slope is None:
+        return 1.0, 0.0
+    if not _SLOPES[0] <= abs(slope) <= _SLOPES[1] or abs(intercept or 0.0) > _INTERCEPT:
+        found = f"a slope of {slope:g} and an intercept of {intercept or 0.0:g}"
+        raise _bad("BAD_NIFTI", found, name, "scaling to Hounsfield units")
+    return float(slope), float(intercept or 0.0)
 
 
 def _values(
     raw: bytes, header: nib.Nifti1Header, shape: tuple[int, int, int], name: str
 ) -> NDArray[np.generic]:
     dtype = header.get_data_dtype()
-    start = max(int(header.get_data_offset()), header.single_vox_offset)
+    start = _start(header, name)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if size > len(raw) * (_MOST_INFLATED if raw[:2] == GZIP else 1):
         raise _bad("TRUNCATED_FILE", f"{len(raw)} bytes for {size} bytes of voxels", name)
@@ -181,6 +174,14 @@ def _values(
         raise _bad("TRUNCATED_FILE", f"{filled} bytes of voxels, {size} needed", name)
     values: NDArray[np.generic] = buffer.view(dtype).reshape(shape, order="F")
     return values
+
+
+def _start(header: nib.Nifti1Header, name: str) -> int:
+    """The byte where the voxels begin; a smaller one than the format allows is not meant."""
+    offset = float(header["vox_offset"])
+    if not 0 <= offset <= _FARTHEST_VOXELS:
+        raise _bad("BAD_NIFTI", f"voxels that begin at byte {offset:g}", name)
+    return max(int(offset), int(header.single_vox_offset))
 
 
 def _copy(raw: bytes, start: int, buffer: NDArray[np.uint8]) -> int:

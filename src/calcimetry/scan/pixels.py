@@ -1,13 +1,17 @@
 """Pixels of DICOM slices, straight into one int16 volume of HU.
 
 Uncompressed pixels are viewed in the file's bytes and written once, rescaled, where they
-belong; nothing the size of the volume is made beside it.
+belong; nothing the size of the volume is made beside it. Every slice is looked at for values
+beyond its declared depth, and sampled for the comparison with its neighbours.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +19,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError
+from calcimetry.records import Flag
 from calcimetry.scan import tags as t
-from calcimetry.scan.codecs import Decode, decoder
-from calcimetry.scan.facts import bits_of, rescale_of
-from calcimetry.scan.header import EXPLICIT_BE, UNCOMPRESSED, Header, quiet_libraries
+from calcimetry.scan.codecs import Decode, costliest, decoder
+from calcimetry.scan.depth import Depth, limits, within_depth
+from calcimetry.scan.facts import bits_of, is_signed, rescale_of
+from calcimetry.scan.flags import flag
+from calcimetry.scan.header import (
+    DEFLATED_LE,
+    EXPLICIT_BE,
+    GE_PRIVATE,
+    UNCOMPRESSED,
+    Header,
+    quiet_libraries,
+)
+from calcimetry.scan.inflate import inflated
 from calcimetry.scan.slices import Slice, u16
+from calcimetry.scan.walk import file_meta
 from calcimetry.threads import each
 
 AIR_HU = -1024
 # A declared padding value that would be tissue is a mistake in the file (0 in files whose
 # intercept is 0, where it is water): only values outside this range are taken for padding.
 TISSUE_HU = (-900.0, 3071.0)
+SAMPLES = 48
+"""Along the shorter edge of a slice, for the comparison with its neighbours: a hand in a
+field of 500 mm still gets some hundred."""
 _INT16 = np.iinfo(np.int16)
+_PREAMBLE, _META_END = 132, 1 << 16
 
 Plane = NDArray[np.int16]
 
 
-def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> dict[str, str]:
-    """Write the HU of `slices` into `volume`, a (column, row, slice) view.
+@dataclass(frozen=True, slots=True, eq=False)
+class Filled:
+    """What filling a volume told, besides its HU.
 
-    Returns the SHA-256 of each file by its path. Raises InputError.
+    digests : SHA-256 of each file by its path
+    depths : how each slice's values kept to the depth that it declares, in order
+    samples : (slices, samples), HU at the same places of each slice
     """
+
+    digests: dict[str, str]
+    depths: tuple[Depth, ...]
+    samples: NDArray[np.int16]
+
+
+def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> Filled:
+    """Write the HU of `slices` into `volume`, a (column, row, slice) view. Raises InputError."""
     tasks = _by_file(slices)
-    with quiet_libraries(), decoder(slices[0].header, len(slices), jobs) as decode:
+    every = max(1, min(volume.shape[:2]) // SAMPLES)
+    samples = np.empty((len(slices), *volume[::every, ::every, 0].shape), np.int16)
+    depths = [Depth.KEPT] * len(slices)
+    header = costliest([piece.header for piece in slices])
+    with quiet_libraries(), decoder(header, len(slices), jobs) as decode:
 
         def one(task: list[tuple[int, Slice]]) -> tuple[str, str]:
             path = task[0][1].path
             raw = _read(path)
             stored = planes(raw, [piece for _, piece in task], decode)
             for (k, piece), plane in zip(task, stored, strict=True):
-                to_hu(plane, piece, volume[:, :, k].T)
+                depths[k] = to_hu(plane, piece, volume[:, :, k].T)
+                samples[k] = volume[::every, ::every, k]
             return str(path), hashlib.sha256(raw).hexdigest()
 
-        return dict(each(one, tasks, jobs))
+        digests = dict(each(one, tasks, jobs))
+    return Filled(digests, tuple(depths), samples.reshape(len(slices), -1))
 
 
 def _by_file(slices: Sequence[Slice]) -> list[list[tuple[int, Slice]]]:
@@ -74,14 +111,35 @@ def _read(path: Path) -> bytes:
 def planes(raw: bytes, slices: Sequence[Slice], decode: Decode) -> Iterable[NDArray[Any]]:
     """Stored values of one file's slices, each (rows, columns)."""
     header = slices[0].header
-    if is_native(header):
-        return (_native(raw, piece) for piece in slices)
-    return _checked(decode(raw, header, [piece.frame for piece in slices]), slices)
+    if not is_native(header):
+        return _checked(decode(raw, header, [piece.frame for piece in slices]), slices)
+    data = _inflated(raw, slices) if header.syntax == DEFLATED_LE else raw
+    return (_native(data, piece) for piece in slices)
+
+
+def _inflated(raw: bytes, slices: Sequence[Slice]) -> bytes:
+    """A deflated file's data set as far as the last of its slices' pixels."""
+    file, last = BytesIO(raw), slices[-1]
+    file.seek(file_meta(raw[:_META_END], _PREAMBLE if raw[128:132] == b"DICM" else 0)[1])
+    needed = (last.header.pixel_start or 0) + pixel_bytes(last, last.frame + 1)
+    try:
+        data, _ = inflated(file, needed)
+    except zlib.error:
+        data = b""
+    if len(data) < needed:
+        raise InputError(
+            "TRUNCATED_FILE",
+            found="deflated pixels that end early",
+            expected="a whole file",
+            where=last.name,
+            remedy="copy or export the files again",
+        )
+    return data
 
 
 def is_native(header: Header) -> bool:
     """Whether the pixels lie in the file as they are."""
-    return header.syntax in UNCOMPRESSED and (header.pixel_start or -1) >= 0
+    return header.syntax in UNCOMPRESSED and header.pixel_start is not None
 
 
 def is_whole(piece: Slice) -> bool:
@@ -89,8 +147,15 @@ def is_whole(piece: Slice) -> bool:
     header = piece.header
     if not is_native(header):
         return True
-    size = piece.rows * piece.columns * stored_type(piece).itemsize
-    return (header.pixel_start or 0) + (piece.frame + 1) * size <= header.size
+    needed = pixel_bytes(piece, piece.frame + 1)
+    if header.pixel_length < needed:
+        return False
+    return header.syntax == DEFLATED_LE or (header.pixel_start or 0) + needed <= header.size
+
+
+def pixel_bytes(piece: Slice, frames: int) -> int:
+    """What so many frames take uncompressed."""
+    return piece.rows * piece.columns * stored_type(piece).itemsize * frames
 
 
 def _checked(stored: Iterable[NDArray[Any]], slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
@@ -116,17 +181,25 @@ def _native(raw: bytes, piece: Slice) -> NDArray[Any]:
 def stored_type(piece: Slice) -> np.dtype[Any]:
     """The type of stored values."""
     size = u16(piece.elements, t.BITS_ALLOCATED, 16) // 8
-    order = ">" if piece.header.syntax == EXPLICIT_BE else "<"
-    sign = "i" if u16(piece.elements, t.PIXEL_REPRESENTATION) else "u"
-    return np.dtype(f"{order}{sign}{size}")
+    order = ">" if piece.header.syntax in (EXPLICIT_BE, GE_PRIVATE) else "<"
+    return np.dtype(f"{order}{'i' if is_signed(piece.elements) else 'u'}{size}")
 
 
-def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> None:
-    """Rescale stored values into `out`, rounded and clipped to int16, padding to air."""
+def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> Depth:
+    """Rescale stored values into `out`, rounded and clipped to int16, padding to air.
+
+    Raises InputError PIXEL_FORMAT where values beyond the declared depth cannot be read.
+    """
     padding = _padding(plane, piece)
-    values = _unused_bits_off(plane, piece, out)
+    bits, signed = bits_of(piece.elements), is_signed(piece.elements)
+    values, depth = within_depth(plane, bits, signed, padding)
+    moved = u16(piece.elements, t.HIGH_BIT, bits - 1) != bits - 1
+    if depth is Depth.UNKNOWN or (depth is not Depth.KEPT and moved):
+        raise _beyond(piece, bits)
+    if depth is Depth.BEYOND:
+        bits = plane.dtype.itemsize * 8
     slope, intercept = rescale_of(piece.elements)
-    if slope == 1 and intercept == int(intercept) and _fits(values, piece, int(intercept)):
+    if slope == 1 and intercept == int(intercept) and _fits(values, bits, signed, int(intercept)):
         if values.dtype.itemsize == 2 and values.dtype.isnative:
             values = values.view(np.int16)  # the same sums, and nothing to convert
         np.add(values, np.int16(intercept), out=out, casting="unsafe", dtype=np.int16)
@@ -137,42 +210,60 @@ def to_hu(plane: NDArray[Any], piece: Slice, out: Plane) -> None:
         np.copyto(out, real, casting="unsafe")
     if padding is not None:
         out[padding] = AIR_HU
+    return depth
 
 
-def _fits(values: NDArray[Any], piece: Slice, intercept: int) -> bool:
+def _beyond(piece: Slice, bits: int) -> InputError:
+    return InputError(
+        "PIXEL_FORMAT",
+        found=f"values beyond BitsStored {bits}, of which it cannot be told whether the bits "
+        "above are part of them",
+        expected="values of at most so many bits",
+        where=piece.name,
+        remedy="export the series again from the scanner or PACS",
+    )
+
+
+def depth_flags(depths: Sequence[Depth], slices: Sequence[Slice]) -> tuple[Flag, ...]:
+    """What was done with values beyond their declared depth.
+
+    Raises InputError PIXEL_FORMAT where one slice speaks for one reading and one for another.
+    """
+    masked, beyond = depths.count(Depth.MASKED), depths.count(Depth.BEYOND)
+    if masked and beyond:
+        raise _beyond(slices[depths.index(Depth.BEYOND)], bits_of(slices[0].elements))
+    found = [
+        flag("BITS_MASKED", f"{masked} slices") if masked else None,
+        flag("BEYOND_BITS_STORED", f"{beyond} slices") if beyond else None,
+    ]
+    return tuple(f for f in found if f is not None)
+
+
+def ceiling_beyond(slices: Sequence[Slice]) -> int:
+    """The largest HU where values are larger than BitsStored says: by the bits allocated."""
+    tops = []
+    for piece in slices:
+        top = limits(stored_type(piece).itemsize * 8, is_signed(piece.elements))[1]
+        slope, intercept = rescale_of(piece.elements)
+        tops.append(min(round(top * slope + intercept), int(_INT16.max)))
+    return min(tops)
+
+
+def _fits(values: NDArray[Any], bits: int, signed: bool, intercept: int) -> bool:
     """Whether HU cannot leave int16: by the pixel format, else by the values themselves."""
     if not _INT16.min <= intercept <= _INT16.max:
         return False
-    bits = bits_of(piece.elements)
-    signed = bool(u16(piece.elements, t.PIXEL_REPRESENTATION))
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    low, high = limits(bits, signed)
     if _INT16.min <= low + intercept and high + intercept <= _INT16.max:
         return True
     low, high = int(values.min()), int(values.max())
     return bool(_INT16.min <= low + intercept and high + intercept <= _INT16.max)
 
 
-def _unused_bits_off(plane: NDArray[Any], piece: Slice, room: Plane) -> NDArray[Any]:
-    """Without the bits above BitsStored, which old files use for overlays (PS3.5 8.1.1).
-
-    room : of the plane's shape, written over where it serves for the values
-    """
-    bits = bits_of(piece.elements)
-    spare = plane.dtype.itemsize * 8 - bits
-    if spare <= 0 or piece.header.syntax not in UNCOMPRESSED:
-        return plane
-    if plane.dtype.itemsize != room.dtype.itemsize:
-        return (plane << spare) >> spare
-    values = room.view(plane.dtype.newbyteorder("="))
-    np.left_shift(plane, spare, out=values)
-    np.right_shift(values, spare, out=values)
-    return values
-
-
 def _padding(plane: NDArray[Any], piece: Slice) -> NDArray[np.bool_] | None:
     if t.PADDING not in piece.elements:
         return None
-    signed = bool(u16(piece.elements, t.PIXEL_REPRESENTATION))
+    signed = is_signed(piece.elements)
     first = _short(piece.elements[t.PADDING], signed)
     last = _short(piece.elements.get(t.PADDING_LIMIT, piece.elements[t.PADDING]), signed)
     slope, intercept = rescale_of(piece.elements)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from calcimetry.errors import InputError, UsageError
 from calcimetry.records import Scan
+from calcimetry.scan.archive import unpacked
 from calcimetry.scan.dicom import list_dicom, read_dicom
+from calcimetry.scan.scale import judged
 from calcimetry.scan.series import SeriesFacts
 
 
@@ -17,6 +22,8 @@ def read(
     series: str | None = None,
     kvp: float | None = None,
     jobs: int = 1,
+    link_key: str | os.PathLike[str] | None = None,
+    hu_as_is: bool = False,
 ) -> Scan:
     """Read one CT scan.
 
@@ -24,11 +31,16 @@ def read(
     ----------
     path : a folder of DICOM files (any depth, several series, stray files), one DICOM file
         (an enhanced multi-frame CT, or a slice, which is read with the other slices of its
-        series in the same folder), or a NIfTI file (.nii, .nii.gz)
+        series in the same folder), a NIfTI file (.nii, .nii.gz), or a .zip or .tar archive
+        (also compressed) of any of these, which is read as the folder in it is
     series : which series to read: its number, its UID, or the start of either UID or
         description; by default the rules of `calcimetry.scan.series` choose
     kvp : tube voltage, kV; overrides what the file says
     jobs : how many slices to read or decode at a time
+    link_key : file of the key for the patient's link (`calcimetry.link`), by which follow-up
+        tells persons apart; `calcimetry.link.installation_key()` names that of this
+        installation, which is made at its first use. None: no link
+    hu_as_is : take values that are clearly no HU as they stand, with a flag
 
     Returns
     -------
@@ -37,22 +49,38 @@ def read(
 
     Raises
     ------
-    InputError : the path cannot be read, or holds no CT
+    InputError : the path cannot be read, or holds no CT, or its values are clearly no
+        Hounsfield units (HU_SCALE_WRONG; see `calcimetry.scan.scale`)
     GeometryError : the CT's geometry cannot be trusted; names the slices
-    UsageError : kvp that is not a voltage
+    UsageError : kvp that is not a voltage, a key file that cannot be read
     """
     _check_kvp(kvp)
     where = _existing(path)
-    nifti = _nifti_of(where)
     try:
-        if nifti is None:
-            return read_dicom(where, series, kvp, jobs)
-        # nibabel takes 0.2 s to import, and DICOM users do not need it.
-        from calcimetry.scan.nifti import read_nifti  # noqa: PLC0415
-
-        return read_nifti(nifti, kvp)
+        with _folder_of(where) as folder:
+            scan = _read(folder, series, kvp, jobs, None if link_key is None else Path(link_key))
     except OSError as error:
         raise _unreadable(where, error) from error
+    if folder != where:
+        scan = replace(scan, source=replace(scan.source, path=str(where)))
+    return judged(scan, as_is=hu_as_is)
+
+
+def _read(
+    where: Path, series: str | None, kvp: float | None, jobs: int, link_key: Path | None
+) -> Scan:
+    nifti = _nifti_of(where)
+    if nifti is None:
+        return read_dicom(where, series, kvp, jobs, link_key)
+    # nibabel takes 0.2 s to import, and DICOM users do not need it.
+    from calcimetry.scan.nifti import read_nifti  # noqa: PLC0415
+
+    return read_nifti(nifti, kvp)
+
+
+def _folder_of(where: Path) -> AbstractContextManager[Path]:
+    """The path itself, or for an archive the folder in it, for as long as a block runs."""
+    return nullcontext(where) if where.is_dir() or is_nifti(where) else unpacked(where)
 
 
 def list_series(
@@ -64,10 +92,9 @@ def list_series(
     Raises InputError as `read` does, but not when no series is fit: then none is `chosen`.
     """
     where = _existing(path)
-    if _nifti_of(where) is not None:
-        return ()
     try:
-        return list_dicom(where, series)
+        with _folder_of(where) as folder:
+            return () if _nifti_of(folder) is not None else list_dicom(folder, series)
     except OSError as error:
         raise _unreadable(where, error) from error
 
@@ -87,11 +114,19 @@ def _check_kvp(kvp: float | None) -> None:
 def _existing(path: str | os.PathLike[str]) -> Path:
     where = Path(path)
     try:
-        where.stat()
-        if where.is_dir():
+        mode = where.stat().st_mode
+        if stat.S_ISDIR(mode):
             next(where.iterdir(), None)
     except OSError as error:
         raise _unreadable(where, error) from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise InputError(
+            "UNREADABLE",
+            found="a pipe, device or socket",
+            expected="a folder of DICOM files, a DICOM file or a NIfTI file",
+            where=str(where),
+            remedy="write the scan to a file first, and name that",
+        )
     return where
 
 

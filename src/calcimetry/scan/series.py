@@ -4,7 +4,7 @@ Rules, in this order (the first that tells two stacks apart decides):
 
 1. fit to be measured: a CT, not a localizer, capture, projection or material map
 2. axial before other planes
-3. original before derived
+3. original before derived, then what is not named as a projection
 4. covers at least half of what the longest does (bolus tracking and test slices do not)
 5. thinner, by the spacing of positions
 6. soft kernel before sharp
@@ -24,9 +24,11 @@ from calcimetry.errors import CalcimetryError, InputError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
 from calcimetry.scan.fitness import refusal
-from calcimetry.scan.flags import listed
+from calcimetry.scan.flags import ERRORS, listed
+from calcimetry.scan.kinds import named_projection
 from calcimetry.scan.slices import integer, text, texts
 from calcimetry.scan.stacks import Stack, describe, series_key
+from calcimetry.terms import code
 
 HALF_COVER = 0.5
 SPACING_STEP_MM = 0.05
@@ -85,9 +87,10 @@ def _ranks(candidate: Stack, longest: float) -> tuple[tuple[Any, str], ...]:
     return (
         (plane != "axial", f"{plane}, not axial"),
         (facts.is_derived(first), "derived, not original"),
+        (named_projection(first) is not None, "named as a projection"),
         (cover < HALF_COVER * longest, f"covers {cover:.0f} mm; the longest covers {longest:.0f}"),
         (round(thin / SPACING_STEP_MM), f"thicker, {thin:.2f} mm spacing"),
-        (facts.is_sharp(kernel), f"sharp kernel {kernel}"),
+        (facts.is_sharp(kernel), f"sharp kernel {code(kernel) or ''}".rstrip()),
         (_CONTRAST_RANK[contrast], "contrast given" if contrast else "contrast not stated"),
         (-len(candidate.slices), f"fewer slices, {len(candidate.slices)}"),
     )
@@ -105,11 +108,16 @@ def choose(stacks: Sequence[Stack]) -> tuple[Stack, dict[int, str]]:
     longest = max(cover_mm(s) for s in fit)
     ranks = {id(s): _ranks(s, longest) for s in fit}
     best = min(fit, key=lambda s: tuple(rank for rank, _ in ranks[id(s)]))
-    reasons = {key: f"{error.code}: {error.found}" for key, error in refused.items()}
+    reasons = {key: _unnamed(error) for key, error in refused.items()}
     for other in fit:
         if other is not best:
             reasons[id(other)] = _why(ranks[id(best)], ranks[id(other)])
     return best, reasons
+
+
+def _unnamed(error: CalcimetryError) -> str:
+    """A refusal for a document: what its code means, as what was found can name files."""
+    return f"{error.code}: {ERRORS[error.code][1]}"
 
 
 def _why(best: tuple[tuple[Any, str], ...], other: tuple[tuple[Any, str], ...]) -> str:
@@ -121,10 +129,13 @@ def _why(best: tuple[tuple[Any, str], ...], other: tuple[tuple[Any, str], ...]) 
 
 _NEARNESS = [
     "SLICES_CLASH",
+    "BAD_SPACING",
+    "BAD_ORIENTATION",
     "NO_POSITION",
     "NO_ORIENTATION",
     "NO_PIXEL_SPACING",
     "TOO_FEW_SLICES",
+    "TOO_FEW_PIXELS",
     "NO_PIXELS",
     "PIXEL_FORMAT",
     "NOT_HU",

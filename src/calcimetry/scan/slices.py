@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 
 from calcimetry.scan import tags as t
 from calcimetry.scan.header import Header
+from calcimetry.scan.values import numbers_of
+from calcimetry.text import plain
 
 Vector = NDArray[np.float64]
+
+FARTHEST_MM = 10_000.0
+"""Beyond this from the scanner's origin no table reaches: such a position is none."""
+_LONGEST_COSINE = 10.0
+_IS_END = 2.0**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +59,7 @@ def slices_of(header: Header) -> Iterator[Slice]:
             header=header,
             frame=frame,
             elements=elements,
-            position=_vector(elements, t.POSITION, 3),
+            position=_position(elements),
             orientation=_orientation(elements),
             spacing=_spacing(elements),
             rows=u16(elements, t.ROWS),
@@ -60,31 +67,51 @@ def slices_of(header: Header) -> Iterator[Slice]:
         )
 
 
-def _vector(elements: Mapping[int, bytes], tag: int, size: int) -> Vector | None:
+def distinct(slices: Iterable[Slice], tags: Sequence[int]) -> tuple[Slice, ...]:
+    """One slice for each set of values that the elements have among slices, in order.
+
+    What holds for all slices of a stack is asked of these alone: usually there is one.
+    """
+    found: dict[tuple[bytes | None, ...], Slice] = {}
+    for piece in slices:
+        found.setdefault(tuple(map(piece.elements.get, tags)), piece)
+    return tuple(found.values())
+
+
+def _vector(elements: Mapping[int, bytes], tag: int, size: int) -> tuple[float, ...] | None:
     values = numbers(elements, tag)
-    if len(values) != size or not np.isfinite(values).all():
+    return values if len(values) == size else None
+
+
+def _position(elements: Mapping[int, bytes]) -> Vector | None:
+    values = _vector(elements, t.POSITION, 3)
+    if values is None or any(abs(v) > FARTHEST_MM for v in values):
         return None
     return np.array(values)
 
 
 def _orientation(elements: Mapping[int, bytes]) -> Vector | None:
     values = _vector(elements, t.ORIENTATION, 6)
-    return None if values is None else values.reshape(2, 3)
+    if values is None:
+        return None
+    # Far from unit length is refused when the stack is placed; until then it must not overflow.
+    kept = [max(-_LONGEST_COSINE, min(v, _LONGEST_COSINE)) for v in values]
+    return np.array(kept).reshape(2, 3)
 
 
 def _spacing(elements: Mapping[int, bytes]) -> tuple[float, float] | None:
     values = _vector(elements, t.PIXEL_SPACING, 2)
-    if values is None or (values <= 0).any():
+    if values is None or min(values) <= 0:
         return None
-    return float(values[0]), float(values[1])
+    return values[0], values[1]
 
 
 def text(elements: Mapping[int, bytes], tag: int) -> str:
-    """A value as text, without padding; empty when missing."""
+    """A value as text, without padding and control characters; empty when missing."""
     value = elements.get(tag, b"")
     charset = elements.get(t.CHARACTER_SET, b"")
     encoding = "utf-8" if b"192" in charset else "latin-1"
-    return value.decode(encoding, "replace").strip(" \0\t\r\n")
+    return plain(value.decode(encoding, "replace")).strip()
 
 
 def texts(elements: Mapping[int, bytes], tag: int) -> tuple[str, ...]:
@@ -94,10 +121,13 @@ def texts(elements: Mapping[int, bytes], tag: int) -> tuple[str, ...]:
 
 def numbers(elements: Mapping[int, bytes], tag: int) -> tuple[float, ...]:
     """The values of a DS or IS element; empty when one of them is no number."""
-    try:
-        return tuple(float(part) for part in texts(elements, tag))
-    except ValueError:
-        return ()
+    return numbers_of(elements.get(tag, b""))
+
+
+def is_stated(elements: Mapping[int, bytes], tag: int) -> bool:
+    """Whether the element is there with a value, be it readable or not."""
+    value = elements.get(tag, b"")
+    return len(value) >= 2 if tag in t.U16 else bool(value.strip(b" \0"))
 
 
 def number(elements: Mapping[int, bytes], tag: int, default: float) -> float:
@@ -107,8 +137,9 @@ def number(elements: Mapping[int, bytes], tag: int, default: float) -> float:
 
 
 def integer(elements: Mapping[int, bytes], tag: int) -> int | None:
+    """The first value of an IS element, of 32 bits as the standard has them."""
     values = numbers(elements, tag)
-    return int(values[0]) if values and np.isfinite(values[0]) else None
+    return int(values[0]) if values and abs(values[0]) < _IS_END else None
 
 
 def u16(elements: Mapping[int, bytes], tag: int, default: int = 0) -> int:

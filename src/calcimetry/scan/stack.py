@@ -86,7 +86,7 @@ def place(slices: Sequence[Slice]) -> Placed:
     off = positions - (start + np.outer(np.arange(len(ordered)), step))
     flags = check_even(ordered, along, off @ normal(_orientation(ordered[0])))
     check_straight(ordered, off)
-    affine = _affine(ordered[0], start, step)
+    affine = _affine(ordered, start, step)
     return Placed(ordered, affine, flags + _tilt(affine))
 
 
@@ -97,15 +97,21 @@ def _line(positions: Vector) -> tuple[Vector, Vector]:
     return positions.mean(axis=0) + index[0] * step, step
 
 
-def _affine(first: Slice, start: Vector, step: Vector) -> NDArray[np.float64]:
-    across, down = _orientation(first)
-    assert first.spacing is not None
+def _affine(ordered: Sequence[Slice], start: Vector, step: Vector) -> NDArray[np.float64]:
+    across, down = _orientation(ordered[0])
+    between_rows, between_columns = pixel_spacing(ordered)
     affine = np.eye(4)
-    affine[:3, 0] = across * first.spacing[1]
-    affine[:3, 1] = down * first.spacing[0]
+    affine[:3, 0] = across * between_columns
+    affine[:3, 1] = down * between_rows
     affine[:3, 2] = step
     affine[:3, 3] = start
     return affine
+
+
+def pixel_spacing(slices: Sequence[Slice]) -> tuple[float, float]:
+    """The usual (between rows, between columns), mm; slices may differ in a last digit."""
+    rows, columns = np.median([s.spacing for s in slices if s.spacing is not None], axis=0)
+    return float(rows), float(columns)
 
 
 def check_orientation(first: Slice) -> None:

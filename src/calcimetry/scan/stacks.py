@@ -1,4 +1,4 @@
-"""Images grouped into stacks: slices of one plane, size, kernel, energy and pass.
+"""Images grouped into stacks: slices of one plane, size, kind, kernel, energy and pass.
 
 A series is where grouping starts, not where it ends: real series hold a localizer, several
 passes over the same places, blocks with a gap between them, or copies of slices.
@@ -15,8 +15,15 @@ import numpy as np
 from calcimetry.errors import GeometryError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
-from calcimetry.scan.slices import Slice, number, text, texts, u16
+from calcimetry.scan.flags import counted
+from calcimetry.scan.kinds import kind_of
+from calcimetry.scan.slices import Slice, distinct, integer, number, text, texts, u16
+from calcimetry.terms import uid as known_uid
 
+SAME_PIXEL = 0.25
+"""Of a pixel: how far the last pixels of two slices may lie apart by their spacings."""
+CAPTURES = frozenset(f"1.2.840.10008.5.1.4.1.1.7{part}" for part in ("", ".1", ".2", ".3", ".4"))
+"""SOP classes of secondary captures."""
 SAME_DIRECTION = 1e-3
 """Largest difference between the direction cosines of slices of one stack."""
 
@@ -40,8 +47,17 @@ class Stack:
         return text(self.slices[0].elements, t.SERIES_UID)
 
 
+def unnamed(candidate: Stack) -> str:
+    """A stack in words for a document: number, count, UID; nothing typed, no file's name."""
+    number = integer(candidate.slices[0].elements, t.SERIES_NUMBER)
+    series = "series" if number is None else f"series {number}"
+    known = known_uid(candidate.series_uid)
+    uid = "" if known is None else f", UID {known}"
+    return f"{series} ({counted(candidate.slices, 'image')}{uid})"
+
+
 def describe(candidate: Stack) -> str:
-    """A stack in words: number, description, slices."""
+    """A stack in words for the terminal: number, description, slices, the first file's name."""
     first = candidate.slices[0].elements
     named = [f"series {label}" if (label := text(first, t.SERIES_NUMBER)) else "series"]
     if title := text(first, t.SERIES_DESCRIPTION):
@@ -79,33 +95,60 @@ def series_key(piece: Slice) -> Hashable:
 
 
 def _alike(series: list[Slice]) -> list[list[Slice]]:
-    """Parts of a series with one size, spacing, kernel and energy, then one direction."""
-    return [part for same in _by(series, _likeness) for part in _by_direction(same)]
+    """Parts of a series with one size, kind, kernel, energy, spacing, then one direction.
+
+    What some slices state and others lack does not part them, as long as no two values are
+    stated: the series is one that lost its elements here and there.
+    """
+    parts = _by(series, _likeness)
+    if len(distinct(series, _FACT_TAGS)) > 1:
+        for fact in _FACTS:
+            parts = [same for part in parts for same in _by_stated(part, fact)]
+    parts = [same for part in parts for same in _by_first(part, _same_spacing)]
+    return [same for part in parts for same in _by_first(part, _same_direction)]
 
 
 def _likeness(piece: Slice) -> Hashable:
     elements = piece.elements
-    spacing = piece.spacing and tuple(round(v, 4) for v in piece.spacing)
-    tags = (t.MODALITY, t.SOP_CLASS, t.KERNEL, t.RESCALE_TYPE)
     return (
         piece.rows,
         piece.columns,
-        spacing,
+        piece.spacing is None,
         piece.position is None,
-        u16(elements, t.BITS_ALLOCATED, 16),
+        piece.header.pixel_start is None,
         u16(elements, t.SAMPLES, 1),
-        tuple(text(elements, tag) for tag in tags),
-        facts.kvp_of(elements),
-        facts.kev_of(elements),
-        tuple(v.upper() for v in texts(elements, t.IMAGE_TYPE)[:3]),
+        text(elements, t.SOP_CLASS) in CAPTURES,
+        kind_of(elements),
     )
 
 
-def _by_direction(slices: list[Slice]) -> list[list[Slice]]:
+_FACTS: tuple[Callable[[Slice], Hashable], ...] = (
+    lambda s: text(s.elements, t.MODALITY).upper() or None,
+    lambda s: text(s.elements, t.RESCALE_TYPE).upper() or None,
+    lambda s: (facts.kernel_of(s.elements) or "").upper() or None,
+    lambda s: facts.kvp_of(s.elements),
+    lambda s: facts.kev_of(s.elements),
+)
+"""What a stack holds one value of; None where a slice does not state it."""
+_FACT_TAGS = (
+    *(t.MODALITY, t.RESCALE_TYPE, t.KERNEL, t.KVP, t.KEV),
+    *(t.SERIES_DESCRIPTION, t.IMAGE_TYPE),
+)
+
+
+def _by_stated(slices: list[Slice], fact: Callable[[Slice], Hashable]) -> list[list[Slice]]:
+    """Parted by a fact, when slices state more than one value of it."""
+    parts = _by(slices, fact)
+    stated = sum(fact(part[0]) is not None for part in parts)
+    return parts if stated > 1 else [slices]
+
+
+def _by_first(slices: list[Slice], same: Callable[[Slice, Slice], bool]) -> list[list[Slice]]:
+    """Parted by likeness to the first slice of each part; rounding has no edge to fall over."""
     groups: list[list[Slice]] = []
     for piece in slices:
         for members in groups:
-            if _same_direction(members[0], piece):
+            if same(members[0], piece):
                 members.append(piece)
                 break
         else:
@@ -113,10 +156,32 @@ def _by_direction(slices: list[Slice]) -> list[list[Slice]]:
     return groups
 
 
+def _same_spacing(one: Slice, two: Slice) -> bool:
+    """Whether images of both spacings lie on each other pixel by pixel, to the far corner."""
+    if one.spacing is None or two.spacing is None or one.spacing == two.spacing:
+        return one.spacing == two.spacing
+    return all(
+        abs(a - b) * count < SAME_PIXEL * a
+        for a, b, count in zip(one.spacing, two.spacing, (one.rows, one.columns), strict=True)
+    )
+
+
 def _same_direction(one: Slice, two: Slice) -> bool:
     if one.orientation is None or two.orientation is None:
         return one.orientation is None and two.orientation is None
+    if _cosines(one) == _cosines(two):
+        return True
     return bool(np.abs(one.orientation - two.orientation).max() < SAME_DIRECTION)
+
+
+def on_one_grid(one: Slice, two: Slice) -> bool:
+    """Whether two slices have the same pixels, one beside the other along their normal."""
+    same = _same_spacing(one, two) and _same_direction(one, two)
+    return same and _in_plane(one) == _in_plane(two)
+
+
+def _cosines(piece: Slice) -> bytes | None:
+    return piece.elements.get(t.ORIENTATION)
 
 
 def _settle(slices: list[Slice]) -> list[Stack]:
@@ -130,6 +195,10 @@ def _settle(slices: list[Slice]) -> list[Stack]:
     for key in (_in_plane, *_PASS_KEYS):
         parts = _by(kept, key)
         if len(parts) > 1 and all(_is_pass(p) for p in parts):
+            return [Stack(tuple(p), dropped if i == 0 else ()) for i, p in enumerate(parts)]
+    for key in _KIND_KEYS:
+        parts = _by(kept, key)
+        if len(parts) > 1 and not any(_clashes(p) for p in parts) and any(map(_is_pass, parts)):
             return [Stack(tuple(p), dropped if i == 0 else ()) for i, p in enumerate(parts)]
     if passes := _passes(kept):
         return [Stack(tuple(p), dropped if i == 0 else ()) for i, p in enumerate(passes)]
@@ -152,6 +221,15 @@ _PASS_KEYS: tuple[Callable[[Slice], Hashable], ...] = (
     lambda s: text(s.elements, t.TEMPORAL_POSITION),
     lambda s: texts(s.elements, t.IMAGE_TYPE),
 )
+
+
+_KIND_KEYS: tuple[Callable[[Slice], Hashable], ...] = (
+    *_FACTS,
+    lambda s: u16(s.elements, t.BITS_ALLOCATED, 16),
+    lambda s: tuple(v.upper() for v in texts(s.elements, t.IMAGE_TYPE)[:3]),
+    lambda s: text(s.elements, t.SOP_CLASS),
+)
+"""What tells images of one place apart when some lack what others state, or are derived."""
 
 
 def places(slices: Sequence[Slice]) -> list[list[Slice]]:

@@ -1,0 +1,147 @@
+"""What a run says of its input: what was read, what was passed over, and the table of --list.
+
+On the terminal only: descriptions are typed by people and can name a patient, so none of this
+goes into a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from calcimetry.cli.say import say
+
+if TYPE_CHECKING:
+    from calcimetry.records import Scan
+    from calcimetry.scan import SeriesFacts
+
+MOST_LINES = 5
+LEFT_OUT = ("BROKEN_FILES", "DUPLICATE_SLICES", "MIXED_SERIES", "SEVERAL_STUDIES")
+"""Flags that say what of the input was not read."""
+
+
+def say_read(scan: Scan, *, quiet: bool, json: bool, title: str = "Read") -> None:
+    """Say what was read and what was passed over: on stdout, on stderr where stdout is JSON.
+
+    Said at once, so that it stands before whatever ends the run; nothing with --quiet.
+    """
+    if quiet:
+        return
+    say(f"{title}: {described(scan)}", err=json)
+    for line in passed_over(scan):
+        say(line, err=json)
+
+
+def described(scan: Scan) -> str:
+    """A scan in a line: series, slices, voxels, scanner, tube voltage, date."""
+    facts, (slices, rows, columns) = scan.acquisition, scan.hu.shape
+    scanner = " ".join(word for word in (facts.manufacturer, facts.model) if word)
+    energy = f"{facts.kev:g} keV" if facts.kev is not None else None
+    if energy is None and facts.kvp is not None:
+        energy = f"{facts.kvp:g} kVp"
+    edges = " x ".join(f"{edge:.3g}" for edge in scan.spacing)
+    parts = (
+        _series(scan),
+        f"{slices} slices of {rows} x {columns}",
+        f"voxels {edges} mm (z, y, x)",
+        scanner or "scanner not stated",
+        energy or "kVp not stated",
+        facts.date or "date not stated",
+    )
+    return ", ".join(parts)
+
+
+def _series(scan: Scan) -> str:
+    facts = scan.acquisition
+    if facts.series_number is None and not facts.series_description:
+        return {"nifti": "NIfTI", "array": "array"}.get(scan.source.form, "series without number")
+    number = "" if facts.series_number is None else f" {facts.series_number}"
+    title = f" '{facts.series_description}'" if facts.series_description else ""
+    return f"series{number}{title}"
+
+
+def passed_over(scan: Scan) -> Iterator[str]:
+    """Lines on what of the input was not read: other series with the reason, files."""
+    others = scan.source.passed_over
+    if others:
+        yield f"Passed over: {len(others)} other series (--list shows them, --series chooses)"
+        yield from (f"  {line}" for line in others[:MOST_LINES])
+        if len(others) > MOST_LINES:
+            yield f"  and {len(others) - MOST_LINES} more"
+    for flag in scan.flags:
+        if flag.code in LEFT_OUT:
+            yield f"Left out: {flag.text} [{flag.code}]"
+
+
+def show_series(found: Sequence[SeriesFacts], *, json: bool) -> bool:
+    """Print the series of a path, as a table or JSON; whether any of them can be measured."""
+    if json:
+        import json as codec
+
+        say(codec.dumps([_entry(facts) for facts in found], indent=1, allow_nan=False))
+    else:
+        _table(found)
+    return any(facts.refusal is None for facts in found)
+
+
+def _entry(facts: SeriesFacts) -> dict[str, Any]:
+    return {**asdict(facts), "image_type": list(facts.image_type)}
+
+
+def _table(found: Sequence[SeriesFacts]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from calcimetry.cli.screen import print_table, text_of
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = ("", "series", "description", "modality", "slices", "size", "spacing mm")
+    for name in (*names, "kernel", "kVp", "plane", "why not"):
+        table.add_column(name, justify="right" if name in ("slices", "spacing mm") else "left")
+    for facts in found:
+        table.add_row(*map(text_of, _cells(facts)))
+    print_table(table, width=220)
+    chosen = next((facts for facts in found if facts.chosen), None)
+    say("None can be measured." if chosen is None else f"* is read: --series {chosen.key}")
+
+
+def _cells(facts: SeriesFacts) -> tuple[str, ...]:
+    return (
+        "*" if facts.chosen else "",
+        facts.key,
+        facts.description or "-",
+        facts.modality or "-",
+        str(facts.slices),
+        f"{facts.rows} x {facts.columns}",
+        "-" if facts.spacing_mm is None else f"{facts.spacing_mm:.3g}",
+        facts.kernel or "-",
+        "-" if facts.kvp is None else f"{facts.kvp:g}",
+        facts.plane or "-",
+        facts.refusal or facts.reason,
+    )
+
+
+def facts_of(scan: Scan) -> SeriesFacts:
+    """The row of a scan that is no DICOM series, for --list."""
+    from calcimetry.scan import SeriesFacts
+
+    facts, (slices, rows, columns) = scan.acquisition, scan.hu.shape
+    return SeriesFacts(
+        key=scan.source.form,
+        description="",
+        series_uid=None,
+        series_number=None,
+        modality="",
+        slices=slices,
+        rows=rows,
+        columns=columns,
+        spacing_mm=round(scan.spacing[0], 6),
+        kernel=facts.kernel,
+        kvp=facts.kvp,
+        plane="axial",
+        image_type=(),
+        chosen=True,
+        refusal=None,
+        reason="",
+    )
