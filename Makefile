@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint unit docs system bench clean
+.PHONY: demo test lint unit docs system bench lock sbom clean
 
 demo: $(VENV)/installed
 	@rm -rf demo
@@ -35,6 +35,19 @@ bench: $(VENV)/developer
 	@test -n "$(CHEST)" || { echo "Name a chest CT: make bench CHEST=chest_ct.nii.gz"; exit 2; }
 	$(BIN)/pip install -q -e '.[bench]' simpleitk connected-components-3d
 	$(BIN)/python -m benchmarks.speed $(CHEST) --write
+
+# What runs, pinned with hashes, for installations that must not change by themselves.
+lock: $(VENV)/bin/python
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra all \
+	  --generate-hashes --no-header --no-annotate --no-emit-package calcimetry --upgrade --quiet \
+	  --output-file requirements-lock.txt
+
+# The software bill of materials of what is installed here (CycloneDX).
+sbom: $(VENV)/installed
+	@mkdir -p build
+	$(BIN)/calcimetry info --sbom > build/sbom.json
+	@echo "Written: build/sbom.json"
 
 clean:
 	rm -rf $(VENV) build demo dist

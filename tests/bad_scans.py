@@ -332,7 +332,7 @@ def nifti_with_infinite_affine(folder, make):
     return folder / "ct.nii"
 
 
-@case("NO_AFFINE", 4, "no volume")
+@case("NO_AFFINE", 4, "without volume")
 def nifti_with_flat_affine(folder, make):
     flat = np.diag([1.0, 1.0, 0.0, 1.0])
     image = nib.Nifti1Image(np.zeros((8, 8, 8), np.int16), np.eye(4))

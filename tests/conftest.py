@@ -19,6 +19,15 @@ settings.load_profile("calcimetry")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_configuration(tmp_path_factory: pytest.TempPathFactory):
+    """The key for patients' links is made in a configuration of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.delenv("CALCIMETRY_LINK_KEY_FILE", raising=False)
+        yield
+
+
 def missing(what: str) -> None:
     """A test lacks something that could have been installed: skip, but fail in CI."""
     if os.environ.get("CI") == "true":

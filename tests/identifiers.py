@@ -40,9 +40,9 @@ TAGS = {
     "StationName": "CTROOMZEPHYR",
     "DeviceSerialNumber": "SN990017",
     "ReferringPhysicianName": "Haverstock^Isaura",
-    "PerformingPhysicianName": "Ivorsen^Rolf",
+    "PerformingPhysicianName": "Ivorsen^Rolfgard",
     "OperatorsName": "Jellicoe^Pip",
-    "NameOfPhysiciansReadingStudy": "Kettleburn^Silas",
+    "NameOfPhysiciansReadingStudy": "Kettleburn^Silvanus",
     "RequestingPhysician": "Lovegrove^Una",
     "StudyDescription": "hand of Mrs Mandrake",
     "SeriesDescription": "recon for Nightshade 1.0",
@@ -67,7 +67,7 @@ FOLDERS = ("Cholmondeley", "Dalrymple 19470317")  # above the scan, and above th
 LABEL_MAP = "Entwhistle_labels"
 STRUCTURES = ("radius of Featherstone", "bone Gulliver")
 SCHEME = ("map of Hollingberry", "reader Inglethorpe")  # title, made_by
-LABS, LAB = "labs_Jamsheed.csv", "Karolinska factor"
+LABS = "labs_Jamsheed.csv"
 HISTORY, ENTRY = "history_Lindqvist.toml", "morbus Montgomery"
 NIFTI = {
     "descrip": "Nakamura",
@@ -89,9 +89,9 @@ copy toml
 def tokens() -> list[str]:
     """Every planted word that names someone or something, in lower case."""
     planted = [*TAGS.values(), *PRIVATE, OTHER_SERIES, FILES, BROKEN, COPY, *FOLDERS, LABEL_MAP]
-    planted += [*STRUCTURES, *SCHEME, LABS, LAB, HISTORY, ENTRY, *NIFTI.values(), SITE, SCORE, PLAN]
+    planted += [*STRUCTURES, *SCHEME, LABS, HISTORY, *NIFTI.values(), SITE, SCORE, PLAN]
     words = {w for text in planted for w in re.split(r"[\W_]+", text.lower())}
-    named = [w for w in words if len(w) > 3 and w not in _COMMON.split()]
+    named = [w for w in words if len(w) > 5 and w not in _COMMON.split()]
     return [*sorted(named), "1947-03-17"]
 
 
@@ -104,7 +104,7 @@ def plant_in_dicom(folder: Path, into: Path) -> Path:
         data.save_as(into / f"{FILES}{number:03d}.dcm", enforce_file_format=True)
     first = into / f"{FILES}000.dcm"
     (into / COPY).write_bytes(first.read_bytes())
-    (into / BROKEN).write_bytes(first.read_bytes()[:700])
+    (into / BROKEN).write_text("<html>the export failed</html>")
     for number in range(3):
         data = pydicom.dcmread(into / f"{FILES}{number:03d}.dcm")
         data.SeriesInstanceUID, data.SeriesNumber = "2.25.99", "9"

@@ -14,6 +14,7 @@ from calcimetry import sites
 from calcimetry.deposits.place import SITES
 from calcimetry.errors import UsageError
 from calcimetry.sites import agree, body_part, chain, check_site, known_sites, understand
+from calcimetry.terms import anatomical
 
 TABLE = tomllib.loads(files("calcimetry").joinpath("sites.toml").read_text("utf-8"))
 
@@ -145,6 +146,11 @@ def test_the_tables_own_names_are_sites():
         assert chain(name)[0] == name
         assert understand(name).sites == (name,)
     assert set(SITES.values()) <= set(TABLE["site"])
+
+
+@pytest.mark.parametrize("site", [*TABLE["site"], "hand and wrist"])
+def test_every_site_may_stand_in_a_document(site):
+    assert anatomical(site) == site
 
 
 @given(st.sampled_from(sorted(TABLE["site"])), st.sampled_from(sorted(TABLE["site"])))

@@ -83,8 +83,8 @@ def test_an_error_has_the_lines_that_we_gave_it(found, where):
 
 FORMULAS = [
     "=cmd|' /C calc'!A0", "@SUM(1+1)*cmd", "+1", "-2", "-2+3", " =1", "\t=1", "\r=1", "\n=1",
-    "\u00a0=1", "\u3000@x", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", "\u2212 1", "\x00=1",
-    "\ufeff=1", "=",
+    "\u00a0=1", "\u3000@x", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", "\u2212 1",
+    "\x00=1", "\ufeff=1", "=",
 ]  # fmt: skip
 
 

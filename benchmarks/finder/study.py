@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import find_body
+from calcimetry.anatomy import find_body, in_pose, is_turned, out_of_pose, pose_of
 from calcimetry.phantom.insertion import Imaging, Placement, insert
 from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
 from calcimetry.phantom.shapes_independent import Make, draw_independent, insert_independent
@@ -82,12 +82,16 @@ class Called:
 
 
 def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding, ...]:
-    """What the finder says of every dense object of a scan."""
-    plan = plan or Plan()
+    """What the finder says of every dense object of a scan, as `measure` asks it."""
+    plan, pose = plan or Plan(), pose_of(scan, jobs=jobs)
+    scan = in_pose(scan, pose)
     dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
     body = find_body(scan, jobs=jobs)
     chance = finder.ask(scan, dense, body, plan, jobs=jobs)
-    return tuple(finder.find(scan, dense, body, plan, chance, jobs=jobs).findings)
+    found = finder.find(scan, dense, body, plan, chance, jobs=jobs).findings
+    if not is_turned(pose):
+        return found
+    return tuple(replace(finding, runs=out_of_pose(finding.runs, pose)) for finding in found)
 
 
 def inserted(scan: Scan, generator: str, seed: int, count: int) -> tuple[Scan, Truth]:

@@ -16,7 +16,7 @@ from benchmarks.followup.subjects import MATRIX_HU, Session, Shown, Subject
 from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, Body
+from calcimetry.anatomy import Anatomy, Body, in_pose, into_pose, pose_of
 from calcimetry.deposits.evidence import axes
 from calcimetry.examine import LISTED, measure
 from calcimetry.followup.visit import Visit, visit_of
@@ -124,8 +124,10 @@ def _examined(
     with _finder(lambda found, _: kept.append(found) or found):
         yield AS_FOUND, measure(scan, _PLAN)
     if TRUE_MASKS in ways:
-        true = [runs for item in known for runs in item.runs or ()]
-        with _finder(lambda found, body: _with_truth(scan, body, found, true), kept[0]):
+        pose = pose_of(scan)  # the finder sees the scan so
+        true = [into_pose(runs, pose) for item in known for runs in item.runs or ()]
+        lying = in_pose(scan, pose)
+        with _finder(lambda found, body: _with_truth(lying, body, found, true), kept[0]):
             yield TRUE_MASKS, measure(scan, _CUT_BY_TRUTH)
 
 

@@ -9,7 +9,17 @@ from pathlib import Path
 from time import perf_counter
 
 from calcimetry import deposits as finder
-from calcimetry.anatomy import Anatomy, find_body, labels_of, landmarks, soft_tissue
+from calcimetry.anatomy import (
+    Anatomy,
+    find_body,
+    in_pose,
+    is_turned,
+    labels_of,
+    landmarks,
+    out_of_pose,
+    pose_of,
+    soft_tissue,
+)
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify, total
 from calcimetry.records import (
@@ -26,6 +36,7 @@ from calcimetry.records import (
     Quantity,
     Runs,
     Scan,
+    StoredGrid,
     Total,
     Totals,
 )
@@ -65,9 +76,12 @@ def measure(
     InputError for a label map that does not fit the scan.
     """
     check_site(site)
-    asked = _Asked(calibration, labels, site)
+    asked, clock = _Asked(calibration, labels, site), _Clock(progress)
     with Crew(jobs) as crew:
-        return _examined(crew, scan, plan or Plan(), asked, _Clock(progress))
+        clock.begin("finding the body")
+        pose = pose_of(scan, jobs=crew)
+        found = _examined(crew, in_pose(scan, pose), plan or Plan(), asked, clock)
+    return _as_it_lay(found, scan, pose) if is_turned(pose) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,6 @@ class _Asked:
 
 def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) -> Examination:
     """Stage after stage; what a stage has no need of is worked out beside it."""
-    clock.begin("finding the body")
     noise = crew.later(lambda: noise_of(scan))
     early = None if plan.find.threshold_mg_cm3 else _dense(crew, scan, plan)
     names = None if asked.labels is None else labels_of(scan, asked.labels)
@@ -125,6 +138,34 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
         versions=versions(),
         landmarks=replace(marks.result(), soft=soft.result()),
         anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
+    )
+
+
+def _as_it_lay(exam: Examination, scan: Scan, pose: StoredGrid) -> Examination:
+    """What was found in a pose, on the scan's own grid; what is in patient coordinates stays."""
+    scale = exam.calibration
+    slopes = scale.per_slice
+    if slopes is not None:
+        # Slices of another axis have no slope of their own: their median stands for all.
+        along = pose.axes[0] == 2
+        slopes = (slopes[::-1] if pose.flipped[0] else slopes) if along else None
+    return replace(
+        exam,
+        scan=scan,
+        deposits=tuple(_deposit_as_it_lay(deposit, scan, pose) for deposit in exam.deposits),
+        calibration=replace(scale, per_slice=slopes),
+    )
+
+
+def _deposit_as_it_lay(deposit: Deposit, scan: Scan, pose: StoredGrid) -> Deposit:
+    runs, said = out_of_pose(deposit.runs, pose), deposit.form
+    volume = deposit.quantity.volume_mm3.value
+    return replace(
+        deposit,
+        uid=_uid(scan, runs),
+        runs=runs,
+        slices=_slices(scan, runs),
+        form=form(scan, runs, shape=said.shape, volume_mm3=volume, numbers=said.numbers),
     )
 
 

@@ -26,8 +26,8 @@ _DOMAIN = b"calcimetry patient link 1\0"
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _SHOWN = 16  # hex digits of a hash: 64 bits, no two of a million persons alike by chance
 _NOBODY = re.compile(
-    r"(anon\w*|de-?id\w*|unknown|unk|none|null|nil|na|n/a|no-?id|no-?name|not ?available|test"
-    r"|patient|subject|phantom|removed|deleted|redacted|withheld|empty|blank|x+|[\W0_]*)"
+    r"(anon.*|de[-_ ]?id.*|unknown|unk|none|null|nil|na|n/a|no[-_ ]?(id|name)|not[-_ ]?available"
+    r"|test|patient|subject|phantom|removed|deleted|redacted|withheld|empty|blank|x+|[\W0_]*)"
 )
 """IDs that de-identification and consoles put in place of one: they name no one."""
 

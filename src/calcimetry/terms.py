@@ -22,7 +22,8 @@ costal cranial cranium crest cricoid cruris crus cubital cubiti cuboid cuneiform
 dens descending diaphragm diaphysis digit digital digiti digitorum digits disc disk distal dorsal
 dorsum duct duodenum ear elbow epicondyle epiphysis erector esophagus external extremity eye eyes
 fabella face facet facial fascia fat femora femoral femur femurs fibula fibulae fibular finger
-fingers flexor foot foramen forearm forefoot forehead fossa frontal gallbladder gland glenoid
+fingers fingertip flexor foot foramen forearm forefoot forehead fossa frontal gallbladder gland
+glenoid
 gluteal gluteus groin hallux hamate hand hands head heart heel hemisphere hepatic hilum hindfoot
 hip hips humeral humeri humerus hyoid iliac iliacus iliopsoas ilium index inferior inguinal inner
 innominate interphalangeal intertarsal intervertebral intestine ischial ischium jaw joint joints

@@ -185,7 +185,7 @@ def _check(content: Any, finite: bool = True) -> None:
     One level after the other is held as a list: recursion has a bound of its own.
     """
     level: list[Any] = [[content]]
-    for _ in range(DEEPEST + 2):
+    for _ in range(DEEPEST + 1):
         below: list[Any] = []
         for holder in level:
             for value in holder.values() if isinstance(holder, dict) else holder:

@@ -1,5 +1,7 @@
 """Anatomy label maps: numbers to names, through any affine; and files that are none."""
 
+from contextlib import suppress
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -134,3 +136,76 @@ def test_a_label_map_of_another_scan_is_refused(tmp_path, stage):
         labels_of(scan, file)
     near = save(tmp_path / "b.nii", np.ones((99, 99, 99), np.uint8), np.diag([-1.0, -1, 1, 1]))
     assert labels_of(scan, near).structures
+
+
+def edited(path, **fields):
+    """The file with header fields written over."""
+    import gzip
+
+    raw = gzip.decompress(path.read_bytes())
+    header = nib.Nifti1Header(raw[:348], check=False)
+    for name, value in fields.items():
+        header[name] = value
+    path.write_bytes(gzip.compress(header.binaryblock + raw[348:]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"srow_x": [np.nan] * 4}, "NOT_A_LABELMAP"),
+        ({"srow_x": [0, 0, 0, 0]}, "NOT_A_LABELMAP"),
+        ({"srow_x": [1e30, 0, 0, 0]}, "NOT_A_LABELMAP"),
+        ({"sform_code": 0}, "NOT_A_LABELMAP"),
+        ({"datatype": 32}, "NOT_A_LABELMAP"),
+        ({"datatype": 9999}, "LABELMAP_UNREADABLE"),
+        ({"dim": [3, 30000, 30000, 30000, 1, 1, 1, 1]}, "NOT_A_LABELMAP"),
+        ({"dim": [3, 900, 900, 900, 1, 1, 1, 1]}, "LABELMAP_UNREADABLE"),
+        ({"vox_offset": np.nan}, "LABELMAP_UNREADABLE"),
+        ({"scl_slope": 1e30}, "LABELMAP_UNREADABLE"),
+    ],
+)
+def test_headers_that_are_damaged(tmp_path, fields, code):
+    file = save(tmp_path / "a.nii.gz", np.ones((12, 12, 12), np.uint8))
+    with pytest.raises(InputError) as caught:
+        read_labelmap(edited(file, **fields))
+    assert caught.value.code == code
+
+
+def test_any_damaged_byte_gives_a_map_or_a_coded_error(tmp_path):
+    rng = np.random.default_rng(1)
+    numbers = rng.integers(0, 9, (12, 12, 12)).astype(np.uint8)
+    whole = save(tmp_path / "a.nii.gz", numbers).read_bytes()
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for place in rng.integers(0, len(whole), 3):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "b.nii.gz").write_bytes(damaged)
+        with suppress(InputError):
+            read_labelmap(tmp_path / "b.nii.gz")
+
+
+def test_what_inflates_to_more_than_memory_is_refused_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("calcimetry.scan.memory.bytes_free", lambda: 300_000_000)
+    file = save(tmp_path / "a.nii.gz", np.zeros((400, 400, 100), np.uint8))
+    assert file.stat().st_size < 100_000
+    with pytest.raises(InputError, match="TOO_BIG"):
+        read_labelmap(file)
+
+
+def test_scaled_numbers(tmp_path):
+    image = nib.Nifti1Image(np.full((2, 2, 2), 20, np.uint8), np.eye(4))
+    image.header.set_slope_inter(4, -4)
+    nib.save(image, tmp_path / "a.nii")
+    labels = read_labelmap(edited_slope(tmp_path / "a.nii"))
+    assert (labels.numbers == 76).all()
+
+
+def edited_slope(path):
+    """Stored 20, slope 4, intercept -4: nibabel would divide what it is given."""
+    raw = bytearray(path.read_bytes())
+    raw[352:] = bytes([20] * 8)
+    header = nib.Nifti1Header(bytes(raw[:348]), check=False)
+    header["scl_slope"], header["scl_inter"] = 4, -4
+    path.write_bytes(header.binaryblock + bytes(raw[348:]))
+    return path

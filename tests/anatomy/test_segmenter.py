@@ -136,7 +136,8 @@ def test_a_plug_in_is_a_segmenter_by_entry_point(scan, on_path, tmp_path, monkey
         def load(self):
             return mine
 
-    monkeypatch.setattr("calcimetry.anatomy.segmenter.plugins", lambda _: {"mine": Point()})
+    for module in ("segmenter", "labelmap"):
+        monkeypatch.setattr(f"calcimetry.anatomy.{module}.plugins", lambda _: {"mine": Point()})
     on_path(
         "my-bones",
         'option = dict(zip(sys.argv[1::], sys.argv[2::]))\nlabel(option["-i"], option["-o"], 76)',

@@ -79,7 +79,7 @@ def test_what_a_file_does_not_say_is_said_so(make, tmp_path):
 
 def test_a_follow_up_says_each_visit(run, hand, tmp_path, capsys):
     run("follow", "--scans", hand / "scan", hand / "scan", "-o", tmp_path / "out")
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "Visit 1, read: series" in said
     assert "Visit 2, read: series" in said
 
@@ -109,6 +109,13 @@ def test_list_ends_with_3_where_nothing_is_fit(run, export, capsys):
     shutil.rmtree(export / "thin")
     assert run("measure", export, "--list") == 3
     assert "None can be measured." in capsys.readouterr().out
+
+
+def test_list_says_what_would_be_refused_later(run, make, tmp_path, capsys):
+    folder = make.series(tmp_path / "in", change=lambda k, d: None if k == 3 else d)
+    assert run("measure", folder, "--list") == 3
+    assert "MISSING_SLICES" in capsys.readouterr().out
+    assert run("measure", folder, "-o", tmp_path / "out") == 4
 
 
 def test_list_of_an_archive_and_of_nifti(run, export, make, tmp_path, capsys):

@@ -11,6 +11,7 @@ from datetime import date
 import pytest
 
 from calcimetry.clinic import assess, assessment_document
+from calcimetry.clinic.fhir import resources
 from calcimetry.errors import InputError, UsageError
 
 LOINC = "http://loinc.org"
@@ -203,3 +204,139 @@ def test_the_extra_is_asked_for(monkeypatch):
     with pytest.raises(UsageError, match="MISSING_EXTRA"):
         app()
     assert cite("calcimetry", "ris").startswith("TY  - COMP")  # needs no extra
+
+
+WRONG = (5, "x", True, [1], [[]], [None], {"a": 1}, {"coding": 5}, {"coding": [None]})
+WHOLE = (
+    PATIENT,
+    observation("53982-5", 3, "1", interpretation=[{"text": "positive"}]),
+    condition("M34.1", clinicalStatus={"coding": [{"code": "active"}]}),
+    {"resourceType": "Procedure", "status": "completed", "code": {"text": "dialysis"}},
+    drug("warfarin"),
+)
+
+
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+@pytest.mark.parametrize("resource", WHOLE, ids=lambda resource: resource["resourceType"])
+def test_a_field_of_a_wrong_type_costs_its_resource_alone(resource, value):
+    for name in resource:
+        found = told({**resource, name: value}, observation("17861-6", 11.9, "mg/dL"))
+        assert [row.analyte for row in found.panel.given if row.analyte == "calcium"] == ["calcium"]
+        json.dumps(assessment_document(found), allow_nan=False)
+
+
+@pytest.mark.parametrize("code", [["17861-6"], 5, {"a": 1}, True])
+def test_a_code_of_a_wrong_type_is_told(code):
+    broken = observation("17861-6", 9, "mg/dL")
+    broken["code"]["coding"][0]["code"] = code
+    found = told(PATIENT, broken)
+    assert found.panel.given == ()
+    assert found.unknown == ("Observation (code.coding[0].code is not text): not valid FHIR",)
+    flag = next(flag for flag in found.flags if flag.code == "RECORD_UNREADABLE")
+    assert flag.severity == "warning"
+    assert flag.detail == found.unknown[0]
+
+
+@pytest.mark.parametrize("resource", WHOLE, ids=lambda resource: resource["resourceType"])
+def test_null_is_like_nothing_given(resource):
+    kind = resource["resourceType"]
+    told({**dict.fromkeys(resource), "resourceType": kind})
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (None, "an entry without a resource"),
+        (5, "an entry without a resource"),
+        ({"resource": [PATIENT]}, "an entry without a resource"),
+        ({"resource": {"resourceType": "Bundle", "entry": 5}}, "an entry without a resource"),
+        ({"resource": {"resourceType": ["Patient"]}}, "a resource whose resourceType is"),
+        ({"resource": {"resourceType": "Pat\nient"}}, "a resource whose resourceType is"),
+        ({"resource": {"resourceType": "DiagnosticReport"}}, "DiagnosticReport: not read"),
+    ],
+)
+def test_entries_that_are_not_read_are_told(entry, words):
+    content = bundle(PATIENT, observation("17861-6", 11.9, "mg/dL"))
+    content["entry"].insert(0, entry)
+    found = assess(None, content)
+    assert any(words in line for line in found.unknown)
+    assert len(found.panel.given) == 1
+
+
+def test_bundles_within_bundles_come_in_their_order():
+    inner = bundle({**PATIENT, "gender": "male"}, bundle({**PATIENT, "birthDate": "1950-01-01"}))
+    people = list(resources(bundle(PATIENT, inner, {**PATIENT, "gender": "other"})))
+    assert [(p["birthDate"][:4], p["gender"]) for p in people] == [
+        ("1960", "female"),
+        ("1960", "male"),
+        ("1950", "female"),
+        ("1960", "other"),
+    ]
+
+
+@pytest.mark.parametrize("entry", [5, "x", {"a": 1}, True, 0])
+def test_a_bundle_without_a_list_of_entries(entry):
+    with pytest.raises(InputError, match="FHIR_UNREADABLE"):
+        assess(None, {"resourceType": "Bundle", "entry": entry})
+
+
+@pytest.mark.parametrize("born", ["1700-01-01", "2999-01-01", "0001-01-01"])
+def test_a_birth_date_that_nobody_has(born):
+    found = told({**PATIENT, "birthDate": born})
+    assert found.history.person.age is None
+    assert any("date of birth" in line for line in found.unknown)
+
+
+@pytest.mark.parametrize("words", [5, "M34.1", {"a": 1}, [[1]]])
+def test_a_history_of_a_wrong_type_beside_a_bundle(words):
+    if words == "M34.1":  # one word stands for a list of one
+        found = told(condition("L94.2"), history={"conditions": words})
+        assert {"systemic_sclerosis", "calcinosis"} <= found.history.terms
+        return
+    with pytest.raises(InputError, match="HISTORY_UNREADABLE"):
+        told(condition("L94.2"), history={"conditions": words})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 100_000,
+        b'{"resourceType": "Bundle", "entry": ' + b"[" * 900 + b"]" * 900 + b"}",
+        b'{"resourceType": "Bundle", "resourceType": "Patient"}',
+        b'{"resourceType": "Patient", "x": NaN}',
+        b'{"resourceType": "Patient", "x": 1e999}',
+        gzip.compress(b'{"resourceType": "Bundle"}')[:-6],
+        b"\xff\xfe{",
+        b"\0",
+    ],
+    ids=range(8),
+)
+def test_files_that_are_damaged(tmp_path, raw):
+    path = tmp_path / "bundle.json.gz"
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="FHIR_UNREADABLE"):
+        assess(None, path)
+
+
+def test_half_a_character_in_a_text_is_shown_as_such(tmp_path):
+    path = tmp_path / "bundle.json"
+    resource = json.dumps(bundle(condition(text="@"))).replace("@", r"quux \ud83d")
+    path.write_text(resource, "utf-8")
+    unknown = assess(None, path).unknown
+    assert unknown == ("conditions: quux \ufffd",)
+    " ".join(unknown).encode()
+
+
+def test_the_document_says_what_was_not_read_in_words_of_ours():
+    broken = observation("17861-6", 9, "mg/dL")
+    broken["code"]["coding"][0]["code"] = ["DOE"]
+    odd = ({"resourceType": "DiagnosticReport"}, {"resourceType": "Doe"}, {"resourceType": "D O"})
+    document = assessment_document(told(broken, *odd, {}))
+    assert document["unknown"] == [
+        "DiagnosticReport: not read",
+        "Observation (code.coding[0].code is not text): not valid FHIR",
+        "a resource of another kind: not read",
+        "a resource of no known kind",
+        "an entry without a resource",
+    ]
+    assert "doe" not in json.dumps(document).lower().replace("does", "")

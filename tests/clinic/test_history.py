@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from calcimetry.clinic import assess, assessment_document, chapter, knowledge
-from calcimetry.clinic.history import understood
+from calcimetry.clinic.history import _named, _stands_in, understood
 from calcimetry.clinic.symptoms import judge_radiograph
 from calcimetry.errors import InputError
 
@@ -77,6 +77,12 @@ def test_unknown_keys_are_told():
         {"scales": 3},
         {"scales": [{"value": 11}]},
         {"scales": [{"value": "bad"}]},
+        {"scales": [{"value": float("nan")}]},
+        {"mawdsley": [{"total": float("inf")}]},
+        {"radiograph_score": [{"value": 10**400}]},
+        {"radiograph_score": [{"value": True}]},
+        {"age": float("nan")},
+        {"count": 10**400},
     ],
 )
 def test_wrong_types_are_refused(history):
@@ -89,6 +95,28 @@ def test_a_file_that_is_no_toml(tmp_path):
     path.write_text("age = ", "utf-8")
     with pytest.raises(InputError, match="HISTORY_UNREADABLE"):
         assess(history=path)
+
+
+@pytest.mark.parametrize("text", ["conditions = " + "[" * 1000 + "]" * 1000, "age = nan", "\0"])
+def test_files_that_are_too_deep_or_no_numbers(tmp_path, text):
+    path = tmp_path / "history.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError, match="HISTORY_UNREADABLE"):
+        assess(history=path)
+
+
+NAMES = sorted({name for about in BASE.terms.values() for name in about.get("names", ())})
+
+
+@given(st.lists(st.sampled_from([*NAMES, "old", "-", ",", "(", "xq"]), min_size=1, max_size=4))
+@example([name for name in NAMES for name in (name, ",")])
+def test_the_index_of_names_finds_what_every_name_would(words):
+    """Against the plain definition: each name of each term, looked for in the text."""
+    for between in (" ", ""):
+        text = between.join(words)
+        every = BASE.terms.items()
+        plain = {t for t, a in every if any(_stands_in(n, text) for n in a.get("names", ()))}
+        assert _named(text, BASE) == plain
 
 
 def test_silence_is_not_absence():
@@ -118,6 +146,7 @@ def test_a_history_that_contradicts_itself():
         (100, 75, "stable"),
         (100, 74, "improved"),
         (0, 10, "not comparable"),
+        (5e-324, 10, "not comparable"),
     ],
 )
 def test_the_25_percent_rule(first, last, verdict):
@@ -211,9 +240,48 @@ def test_urgent_notes_stand_first_in_the_report():
 
 
 def test_an_examination_from_its_folder(tmp_path):
-    (tmp_path / "examination.json").write_text(json.dumps(exam(site="elbow")), "utf-8")
-    assert assess(tmp_path).extent.count == 1
-    assert assess(str(tmp_path / "examination.json")).extent.scan_date == "2026-11-01"
+    import calcimetry as cm
+    from report.conftest import corners, make_deposit, make_exam, make_scan
+
+    scan = make_scan()
+    (place,) = corners(1, scan.hu.shape)
+    cm.write(make_exam(scan, [make_deposit(scan, 1, place)]), tmp_path / "exam")
+    assert assess(tmp_path / "exam").extent.count == 1
+    assert assess(str(tmp_path / "exam" / "examination.json")).extent.count == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("deposits", 5),
+        ("deposits", None),
+        ("deposits", [5]),
+        ("deposits", [{}]),
+        ("deposits", [{"deposit": "1"}]),
+        ("deposits", [{"deposit": 1, "long_axis_mm": "9"}]),
+        ("deposits", [{"deposit": 1, "region": ["leg"]}]),
+        ("objects", 5),
+        ("objects", [None]),
+        ("totals", []),
+        ("totals", {"overall": {"mass_mg": 5}}),
+        ("scan", {"date": 20261101}),
+    ],
+)
+def test_an_examination_of_wrong_types(key, value):
+    with pytest.raises(InputError, match="NOT_AN_EXAMINATION"):
+        assess({**exam(), key: value})
+
+
+@pytest.mark.parametrize("key", ["objects", "totals", "scan"])
+def test_an_examination_that_lacks_what_can_be_lacking(key):
+    assert assess({**exam(), key: None}).extent.count == 1
+
+
+@pytest.mark.parametrize("day", ["0000-00-00", "2026-13-45", "x", ""])
+def test_a_scan_without_a_day(day):
+    labs = [{"name": "calcium", "value": 9, "unit": "mg/dL", "date": "2020-01-01"}]
+    found = assess({**exam(), "scan": {"date": day}}, labs, as_of="2020-01-02")
+    assert "SCAN_LABS_APART" not in {flag.code for flag in found.flags}
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "no json"])

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from datetime import date
+from itertools import combinations
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
-from calcimetry.clinic import assess, assessment_document
-from calcimetry.clinic.results import plain_unit
+from calcimetry.clinic import assess, assessment_document, knowledge
+from calcimetry.clinic.panel import DISAGREE, _contradict
+from calcimetry.clinic.results import (
+    MOST_COLUMNS,
+    MOST_ROWS,
+    parse_csv,
+    plain_unit,
+    results,
+)
 from calcimetry.errors import InputError, UsageError
 
 TODAY = date(2026, 11, 23)
@@ -286,3 +298,117 @@ def test_ionised_and_total_calcium_that_contradict_each_other():
 def test_bad_options(option):
     with pytest.raises(UsageError, match="BAD_OPTION"):
         assess(None, [], ADULT, **option)
+
+
+# Files --------------------------------------------------------------------------------------
+
+HEAD = ("name", "value", "unit", "date")
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_what_stands_between_cells(between):
+    rows = [HEAD, ("calcium", "9.1", "mg/dL", "2026-11-20")]
+    (row,) = parse_csv("\n".join(between.join(row) for row in rows))
+    assert row == dict(zip(*rows, strict=True))
+
+
+def test_a_decimal_comma_is_no_second_cell():
+    """Where the unit stands first, 9,4 would be read as 9 and a cell too many."""
+    (row,) = parse_csv("name,unit,value\ncalcium,mg/dL,9,4\n")
+    assert given(told([row]))["state"] == "unreadable"
+    (row,) = parse_csv("name;unit;value\ncalcium;mg/dL;9,4\n")
+    assert given(told([row]))["state"] == "unreadable"
+
+
+def test_rows_without_a_cell_are_no_results():
+    assert parse_csv("name,value,unit\n\n,,\n , ,\n") == []
+    assert parse_csv("name,value,unit\nca\n") == [{"name": "ca", "value": "", "unit": ""}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,value,unit\n" + "ca,9,mg/dL\n" * (MOST_ROWS + 1),
+        "name,value,unit" + ",x" * MOST_COLUMNS + "\nca,9,mg/dL\n",
+        "name,value,unit,value\nca,9,mg/dL,7\n",
+        "name,value,unit\nca," + "9" * 200_000 + ",mg/dL\n",
+        'name,value,unit\n"ca,9,mg/dL\nphosphate,7,mg/dL\n',
+        'name,value,unit\n"ca"x,9,mg/dL\n',
+        "name|value|unit\nca|9|mg/dL\n",
+    ],
+    ids=["rows", "columns", "twice", "cell", "open quote", "quote", "bars"],
+)
+def test_tables_that_are_none(tmp_path, text):
+    path = tmp_path / "labs.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError, match="LABS_UNREADABLE"):
+        told(path)
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", "µ,value,unit,name".encode("latin-1"), b"a\0"])
+def test_bytes_that_are_no_table(tmp_path, raw):
+    path = tmp_path / "labs.csv"
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="LABS_UNREADABLE"):
+        told(path)
+
+
+def test_rows_that_are_no_mappings():
+    with pytest.raises(InputError, match="LABS_UNREADABLE"):
+        told([["calcium", 9]])
+
+
+# Work ---------------------------------------------------------------------------------------
+
+
+def work(n):
+    """Calls of functions, and steps of generators, that an assessment of n results takes."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    rows = [lab("calcium", 9 + k % 7 / 10, "mg/dL") for k in range(n)]
+    sys.setprofile(count)
+    try:
+        assess(None, rows, ADULT, as_of=TODAY)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_work_grows_as_the_number_of_results():
+    work(1)
+    none, small, large = work(0), work(100), work(400)
+    assert 3 < (large - none) / (small - none) < 5
+
+
+def _result(value, level):
+    return replace(
+        results([lab("calcium", 9, "mg/dL")], knowledge(), as_of=TODAY, max_age_days=9)[0],
+        value=value,
+        level=level,
+    )
+
+
+@hypothesis.given(
+    st.lists(
+        st.tuples(
+            st.none() | st.sampled_from([0.0, 1.0, 1.05, 1.2, 1.4, 1.6, 2.0]),
+            st.sampled_from([None, "low", "normal", "high"]),
+        )
+    )
+)
+def test_contradictions_are_those_of_every_pair(pairs):
+    """Against the plain definition, by every pair."""
+
+    def apart(a, b, share):
+        return abs(a - b) > share * min(a, b)
+
+    every = combinations([pair for pair in pairs if pair[0] is not None], 2)
+    expected = any(
+        apart(a, b, 0.5) or (one != other and apart(a, b, DISAGREE))
+        for (a, one), (b, other) in every
+    )
+    assert _contradict([_result(*pair) for pair in pairs]) == expected

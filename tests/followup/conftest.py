@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from calcimetry.examine import measure
-from calcimetry.followup.align import Alignment
+from calcimetry.followup.alignment import Alignment
 from calcimetry.followup.motion import Cloud, Motion
 from calcimetry.followup.visit import Visit
 from calcimetry.phantom import DepositSpec, Phantom, PhantomSpec, Pose, Protocol, realise

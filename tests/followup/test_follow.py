@@ -14,7 +14,7 @@ import pytest
 
 import calcimetry as cm
 from calcimetry.errors import InputError, OutputError, UsageError
-from calcimetry.followup import follow, write_followup
+from calcimetry.followup import follow, read_events, write_followup
 from calcimetry.followup.document import LINEAGE_COLUMNS, document, table_rows
 from calcimetry.phantom import DepositSpec
 from calcimetry.plan import Plan
@@ -22,6 +22,7 @@ from calcimetry.records import Examination
 
 from .conftest import MOVED, dated
 
+SCHEMA = json.loads(files("calcimetry.followup").joinpath("followup.schema.json").read_text())
 COLUMNS = (
     "lineage,visit_from,visit_to,deposits_from,deposits_to,fate,mass_from_mg,mass_to_mg,"
     "mass_change_pct,mass_change_pct_low,mass_change_pct_high,density_change,called,"
@@ -60,12 +61,13 @@ def test_an_identical_visit_twice_has_no_change(twice):
     assert {row.fate for row in found.rows} == {"stable"}
     assert all(row.change.mass_pct.value == 0 for row in found.rows)
     assert not found.pairs[0].total.called
-    assert [flag.code for flag in found.flags] == ["ORDER_AS_GIVEN"]
+    assert [flag.code for flag in found.flags] == ["ORDER_AS_GIVEN", "SAME_SCAN"]
+    assert found.withheld
+    assert found.pairs[0].total.mass_mg.value is None
 
 
 def test_the_document_fits_its_schema(found):
-    schema = json.loads(files("calcimetry.followup").joinpath("followup.schema.json").read_text())
-    jsonschema.validate(document(found), schema)
+    jsonschema.validate(document(found), SCHEMA)
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +164,66 @@ def test_a_folder_without_landmarks_is_refused(folders, tmp_path):
     (broken / "landmarks.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match="NO_LANDMARKS"):
         follow([folders[0], broken])
+
+
+def left_with(words, capsys) -> tuple[int, str, str]:
+    from calcimetry import cli
+
+    with pytest.raises(SystemExit) as leaving:
+        cli.app(words)
+    said = capsys.readouterr()
+    return int(leaving.value.code or 0), said.out, said.err
+
+
+def test_one_folder_twice_is_told_first_and_leaves_with_5(folders, tmp_path, capsys):
+    words = ["follow", str(folders[0]), str(folders[0]), "-o", str(tmp_path / "o")]
+    code, out, _ = left_with(words, capsys)
+    assert code == 5
+    assert out.startswith("Total change withheld. Visits 1 and 2 are the same scan")
+    facts = json.loads((tmp_path / "o" / "followup.json").read_text())
+    jsonschema.validate(facts, SCHEMA)
+    assert facts["pairs"][0]["total"]["mass_mg"]["value"] is None
+    assert "SAME_SCAN" in [f["code"] for f in facts["flags"] if f["severity"] == "withheld"]
+
+
+def test_another_body_withholds_the_total_and_pairs_nothing(folders, tmp_path, capsys):
+    """The second visit's bones stretched by a third: nobody's who was scanned before."""
+    import shutil
+
+    from calcimetry.exchange.landmarks import landmark_bytes, saved_landmarks
+
+    other = tmp_path / "other"
+    shutil.copytree(folders[1], other)
+    marks = saved_landmarks(other)
+    stretched = replace(marks, bone=marks.bone * (1.3, 0.8, 1.1), skin=marks.skin * 1.4)
+    (other / "landmarks.npz").write_bytes(landmark_bytes(stretched))
+    words = ["follow", str(folders[0]), str(other), "-o", str(tmp_path / "o")]
+    code, out, _ = left_with(words, capsys)
+    assert code == 5
+    assert out.startswith("Total change withheld. Visits 1 and 2: the two scans could not be laid")
+    assert "beyond" not in out.splitlines()[0]
+    facts = json.loads((tmp_path / "o" / "followup.json").read_text())
+    jsonschema.validate(facts, SCHEMA)
+    assert {row["fate"] for row in facts["lineages"]} == {"doubtful"}
+    assert not any(row["deposits_from"] and row["deposits_to"] for row in facts["lineages"])
+    assert facts["pairs"][0]["alignment"]["failed"]
+    with (tmp_path / "o" / "lineage.csv").open(newline="") as text:
+        assert {row["alignment_mm"] for row in csv.DictReader(text)} == {""}
+    assert "could not be laid over each other" in (tmp_path / "o" / "report.html").read_text()
+
+
+def test_events_that_name_no_visit_write_nothing(folders, tmp_path):
+    events = tmp_path / "events.toml"
+    events.write_text('[[left_out]]\nvisit = 3\ndeposit = 1\nreason = "operated"\n')
+    with pytest.raises(UsageError, match="BAD_EVENTS") as error:
+        follow(folders, events=read_events(events))
+    assert error.value.where == str(events)
+
+
+def test_known_dates_are_put_in_order_though_two_are_the_same(visit):
+    balls = {1: ((100, 100, 100), 60.0)}
+    dates = ("2026-02-01", "2025-01-01", "2026-02-01")
+    visits = [visit(balls, k, scan={"date": date}) for k, date in enumerate(dates, 1)]
+    found = follow(visits)
+    assert [v.date for v in found.visits] == sorted(dates)
+    assert "ORDER_AS_GIVEN" in [flag.code for flag in found.flags]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calcimetry.followup.align import Alignment
+from calcimetry.followup.alignment import Alignment
 from calcimetry.followup.compare import compared
 from calcimetry.followup.events import Events
 from calcimetry.followup.follow import total_change

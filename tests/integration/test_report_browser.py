@@ -89,7 +89,26 @@ def scripts(document: dict[str, Any]) -> None:
         row |= {"site": "предплечье", "reason": "皮下の石灰化 · تكلس · ασβέστωση"}
 
 
-CHANGES = {"nothing": nothing, "withheld": withheld, "hundreds": hundreds, "scripts": scripts}
+def attacks(document: dict[str, Any]) -> None:
+    """Were any of it taken for HTML, the page would ask for an address or run a script."""
+    text = "\"'></style><script>throw 1</script><img src=evil.png onerror='throw 1'>"
+    for row in document["deposits"]:
+        row |= {"site": text, "tissue": text, "shape": text, "reason": text, "nearest_bone": text}
+        row["flags"] = [{"code": text, "severity": "warning", "text": text}]
+    document["software"][text] = text
+    document["research_use"] += text
+    document["scan"] |= {"kernel": text, "manufacturer": text}
+    chapter = {"summary": text, "figures": [text], "notes": [{"text": text, "source": text}]}
+    document |= {"followup": chapter, "clinic": chapter}
+
+
+CHANGES = {
+    "nothing": nothing,
+    "withheld": withheld,
+    "hundreds": hundreds,
+    "scripts": scripts,
+    "attacks": attacks,
+}
 
 
 def test_no_fault_in_a_browser(modules, pages, tool):

@@ -137,3 +137,7 @@ def test_folders_that_may_not_be_read_are_told(tmp_path, make, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert "BROKEN_FILES" in codes(read(folder))
+    for path in folder.glob("*.dcm"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"NO_DICOM.*1 folders that cannot be read"):
+        read(folder)

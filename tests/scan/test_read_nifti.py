@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from calcimetry.errors import InputError
 from calcimetry.scan import list_series, read
 
 HEADER_FLAGS = {"NIFTI_HEADER", "KVP_UNKNOWN", "CONTRAST_UNKNOWN"}
@@ -70,12 +72,8 @@ def test_units_other_than_mm(tmp_path, make):
     assert read(tmp_path / "ct.nii").spacing == pytest.approx(make.spacing)
 
 
-def test_sform_before_qform_and_qform_when_alone(tmp_path, make):
+def test_the_qform_when_alone(tmp_path, make):
     image = nib.Nifti1Image(make.body().T, np.diag([-0.7, -0.8, 2.5, 1.0]))
-    image.header.set_qform(np.diag([-9.0, -9.0, 9.0, 1.0]), code=1)
-    nib.save(image, tmp_path / "both.nii")
-    scan = read(tmp_path / "both.nii")
-    assert scan.spacing == pytest.approx(make.spacing)
     image.header.set_qform(np.diag([-0.7, -0.8, 2.5, 1.0]), code=1)
     image.header["sform_code"] = 0
     raw = image.header.binaryblock + b"\0" * 4 + np.asarray(image.dataobj).tobytes("F")
@@ -115,3 +113,17 @@ def test_a_folder_with_one_nifti_file(tmp_path, make):
 def test_a_volume_that_is_not_hu_is_doubted(tmp_path, make):
     path = make.nifti(tmp_path / "ct.nii", (make.body().T.astype(np.int32) + 1024).astype(np.int16))
     assert "HU_SCALE_DOUBTFUL" in codes(read(path))
+
+
+def test_the_checksum_is_looked_at_even_after_the_last_voxel(tmp_path, make):
+    raw = gzip.compress(make.nifti(tmp_path / "ct.nii").read_bytes(), mtime=0)
+    damaged = raw[:-8] + bytes([raw[-8] ^ 1]) + raw[-7:]
+    (tmp_path / "d.nii.gz").write_bytes(damaged)
+    with pytest.raises(InputError, match="BROKEN_FILE"):
+        read(tmp_path / "d.nii.gz")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "ct.nii")
+    with pytest.raises(InputError, match=r"UNREADABLE.*pipe"):
+        read(tmp_path / "ct.nii")

@@ -23,6 +23,7 @@ from calcimetry.anatomy.labelmap import (
     structures_at,
 )
 from calcimetry.anatomy.landmarks import landmarks
+from calcimetry.anatomy.pose import in_pose, into_pose, is_turned, out_of_pose, pose_of
 from calcimetry.anatomy.segmenter import Segmenter, segment, segmenters
 from calcimetry.anatomy.soft import soft_tissue
 from calcimetry.anatomy.warm import warm
@@ -42,11 +43,16 @@ __all__ = [
     "find_body",
     "find_bone",
     "frontness",
+    "in_pose",
     "inside",
+    "into_pose",
+    "is_turned",
     "labels_of",
     "landmarks",
     "names_at",
+    "out_of_pose",
     "part_of",
+    "pose_of",
     "read_labelmap",
     "schemes",
     "segment",

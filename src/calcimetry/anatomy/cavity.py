@@ -19,6 +19,8 @@ from calcimetry.runs._jit import frozen, kernel
 RAYS = 32
 REACH_MM = 250.0
 """Half the width of a big trunk."""
+MOST_SLANT = 0.7
+"""How much of a step from slice to slice may lead from back to front."""
 RING_MM = 20.0
 """Ribs and hip bones pass through slices at a slant: bone so far above or below counts too."""
 
@@ -43,11 +45,14 @@ def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.f
 def frontness(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
     """How far to the front of the body in their slice positions (n, 3) lie: float64 (n,).
 
-    0 at its back, 1 at its front, by the patient's own axes; NaN in slices without body.
+    0 at its back, 1 at its front, by the patient's own axes; NaN in slices without body, and
+    where the slices are no sections from back to front: such a body lies as none does.
     """
     points = np.asarray(zyx, np.float64).reshape(-1, 3)
     slices = body.grid.of(points)[:, 0]
     found = np.full(len(points), np.nan)
+    if abs(scan.affine[1, 2]) > MOST_SLANT * scan.spacing[0]:
+        return found
     for z in np.unique(slices):
         y = np.flatnonzero(body.inside[z].any(axis=1))
         if not len(y):

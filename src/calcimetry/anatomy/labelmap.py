@@ -22,12 +22,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.errors import InputError, UsageError
+from calcimetry.errors import CalcimetryError, InputError, UsageError
 from calcimetry.terms import anatomical, code
 from calcimetry.texts import parse_toml, read_toml
+from calcimetry.versions import plugins
+
+GROUP = "calcimetry.anatomy"
+BUILT_IN = ("totalsegmentator", "moose")
+"""The entry points by which segmenters are found, and the segmenters that are known without."""
 
 KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Of errors in reading: an image that can be read, but is none of these.
+_OTHER_IMAGES = frozenset(
+    {"NOT_CT", "NOT_ONE_VOLUME", "NO_AFFINE", "AFFINES_DISAGREE", "VOXEL_SIZE", "PLACE_FAR"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +80,31 @@ def read_labelmap(path: Path, scheme: str | Path | None = None) -> LabelMap:
     ------
     InputError
         not a NIfTI file that can be read (LABELMAP_UNREADABLE), or not a 3-D volume of
-        whole numbers with an affine that can be inverted (NOT_A_LABELMAP).
+        whole numbers with an affine that is a geometry (NOT_A_LABELMAP), or one that does
+        not fit in memory (TOO_BIG).
     UsageError
         a scheme that is not known or not well formed (LABEL_SCHEME).
     """
     # nibabel takes 0.2 s and 15 MB to import, and most scans come without a label map.
-    import nibabel as nib  # noqa: PLC0415
-    from nibabel.filebasedimages import ImageFileError  # noqa: PLC0415
+    from calcimetry.scan.nifti import read_volume  # noqa: PLC0415
 
     title, structures, made_by = _scheme(_chosen(path, scheme))
     try:
-        image: Any = nib.load(path)
-        numbers = np.asanyarray(image.dataobj)
-        affine = np.asarray(image.affine, np.float64)
-    except (OSError, EOFError, ImageFileError, ValueError) as error:
-        raise _unfit("LABELMAP_UNREADABLE", path, str(error)) from error
-    whole = numbers.ndim == 3 and _are_whole(numbers)
-    if not whole or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        volume = read_volume(path)
+    except OSError as error:
+        raise _unfit("LABELMAP_UNREADABLE", path, error.strerror or str(error)) from error
+    except CalcimetryError as error:
+        if error.code == "TOO_BIG":
+            raise
+        other = error.code in _OTHER_IMAGES
+        kind = "NOT_A_LABELMAP" if other else "LABELMAP_UNREADABLE"
+        raise _unfit(kind, path, error.found) from error
+    numbers: NDArray[Any] = volume.values
+    if (volume.slope, volume.intercept) != (1.0, 0.0):
+        numbers = numbers * volume.slope + volume.intercept
+    if not _are_whole(numbers):
         raise _unfit("NOT_A_LABELMAP", path, f"{numbers.dtype} of shape {numbers.shape}")
-    return LabelMap(numbers, _RAS_TO_LPS @ affine, structures, title, made_by)
+    return LabelMap(numbers, volume.affine, structures, title, made_by)
 
 
 def structures_at(labels: LabelMap, lps: NDArray[Any]) -> list[Structure | None]:
@@ -171,9 +185,14 @@ def _titles() -> frozenset[str]:
 
 
 def _made_by(table: Mapping[str, Any]) -> dict[str, str]:
-    """What made the map, as `calcimetry measure --segment` writes it beside one."""
-    given = table.get("made_by", {})
-    values = {key: code(str(given[key]), 160) for key in _MADE_BY if key in given}
+    """What made the map, as `calcimetry measure --segment` writes it beside one.
+
+    Of a segmenter that is not known here nothing is repeated: it may be the name of a person.
+    """
+    given = {key: str(value) for key, value in table.get("made_by", {}).items()}
+    if given.get("segmenter") not in {*BUILT_IN, *plugins(GROUP)}:
+        return {}
+    values = {key: code(given[key], 160) for key in _MADE_BY if key in given}
     return {key: value for key, value in values.items() if value is not None}
 
 

@@ -22,12 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from calcimetry.anatomy.labelmap import read_labelmap
+from calcimetry.anatomy.labelmap import BUILT_IN, GROUP, read_labelmap
 from calcimetry.errors import CalcimetryError, ServiceError, UsageError
 from calcimetry.records import Scan
 from calcimetry.versions import plugins
 
-GROUP = "calcimetry.anatomy"
 IMAGE = "CT_scan.nii.gz"  # MOOSE takes what begins with CT_
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _WORDS_SHOWN = 300
@@ -67,7 +66,8 @@ class Segmenter:
 def segmenters() -> dict[str, Callable[[], Segmenter]]:
     """Every segmenter by name: those built in, and installed plug-ins (which may replace them)."""
     points = {name: point.load for name, point in plugins(GROUP).items()}
-    return {"totalsegmentator": lambda: TOTALSEGMENTATOR, "moose": lambda: MOOSE} | points
+    built_in = (lambda: TOTALSEGMENTATOR, lambda: MOOSE)
+    return dict(zip(BUILT_IN, built_in, strict=True)) | points
 
 
 def segment(scan: Scan, name: str, folder: Path, *, jobs: int = 1) -> Path:

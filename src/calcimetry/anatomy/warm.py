@@ -7,6 +7,7 @@ import numpy as np
 from calcimetry.anatomy.body import find_body, skin_depth
 from calcimetry.anatomy.bone import bone_distance, find_bone
 from calcimetry.anatomy.joint import Joint, nearest_joints
+from calcimetry.anatomy.pose import pose_of
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import dense_objects
 
@@ -19,6 +20,7 @@ def warm() -> None:
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     stored = StoredGrid((24, 24, 16), affine)
     scan = Scan(hu, affine, Acquisition(), stored, Source("", "array"))
+    pose_of(scan)
     body = find_body(scan)
     point = np.array([[8.0, 12.0, 12.0]])
     skin_depth(body, scan, point)

@@ -27,6 +27,7 @@ from calcimetry.cli.process import (
     too_deep,
 )
 from calcimetry.errors import CalcimetryError
+from calcimetry.text import visible
 
 
 def _unasked(verb: Callable[..., None]) -> Callable[..., None]:
@@ -93,6 +94,8 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error, CalcimetryError) or not hasattr(error, "show"):
             raise
+        if hasattr(error, "message"):  # it quotes the call
+            error.message = visible(error.message, keep="\n\t")
         with suppress(OSError):
             error.show()  # click's: a call that is wrong, with how it should be
         return int(getattr(error, "exit_code", 2))

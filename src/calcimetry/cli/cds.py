@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from calcimetry.cli.process import Stopped
 from calcimetry.cli.say import say
 
 
@@ -20,7 +22,8 @@ def cds(
     """Serve assessments to a clinical system by CDS Hooks 2.0 (patient-view). Research use."""
     from calcimetry.clinic.cds import serve
 
-    serve(host, port, allow_host or (), _say)
+    with suppress(Stopped):  # to be told to end is how a service ends well
+        serve(host, port, allow_host or (), _say)
 
 
 def _say(address: str) -> None:

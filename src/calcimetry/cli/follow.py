@@ -58,13 +58,13 @@ def follow(
     with AtomicFolder(out, force=force, ours=FILES) as folder:
         visits: list[Any] = list(exam_dirs)
         if scans:
-            visits = _measured(exam_dirs, plan, hu_as_is, quiet=quiet, json=json)
+            visits = _measured(exam_dirs, plan, hu_as_is, quiet=quiet)
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
 
 
 def _measured(
-    scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool, json: bool
+    scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool
 ) -> list[Examination]:
     from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
@@ -77,7 +77,7 @@ def _measured(
     visits = []
     for number, path in enumerate(scans, 1):
         scan = read(path, link_key=key, hu_as_is=hu_as_is)
-        say_read(scan, quiet=quiet, json=json, title=f"Visit {number}, read")
+        say_read(scan, quiet=quiet, err=True, title=f"Visit {number}, read")
         visits.append(measure(scan, chosen))
     return visits
 
@@ -88,7 +88,9 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
 
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
-        from calcimetry.followup.chapter import chapter
+        from calcimetry.followup.chapter import summary
 
-        say(chapter(facts, {})["summary"])
+        say(summary(facts))
         say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")
+    if any(flag["severity"] == "withheld" for flag in facts["flags"]):
+        raise typer.Exit(5)

@@ -53,7 +53,7 @@ def _show(facts: dict[str, Any], *, json: bool) -> None:
 
 def _facts() -> dict[str, Any]:
     from calcimetry.anatomy import segmenters
-    from calcimetry.anatomy.segmenter import GROUP
+    from calcimetry.anatomy.labelmap import GROUP
     from calcimetry.plan import Plan
     from calcimetry.versions import GROUPS, plugins, versions
 
@@ -68,7 +68,7 @@ def _facts() -> dict[str, Any]:
 def _make_key(path: Path) -> None:
     from calcimetry.link import new_key
 
-    typer.echo(f"{path}: key {new_key(path)}")
+    say(f"{path}: key {new_key(path)}")
 
 
 def _print_sbom() -> None:

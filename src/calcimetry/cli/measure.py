@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calcimetry.cli.say import say
+
 if TYPE_CHECKING:
     from calcimetry.plan import Plan
     from calcimetry.records import Examination
@@ -95,7 +97,7 @@ def measure(
         volume = read(
             scan, series=series, kvp=kvp, jobs=_jobs(jobs), link_key=key, hu_as_is=hu_as_is
         )
-        say_read(volume, quiet=quiet, json=json)
+        say_read(volume, quiet=quiet, err=json)
         if segment is not None:
             stage(f"running {segment}")
             labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))
@@ -231,4 +233,4 @@ def _name_files(exam: Examination) -> None:
 
     for flag in exam.flags:
         if flag.names:
-            typer.echo(f"{flag.code}: {listed(flag.names)}")
+            say(f"{flag.code}: {listed(flag.names)}")

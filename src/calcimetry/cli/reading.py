@@ -21,16 +21,16 @@ LEFT_OUT = ("BROKEN_FILES", "DUPLICATE_SLICES", "MIXED_SERIES", "SEVERAL_STUDIES
 """Flags that say what of the input was not read."""
 
 
-def say_read(scan: Scan, *, quiet: bool, json: bool, title: str = "Read") -> None:
-    """Say what was read and what was passed over: on stdout, on stderr where stdout is JSON.
+def say_read(scan: Scan, *, quiet: bool, err: bool, title: str = "Read") -> None:
+    """Say what was read and what was passed over, at once: before whatever ends the run.
 
-    Said at once, so that it stands before whatever ends the run; nothing with --quiet.
+    err : to stderr, where stdout is JSON or begins with something else; quiet : not at all
     """
     if quiet:
         return
-    say(f"{title}: {described(scan)}", err=json)
+    say(f"{title}: {described(scan)}", err=err)
     for line in passed_over(scan):
-        say(line, err=json)
+        say(line, err=err)
 
 
 def described(scan: Scan) -> str:

@@ -1,8 +1,8 @@
 """Whether JSON has the types that are read, asked once at the door.
 
-A shape says what may stand where: `str`, `NUMBER`, `[shape]` a list of such, and `{name: shape}`
-an object of which these names are read. What is missing or null may be so. Code behind the door
-needs no guards of its own.
+A shape says what may stand where: `str`, `int`, `NUMBER`, `[shape]` a list of such, and
+`{name: shape}` an object of which these names are read. What is missing or null may be so. Code
+behind the door needs no guards of its own.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 NUMBER = float  # stands for whole numbers too
-_WORDS = {str: "text", NUMBER: "a number", bool: "true or false"}
+_WORDS = {str: "text", int: "a whole number", NUMBER: "a number"}
 
 
 def misfit(content: Any, shape: Any, where: str = "") -> str | None:
-    """What has a wrong type and what it should be, as "code.coding[0].code is no text"."""
+    """What has a wrong type and what it should be, as "code.coding[0].code is not text"."""
     if isinstance(shape, list):
         return _in_list(content, shape[0], where)
     if isinstance(shape, Mapping):
         return _in_object(content, shape, where)
     kinds = (int, float) if shape is NUMBER else shape
-    fits = isinstance(content, kinds) and isinstance(content, bool) == (shape is bool)
+    fits = isinstance(content, kinds) and not isinstance(content, bool)
     return None if fits else f"{where or 'it'} is not {_WORDS[shape]}"
 
 

@@ -54,6 +54,12 @@ def axis_cells(count: int, spacing: float, length: int) -> Cells:
     return low, (at - low).astype(np.float32)
 
 
+def turned_round(axis: tuple[Taps, Cells]) -> tuple[Taps, Cells]:
+    """An axis' taps and cells for a grid that begins at its last voxel and runs against it."""
+    (index, weight), (low, beyond) = axis
+    return (len(low) - 1 - index, weight), (low[::-1].copy(), beyond[::-1].copy())
+
+
 @kernel
 def resample(hu: Any, z_taps: Any, y_taps: Any, x_taps: Any) -> Any:
     """A part of the grid: float32 (places of z, of y, of x), from the int16 scan.
@@ -130,8 +136,8 @@ def mark(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) 
     row, start, stop = runs
     for run in range(row.size):
         z, y = low_z[row[run] // low_y.size], low_y[row[run] % low_y.size]
-        first = low_x[start[run]] // side
-        last = (low_x[stop[run] - 1] + 1) // side
+        one, other = low_x[start[run]], low_x[stop[run] - 1]
+        first, last = min(one, other) // side, (max(one, other) + 1) // side
         for block_z in range(z // side, (z + 1) // side + 1):
             for block_y in range(y // side, (y + 1) // side + 1):
                 blocks[block_z, block_y, first : last + 1] = 1
@@ -149,7 +155,8 @@ def interpolate(
     for run in range(row.size):
         z, y = row[run] // height, row[run] % height
         low, beyond = x_cells
-        first, last = low[start[run]], low[stop[run] - 1] + 1
+        one, other = low[start[run]], low[stop[run] - 1]
+        first, last = min(one, other), max(one, other) + 1
         _mix(grid, z_cells[0][z], z_cells[1][z], y_cells[0][y], y_cells[1][y], first, last, line)
         for x in range(start[run], stop[run]):
             result[at] = line[low[x]] * (1 - beyond[x]) + line[low[x] + 1] * beyond[x]

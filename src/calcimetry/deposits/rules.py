@@ -274,10 +274,11 @@ def _within_trunk(evidence: Evidence) -> bool:
 
 def _at_the_ribs(evidence: Evidence) -> bool:
     """Where the cartilages of the ribs run: not under the skin, and with ribs on many sides."""
-    if evidence.front is None or evidence.enclosure is None or evidence.skin_depth_mm is None:
+    if evidence.enclosure is None or evidence.skin_depth_mm is None:
         return False
     deep = evidence.skin_depth_mm >= RIB_DEPTH_MM
-    return evidence.front >= FRONT and evidence.enclosure >= AT_RIBS and deep
+    front = evidence.front is None or evidence.front >= FRONT  # unknown: it may be
+    return front and evidence.enclosure >= AT_RIBS and deep
 
 
 def _deep(evidence: Evidence) -> Verdict | None:

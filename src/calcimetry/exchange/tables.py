@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from calcimetry.text import cell
+from calcimetry.text import cell, page_text
 
 INTEGER, REAL, TEXT, TRUTH = "integer", "real", "text", "truth"
 
@@ -89,7 +89,7 @@ def parquet_bytes(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str])
     import pyarrow.parquet as pq
 
     types = {INTEGER: pa.int64(), REAL: pa.float64(), TEXT: pa.string(), TRUTH: pa.bool_()}
-    listed = [{name: _flat(row.get(name)) for name in columns} for row in rows]
+    listed = [{name: _typed(row.get(name)) for name in columns} for row in rows]
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(listed, schema=schema), sink)
@@ -104,6 +104,11 @@ def _cell(value: Any) -> str:
         return "true" if value else "false"
     # By the value's type, not the column's: a number never begins a formula, a text may.
     return cell(value) if isinstance(value, str) else str(value)
+
+
+def _typed(value: Any) -> Any:
+    value = _flat(value)
+    return page_text(value) if isinstance(value, str) else value  # UTF-8 must hold it
 
 
 def _flat(value: Any) -> Any:

@@ -8,10 +8,8 @@ with the bones within its reach. docs/followup.md says why this and not the imag
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +17,22 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from calcimetry.followup import starts
+from calcimetry.followup.agreement import NONE, agreement
+from calcimetry.followup.alignment import Alignment
 from calcimetry.followup.motion import (
     BONE,
+    FINE,
     NEIGHBOURS,
     SKIN,
     Cloud,
     Motion,
-    Place,
     Points,
+    carried,
     refined,
 )
 from calcimetry.followup.visit import Visit
 
-_COARSE, _FINE = (25.0, 12.0, 6.0), (4.0, 2.5)
 _GOOD_MM = 1.2  # smoothed distance at and below which a bone is explained
 _AGREE_MM = 2.0  # the same, for landmarks to agree at all
 _FAR_MM = 8.0  # beyond it one misfit is as bad as another
@@ -42,157 +43,79 @@ _LINK_MM = 7.0  # points of one bone lie no further apart
 _LEAST_POINTS = 40  # of a piece
 _MOST_PIECES = 16
 _TURNS_DEG = (-40.0, -25.0, -12.0, 12.0, 25.0, 40.0)
-_SLIDES_MM = (-160.0, -120.0, -80.0, -40.0, 40.0, 80.0, 120.0, 160.0)
-_PLACE_MM = 6.0  # how far about the middle of a place what was found of it holds
-_UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
 _ALONG_MM = (0.0, -3.0, 3.0, -6.0, 6.0)  # a shaft fits itself nearly as well a little further on
 _FAR_ALONG_MM = tuple(3.0 * step for step in range(-8, 9))  # for the motion of most bones
-_REACH = 60  # nearest landmarks that say how a deposit moves
-_HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
-_FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
-_SAY = 0.05  # of the largest say, for a bone to have any
 _EDGE_MM = 4.0  # this near its faces, the other field may lack neighbours
 _SLIP_MM = 20.0  # where bones meet lies up to 35 mm off the axis: 30 degrees move it by 18 mm
 _OCCUPIED = 0.5  # share of a bone's new place that may be another's
 _MOSTLY, _GAIN = 0.5, 0.15  # share of what is left that a motion must explain, and how much more
 _NEEDED = 0.005  # of the fit of all points, that a motion must better to be kept
+_BETTER = 0.02  # of the score, by which another turn must fit better to be looked at
+_MIRROR_BETTER = 0.1  # of quality, by which a mirror image must fit better to be one
 _LOOSE, _SLACK_MM = 1.3, 0.02  # how much less closely than the main motion another may fit
-_ENOUGH = 0.85  # score of a start that needs no other
-
-
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """From a first visit to a second.
-
-    marks : the first visit's landmarks (bone; skin where there is little bone)
-    piece : int (n,), which motion moves each
-    residual : (n,) mm, how far each then lies from the second visit's surface, smoothed
-    motions : of the pieces; backward : the same, fitted the other way round
-    score : 0-1, share of landmarks in both fields that agree
-    by_skin : there was too little bone
-    places : how deposits far from bone moved, where their surroundings tell
-    """
-
-    marks: Points
-    piece: NDArray[np.int64]
-    residual: NDArray[np.float64]
-    motions: tuple[Motion, ...]
-    backward: tuple[Motion, ...]
-    score: float
-    by_skin: bool
-    places: tuple[Place, ...] = ()
-
-    @property
-    def failed(self) -> bool:
-        """Whether nothing that follows from it can be trusted."""
-        return self.score < 0.4
-
-    @cached_property
-    def _before(self) -> list[Any]:
-        return self._trees(self.marks)
-
-    def _trees(self, points: Points) -> list[Any]:
-        """A search tree for each piece; None where nothing of the first visit moves with it."""
-        own = (points[self.piece == k] for k in range(len(self.motions)))
-        return [cKDTree(part) if len(part) else None for part in own]
-
-    @cached_property
-    def _moved(self) -> Points:
-        moved = self.marks.copy()
-        for number, motion in enumerate(self.motions):
-            moved[self.piece == number] = motion(self.marks[self.piece == number])
-        return moved
-
-    @cached_property
-    def _after(self) -> list[Any]:
-        return self._trees(self._moved)
-
-    def gaps(self, point: Points, *, first: bool = True) -> NDArray[np.float64]:
-        """Distance, mm, of a point of the first (or second) visit from what each motion moves."""
-        trees = self._before if first else self._after
-        return np.array([np.inf if t is None else t.query(point)[0] for t in trees])
-
-    def shares(self, point: Points, *, first: bool = True) -> list[tuple[int, float]]:
-        """The pieces that carry a point of the first (or second) visit, and their say (sum 1).
-
-        A bone's say falls with its distance, so that what is clearly nearer to one moves with
-        it, and tissue beside a joint with both in part. Likeliest first.
-        """
-        gaps = self.gaps(point, first=first)
-        if not np.isfinite(gaps).any():
-            return [(0, 1.0)]
-        say = np.maximum(gaps, _HOLDS_MM) ** -_FALL
-        order = [int(k) for k in np.argsort(-say, kind="stable") if say[k] >= _SAY * say.max()]
-        whole = sum(float(say[k]) for k in order)
-        return [(k, float(say[k]) / whole) for k in order]
-
-    def carrying(self, point: Points, *, first: bool = True) -> Motion:
-        """How a point of the first (or second) visit gets to the second."""
-        place = self.place(point, first=first)
-        return self._by_bone(point, first=first) if place is None else place.motion
-
-    def place(self, point: Points, *, first: bool = True) -> Place | None:
-        """The place that a point of the first (or second) visit belongs to."""
-        away = [np.linalg.norm((p.centre if first else p.there) - point) for p in self.places]
-        nearest = int(np.argmin(away)) if away else -1
-        return self.places[nearest] if away and away[nearest] <= _PLACE_MM else None
-
-    def _by_bone(self, point: Points, *, first: bool) -> Motion:
-        shares = self.shares(point, first=first)
-        motion, sum_ = self.motions[shares[0][0]], shares[0][1]
-        for piece, share in shares[1:]:
-            sum_ += share
-            on = self.motions[piece].after(motion.inverse())
-            motion = on.part(share / sum_).after(motion)
-        return motion
-
-    def to_second(self, point: Points) -> Points:
-        """A point of the first visit, where the second has it."""
-        return self.carrying(point)(point)
-
-    def to_first(self, point: Points) -> Points:
-        return self.carrying(point, first=False).inverse()(point)
-
-    def error_mm(self, point: Points) -> float:
-        """How well a point of the first visit is placed in the second: 1 SD or so, mm.
-
-        Of the misfit of the bones that carry it, of how far the two directions of the fit
-        disagree there, and, between bones that move otherwise, of how far apart they lay it; of
-        a place that was found by its surroundings, how well these were.
-        """
-        place = self.place(point)
-        if place is not None:
-            return place.error_mm
-        piece = self.shares(point)[0][0]
-        tree = self._before[piece]
-        if tree is None:
-            return float("inf")
-        back = self.backward[piece](self.motions[piece](point))
-        count = min(_REACH, tree.n)
-        _, index = tree.query(point, k=np.arange(1, count + 1))
-        misfit = float(np.median(self.residual[self.piece == piece][index]))
-        fit = float(np.hypot(misfit, np.linalg.norm(back - point)))
-        return float(np.hypot(fit, self.between(point)))
-
-    def between(self, point: Points) -> float:
-        """How unsure it is which bones tissue moves with: the spread of where they lay it, mm."""
-        say = np.maximum(self.gaps(point), _HOLDS_MM) ** -2.0
-        say /= say.sum()
-        there = np.stack([motion(point) for motion in self.motions])
-        return _UNSURE * float(np.sqrt(say @ ((there - say @ there) ** 2).sum(axis=1)))
 
 
 def align(first: Visit, second: Visit) -> Alignment:
-    """Lay the first visit over the second."""
+    """Lay the first visit over the second.
+
+    Where the usual starts end in no sure fit, the body is turned any way, and the better end is
+    taken. Where that is no sure fit either, the body's mirror image is tried: a hand that it fits
+    better is the other hand, or was mirrored by a program.
+    """
     by_skin = not (first.by_bone and second.by_bone)
-    source, target = _usable(first, by_skin), _usable(second, by_skin)
     group = SKIN if by_skin else BONE
-    if not (source.group == group).any() or not (target.group == group).any():
-        none = (Motion.none(),)
-        empty = np.zeros(0)
-        return Alignment(np.zeros((0, 3)), empty.astype(np.int64), empty, none, none, 0.0, by_skin)
-    motion, score = _whole(first, second, source, target)
-    kept = source.pick(source.group == group)
+    if any(not (visit.cloud.group == group).any() for visit in (first, second)):
+        return _nothing(by_skin)
+    found, score = _best_of(first, second, by_skin)
+    if _sure(found):
+        return found
+    image = first.mirrored
+    clouds = _usable(image, by_skin), _usable(second, by_skin)
+    start, image_score = starts.turned((image, second), *clouds)
+    if image_score <= score + _BETTER:
+        return found
+    mirror = _fitted((image, second), clouds, start, (image_score, by_skin))
+    return replace(found, mirrored=_quality(mirror) > _quality(found) + _MIRROR_BETTER)
+
+
+def _best_of(first: Visit, second: Visit, by_skin: bool) -> tuple[Alignment, float]:
+    """The alignment from the usual starts, or from any turn; and the better start's score."""
+    visits, clouds = (first, second), (_usable(first, by_skin), _usable(second, by_skin))
+    start, score = starts.near(visits, *clouds)
+    found = _fitted(visits, clouds, start, (score, by_skin))
+    if _sure(found):
+        return found, score
+    turn, turn_score = starts.turned(visits, *clouds)
+    if turn_score <= score + _BETTER:
+        return found, score
+    other = _fitted(visits, clouds, turn, (turn_score, by_skin))
+    return max(found, other, key=_quality), turn_score
+
+
+def _sure(found: Alignment) -> bool:
+    return found.agreement is not None and found.agreement.sure
+
+
+def _quality(found: Alignment) -> float:
+    return found.agreement.quality if found.agreement is not None else 0.0
+
+
+def _nothing(by_skin: bool) -> Alignment:
+    none, empty = (Motion.none(),), np.zeros(0)
+    return Alignment(
+        np.zeros((0, 3)), empty.astype(np.int64), empty, none, none, 0.0, by_skin, agreement=NONE
+    )
+
+
+def _fitted(
+    visits: tuple[Visit, Visit],
+    clouds: tuple[Cloud, Cloud],
+    motion: Motion,
+    how: tuple[float, bool],
+) -> Alignment:
+    """An alignment from one start on; `how`: the start's score, and whether by skin."""
+    (first, second), (source, target), (score, by_skin) = visits, clouds, how
+    kept = source.pick(source.group == (SKIN if by_skin else BONE))
     # A deposit may be gone: it helps to fit, but tells nothing of how well bones fit.
     steady = np.arange(len(kept)) < (len(kept) if by_skin else len(first.bone))
     if not by_skin:
@@ -206,11 +129,13 @@ def align(first: Visit, second: Visit) -> Alignment:
         for k, m in enumerate(motions)
     ]
     kept, piece, residual = kept.pick(steady), piece[steady], residual[steady]
-    seen = second.in_field(_carried(kept.points, piece, motions), 1.0)
+    seen = second.in_field(carried(kept.points, piece, motions), 1.0)
     good = float(np.mean(residual[seen] <= _AGREE_MM)) if seen.any() else 0.0
+    agrees = agreement(visits, (kept.points, piece), motions, by_skin=by_skin)
     return Alignment(
-        kept.points, piece, residual, tuple(motions), tuple(back), max(score, good), by_skin
-    )
+        kept.points, piece, residual, tuple(motions), tuple(back), max(score, good), by_skin,
+        agreement=agrees,
+    )  # fmt: skip
 
 
 def _usable(visit: Visit, by_skin: bool) -> Cloud:
@@ -218,13 +143,6 @@ def _usable(visit: Visit, by_skin: bool) -> Cloud:
     if by_skin:
         return Cloud(cloud.points, cloud.group, np.ones(len(cloud)))
     return cloud
-
-
-def _carried(points: Points, piece: NDArray[np.int64], motions: list[Motion]) -> Points:
-    out = points.copy()
-    for number, motion in enumerate(motions):
-        out[piece == number] = motion(points[piece == number])
-    return out
 
 
 def _moved_from(own: Cloud, target: Cloud, motion: Motion) -> Cloud:
@@ -245,10 +163,10 @@ def _again(
     _, axes = np.linalg.eigh(np.cov(own.points.T))
     along = motion.rotation @ axes[:, -1]
     trials = (
-        refined(few, target, Motion.moved(slide * along).after(motion), _FINE) for slide in slides
+        refined(few, target, Motion.moved(slide * along).after(motion), FINE) for slide in slides
     )
     best = max(trials, key=lambda trial: _closeness_seen(few, target, trial, other))
-    return refined(own.thinned(4000), target, best, _FINE)
+    return refined(own.thinned(4000), target, best, FINE)
 
 
 def _closeness_seen(part: Cloud, target: Cloud, motion: Motion, other: Visit) -> float:
@@ -262,47 +180,6 @@ def _closeness_seen(part: Cloud, target: Cloud, motion: Motion, other: Visit) ->
     return float(1.0 - gap.mean() / _AGREE_MM)
 
 
-def _whole(first: Visit, second: Visit, source: Cloud, target: Cloud) -> tuple[Motion, float]:
-    """The one motion that most landmarks agree on, from several starts."""
-    few = source.thinned(900)
-    best, best_score = Motion.none(), -1.0
-    for start in _starts(source, target):
-        motion = refined(few, target, start, _COARSE, rounds=5)
-        score = _score((first, second), (few, target.thinned(900)), (source, target), motion)
-        if score > best_score:
-            best, best_score = motion, score
-        if best_score > _ENOUGH:
-            break
-    return refined(source.thinned(4000), target, best, _FINE), best_score
-
-
-def _starts(source: Cloud, target: Cloud) -> Iterator[Motion]:
-    shift = np.median(target.points, axis=0) - np.median(source.points, axis=0)
-    yield Motion.none()
-    yield Motion.moved(shift)
-    for slide in _SLIDES_MM:
-        yield Motion.moved(shift + slide * np.array([0, 0, 1]))
-    middle = np.median(source.points, axis=0)
-    for axis, angle in product(np.eye(3), (-30.0, 30.0)):
-        yield Motion.moved(shift).after(Motion.about(middle, np.deg2rad(angle) * axis))
-
-
-def _score(
-    visits: tuple[Visit, Visit], few: tuple[Cloud, Cloud], full: tuple[Cloud, Cloud], motion: Motion
-) -> float:
-    """Agreement of landmarks that lie in both fields, times the root of how many do."""
-    shares, inside = [], []
-    ways = ((motion, few[0], full[1], visits[1]), (motion.inverse(), few[1], full[0], visits[0]))
-    for way, own, other, visit in ways:
-        moved = way(own.points)
-        seen = visit.in_field(moved, 2.0)
-        inside.append(float(seen.mean()))
-        fit = 1 - other.gap(moved[seen], own.group[seen], 6.0) / 6.0
-        weight = own.weight[seen]
-        shares.append(float(np.average(fit, weights=weight)) if weight.sum() > 0 else 0.0)
-    return float(np.mean(shares) * np.sqrt(min(inside)))
-
-
 def _pieces(
     own: Cloud, target: Cloud, motion: Motion, where: tuple[Visit, NDArray[np.bool_]]
 ) -> list[Motion]:
@@ -312,7 +189,7 @@ def _pieces(
     while len(motions) < _MOST_PIECES:
         piece, residual = _assigned(own, target, motions, second)
         # What left the field has nothing to fit, and must not be made to.
-        seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+        seen = second.in_field(carried(own.points, piece, motions), _EDGE_MM)
         left = _largest(own, (residual > _GOOD_MM) & seen & ~tried)
         if left is None:
             break
@@ -335,7 +212,7 @@ def _taken(
     explained = residual <= _GOOD_MM
     if not explained.any():
         return False
-    there = _carried(own.points, piece, motions)[explained]
+    there = carried(own.points, piece, motions)[explained]
     distance, _ = cKDTree(there).query(motion(own.points[left]))
     return float((distance < _AGREE_MM).mean()) > _OCCUPIED
 
@@ -371,7 +248,7 @@ def _turned(own: Cloud, left: NDArray[np.bool_], target: Cloud, start: Motion) -
         for turn in _turns()
     )
     best = max(trials, key=lambda trial: _closeness(few, target, trial))
-    motion = refined(part.thinned(2000), target, best, _FINE)
+    motion = refined(part.thinned(2000), target, best, FINE)
     after = _explained(part, target, motion)
     slip = float(np.linalg.norm(motion(pivot) - start(pivot)))
     kept = after > _MOSTLY and after > before + _GAIN and slip < _SLIP_MM
@@ -444,7 +321,7 @@ def _settled(
     while True:
         piece = cost.argmin(axis=0)
         residual = misfit[piece, np.arange(len(own))]
-        seen = second.in_field(_carried(own.points, piece, motions), _EDGE_MM)
+        seen = second.in_field(carried(own.points, piece, motions), _EDGE_MM)
         loose = _loosest(piece[seen], residual[seen], len(motions))
         if loose is None:
             break

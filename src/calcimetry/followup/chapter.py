@@ -17,7 +17,7 @@ def chapter(facts: Mapping[str, Any], drawings: Mapping[str, Markup]) -> dict[st
     """Summary, table, notes and figures from a follow-up's document."""
     rows = sorted(facts["lineages"], key=lambda row: -row["visit_to"])
     return {
-        "summary": " ".join(_sentence(pair) for pair in facts["pairs"]),
+        "summary": summary(facts),
         "table": {
             "caption": "What became of each deposit",
             "columns": list(_COLUMNS),
@@ -28,11 +28,20 @@ def chapter(facts: Mapping[str, Any], drawings: Mapping[str, Markup]) -> dict[st
     }
 
 
+def summary(facts: Mapping[str, Any]) -> str:
+    """What was withheld and why, first of all; then each pair of visits."""
+    reasons = [flag["text"] for flag in facts["flags"] if flag["severity"] == "withheld"]
+    head = ["Total change withheld.", *reasons] if reasons else []
+    return " ".join([*head, *(_sentence(pair) for pair in facts["pairs"])])
+
+
 def _sentence(pair: Mapping[str, Any]) -> str:
     total = pair["total"]
     fates = [f"{pair['fates'][f]} {f.replace('_', ' ')}" for f in FATES if f in pair["fates"]]
     names = f"Visit {pair['visit_from']} to {pair['visit_to']}"
-    listed = ", ".join(fates) or "no deposits"
+    listed = ", ".join(fates) or "no deposits on either visit"
+    if any(flag["severity"] == "withheld" for flag in pair["flags"]):
+        return f"{names}: {listed}. Total withheld."
     if total["mass_pct"]["value"] is None:
         grown = total["mass_mg"]["value"]
         amount = "not known" if grown is None else f"{grown:+.3g} mg"
@@ -86,8 +95,6 @@ def _notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     for pair in facts["pairs"]:
         names = f"Visits {pair['visit_from']} and {pair['visit_to']}: "
         notes += [{"text": names + flag["text"]} for flag in pair["flags"]]
-        if pair["alignment"]["failed"]:
-            notes.append({"text": names + "they could not be laid over each other."})
     for score in facts["scores"]:
         notes.append(
             {

@@ -32,9 +32,9 @@ class Comparability:
 def compared(first: Visit, second: Visit, repeatability: Repeatability) -> Comparability:
     """Compare how two visits were scanned and measured.
 
-    Raises WithheldError OTHER_SIDE for scans of different sides, OTHER_IMAGES where only one
-    is a virtual monoenergetic image, OTHER_THRESHOLD where deposits were cut out at different
-    thresholds: no number of theirs can be compared.
+    Raises WithheldError OTHER_IMAGES where only one is a virtual monoenergetic image,
+    OTHER_THRESHOLD where deposits were cut out at different thresholds: no number of theirs can
+    be compared.
     """
     a, b = first.facts["scan"], second.facts["scan"]
     _refuse(first, second)
@@ -105,7 +105,6 @@ _HARMONISED = Flag(
 def _refuse(first: Visit, second: Visit) -> None:
     a, b = first.facts["scan"], second.facts["scan"]
     for code, name, left, right in (
-        ("OTHER_SIDE", "side", a.get("laterality"), b.get("laterality")),
         ("OTHER_IMAGES", "monoenergetic level", a.get("kev") or 0, b.get("kev") or 0),
         ("OTHER_THRESHOLD", "threshold", _threshold(first), _threshold(second)),
     ):

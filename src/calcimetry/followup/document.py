@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from calcimetry.exchange import RESEARCH_USE
+from calcimetry.followup.agreement import Agreement
 from calcimetry.followup.follow import Between, FollowUp
 from calcimetry.followup.judge import scored
 from calcimetry.followup.lineage import Row
@@ -16,7 +17,7 @@ from calcimetry.records import Flag
 from calcimetry.terms import scale
 from calcimetry.versions import versions
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 LINEAGE_COLUMNS: Mapping[str, str] = {
     "lineage": "integer",
     "visit_from": "integer",
@@ -82,18 +83,31 @@ def _pair(pair: Between) -> dict[str, Any]:
         "visit_from": step.visits[0].number,
         "visit_to": step.visits[1].number,
         "days": step.days,
-        "flags": _flags(step.how.flags),
+        "flags": _flags([*pair.withheld, *pair.flags, *step.how.flags]),
         "widened": step.how.widened,
         "same_calibration": step.how.same_calibration,
         "scale": list(step.how.scale),
         "alignment": {
             "pieces": len(alignment.motions),
             "agreement": round(alignment.score, 3),
+            **_agreement(alignment.agreement),
             "by_skin": alignment.by_skin,
             "failed": alignment.failed,
         },
         "fates": dict(sorted(counts.items())),
         "total": _change(pair.total),
+    }
+
+
+def _agreement(agreement: Agreement | None) -> dict[str, Any]:
+    """How closely the visits lie over each other; None where nothing does."""
+    if agreement is None or not agreement.count:
+        return {"landmarks": 0, "gap_mm": None, "misfit": None, "skin_mm": None}
+    return {
+        "landmarks": agreement.count,
+        "gap_mm": round(agreement.gap_mm, 2),
+        "misfit": round(agreement.misfit, 2),
+        "skin_mm": _rounded(agreement.skin_mm, 1),
     }
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from calcimetry.text import page_text
+
 INK, RULE, SOFT = "#24333b", "#d5dee3", "#9db4c0"
 _COLOURS = {
     "grown": "#d55e00", "new": "#d55e00", "shrunk": "#0072b2", "gone": "#0072b2",
@@ -211,7 +213,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> Markup:
     return Markup(
         '<text x="{}" y="{}" font-size="11" font-family="sans-serif" text-anchor="{}" '
         'fill="{}">{}</text>'
-    ).format(_n(x), _n(y), anchor, INK, text)
+    ).format(_n(x), _n(y), anchor, INK, page_text(text))
 
 
 def _svg(alt: str, body: Sequence[Markup], axis: Markup) -> Markup:

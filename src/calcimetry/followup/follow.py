@@ -10,13 +10,16 @@ from pathlib import Path
 from calcimetry.errors import UsageError
 from calcimetry.followup.align import align
 from calcimetry.followup.compare import compared
-from calcimetry.followup.events import Events
-from calcimetry.followup.judge import Change, added, change
+from calcimetry.followup.events import Events, check
+from calcimetry.followup.identity import Twin, checked
+from calcimetry.followup.judge import UNKNOWN, Change, added, change
 from calcimetry.followup.lineage import Row, Step, joined, numbered, rows_of
 from calcimetry.followup.places import placed
 from calcimetry.followup.repeat import Repeatability, repeatability
+from calcimetry.followup.support import borne_out
 from calcimetry.followup.visit import Visit, visit_of
-from calcimetry.records import Examination, Flag
+from calcimetry.followup.withheld import reasons
+from calcimetry.records import Examination, Flag, Severity
 
 ORDER_AS_GIVEN = Flag(
     "ORDER_AS_GIVEN", "The visits' dates are not known or not different: their order was kept."
@@ -26,11 +29,17 @@ _LATER = ("LEFT_OUT",)
 
 @dataclass(frozen=True, eq=False)
 class Between:
-    """Two visits: their step, and the change of all that both fields cover."""
+    """Two visits: their step, and the change of all that both fields cover.
+
+    withheld : why the total is not given; none where it is
+    flags : what else is to be known of the two
+    """
 
     step: Step
     total: Change
     rows: tuple[Row, ...]
+    withheld: tuple[Flag, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +58,11 @@ class FollowUp:
     events: Events
     flags: tuple[Flag, ...]
 
+    @property
+    def withheld(self) -> bool:
+        """Whether a total was asked for that cannot be given."""
+        return any(flag.severity is Severity.WITHHELD for flag in self.flags)
+
 
 def follow(
     examinations: Sequence[Examination | Visit | str | Path],
@@ -65,8 +79,12 @@ def follow(
     repeat : a repeatability profile ("people", "phantom") or a TOML file of the study's own
     events : what was operated on or extruded, and readers' scores
 
-    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY), InputError for folders that are no
-    examinations, WithheldError for visits that cannot be compared.
+    Totals that cannot be given are withheld, with a flag of that severity that says why: the
+    visits could not be laid over each other, are one scan, or leave nothing but doubt.
+
+    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS), InputError for folders that
+    are no examinations, WithheldError for visits that cannot be compared (OTHER_PERSON, OTHER_SIDE,
+    OTHER_IMAGES, OTHER_THRESHOLD).
     """
     if len(examinations) < 2:
         raise UsageError(
@@ -78,26 +96,31 @@ def follow(
         )
     visits, flags = _ordered([visit_of(source) for source in examinations])
     rule, known = repeatability(repeat), events or Events()
+    check(known, {visit.number: sorted(visit.deposits) for visit in visits})
+    twins = checked(visits)
     steps = {(a.number, b.number): _step(a, b, rule, known) for a, b in pairwise(visits)}
     rows = [row for step in steps.values() for row in rows_of(step)]
     rows = _bridged(rows, visits, steps, (rule, known))
     listed = _left_out(joined(numbered(rows), steps))
-    pairs = [_between(step, listed) for key, step in steps.items() if key[1] == key[0] + 1]
-    return FollowUp(tuple(visits), tuple(listed), tuple(pairs), rule, known, flags)
+    pairs = [_between(step, listed, twins) for key, step in steps.items() if key[1] == key[0] + 1]
+    found = [*flags, *(twin.flag for twin in twins), *(f for pair in pairs for f in pair.withheld)]
+    every = tuple(dict.fromkeys(found))
+    return FollowUp(tuple(visits), tuple(listed), tuple(pairs), rule, known, every)
 
 
 def _ordered(visits: Sequence[Visit]) -> tuple[list[Visit], tuple[Flag, ...]]:
-    dates = [visit.date for visit in visits]
-    known = [text for text in dates if text is not None]
-    if len(set(known)) == len(visits):
-        ordered = sorted(visits, key=lambda visit: visit.date or "")
-        return [replace(v, number=k) for k, v in enumerate(ordered, 1)], ()
-    return [replace(v, number=k) for k, v in enumerate(visits, 1)], (ORDER_AS_GIVEN,)
+    """By date where all are known; visits of one date stay in the order in which they came."""
+    known = [visit.date for visit in visits if visit.date is not None]
+    dated = len(known) == len(visits)
+    ordered = sorted(visits, key=lambda visit: visit.date or "") if dated else visits
+    flags = () if len(set(known)) == len(visits) else (ORDER_AS_GIVEN,)
+    return [replace(v, number=k) for k, v in enumerate(ordered, 1)], flags
 
 
 def _step(first: Visit, second: Visit, rule: Repeatability, events: Events) -> Step:
     how = compared(first, second, rule)
     alignment = placed(align(first, second), first, second)
+    alignment = replace(alignment, doubted=not borne_out(first, second, alignment))
     return Step((first, second), how, alignment, rule, events)
 
 
@@ -151,11 +174,17 @@ def _left_out(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _between(step: Step, rows: Sequence[Row]) -> Between:
+def _between(step: Step, rows: Sequence[Row], twins: Sequence[Twin]) -> Between:
     numbers = step.visits[0].number, step.visits[1].number
     own = tuple(row for row in rows if row.visits == numbers)
     counted = [row for row in own if row.counts and _sure(step, row)]
-    return Between(step, total_change(step, counted), own)
+    # A scan that was given twice stands at a wrong place in time: what it meets there is no change.
+    touching = [twin.flag for twin in twins if set(twin.visits) & set(numbers)]
+    same = tuple(flag for flag in touching if flag.severity is Severity.WITHHELD)
+    remarks = tuple(twin.flag for twin in twins if twin.visits == numbers)
+    withheld = same or reasons(step, counted, own)
+    total = UNKNOWN if withheld else total_change(step, counted)
+    return Between(step, total, own, withheld, tuple(f for f in remarks if f not in same))
 
 
 def total_change(step: Step, rows: Sequence[Row]) -> Change:

@@ -98,6 +98,10 @@ class Change:
     mg_per_year: float | None = None
 
 
+UNKNOWN = Change(Estimate(), Estimate(), Estimate(), Estimate(), False, None, None)
+"""Of what cannot be compared, or was withheld."""
+
+
 def amount(rows: Iterable[Mapping[str, Any]], calibration_sd: float, scale: float) -> Amount:
     """The sum over deposits' rows, masses multiplied by `scale`."""
     listed = list(rows)

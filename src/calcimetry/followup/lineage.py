@@ -9,10 +9,11 @@ from datetime import date
 import numpy as np
 from scipy.spatial import cKDTree
 
-from calcimetry.followup.align import Alignment
+from calcimetry.followup.alignment import Alignment
 from calcimetry.followup.compare import Comparability
 from calcimetry.followup.events import Events
 from calcimetry.followup.judge import (
+    UNKNOWN,
     Amount,
     Change,
     Gain,
@@ -94,13 +95,34 @@ class Step:
 
 
 def rows_of(step: Step, numbers: tuple[Sequence[int], Sequence[int]] | None = None) -> list[Row]:
-    """Rows of two visits; their lineages are numbered by `numbered` later."""
+    """Rows of two visits; their lineages are numbered by `numbered` later.
+
+    Where the visits could not be laid over each other, nothing is anything's partner.
+    """
+    if step.alignment.failed:
+        return [_unknown(step, group) for group in _singles(step, numbers)]
     groups = matched(*step.visits, step.alignment, numbers)
     lone = (
         [n for group in groups if not group.second for n in group.first],
         [n for group in groups if not group.first for n in group.second],
     )
     return [_row(step, group, lone) for group in groups]
+
+
+def _singles(step: Step, numbers: tuple[Sequence[int], Sequence[int]] | None) -> list[Group]:
+    chosen = numbers or tuple(sorted(visit.shapes) for visit in step.visits)
+    firsts = [Group((n,), (), float("inf")) for n in chosen[0]]
+    return [*firsts, *(Group((), (n,), float("inf")) for n in chosen[1])]
+
+
+def _unknown(step: Step, group: Group) -> Row:
+    visits = step.visits[0].number, step.visits[1].number
+    flags = tuple(f for f in _flags(step, group) if f != "ALIGNMENT_POOR")
+    return Row(
+        0, visits, group.first, group.second, "doubtful", UNKNOWN,
+        amounts_of(step, group.first, group.second), group.alignment_mm,
+        (*flags, "ALIGNMENT_FAILED"),
+    )  # fmt: skip
 
 
 def _row(step: Step, group: Group, lone: Lone) -> Row:
@@ -215,8 +237,6 @@ def _members(step: Step, group: Group) -> Iterable[tuple[Visit, int]]:
 
 
 def _fate(step: Step, group: Group, made: Change, flags: Sequence[str]) -> tuple[str, list[str]]:
-    if step.alignment.failed:
-        return "doubtful", ["ALIGNMENT_FAILED"]
     covered = [_covered(step, group, side) for side in (0, 1)]
     if not group.first or not group.second:
         return _alone(step, group, covered[0] if group.first else covered[1])
@@ -347,6 +367,9 @@ def _summed(rows: Sequence[Row], step: Step) -> Row:
     first = tuple(sorted(n for row in rows for n in row.first))
     second = tuple(sorted(n for row in rows for n in row.second))
     amounts = amounts_of(step, first, second)
+    if step.alignment.failed:
+        flags = tuple(dict.fromkeys([f for row in rows for f in row.flags] + ["JOINED_LATER"]))
+        return replace(rows[0], first=first, second=second, amounts=amounts, flags=flags)
     judged = judged_by(step, first, second, amounts)
     made = change(*amounts, step.how, step.repeatability, step.days, judged)
     fates = {row.fate for row in rows}

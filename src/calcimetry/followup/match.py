@@ -20,7 +20,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from calcimetry.followup.align import Alignment
+from calcimetry.followup.alignment import Alignment
 from calcimetry.followup.motion import Points
 from calcimetry.followup.visit import Visit
 

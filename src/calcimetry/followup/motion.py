@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,10 @@ BONE, SKIN = 0, 1  # groups of a cloud: each is matched with its own kind only
 _APART_MM = 1e4  # what keeps the groups apart in the search tree
 NEIGHBOURS = 60  # points that are kept as near to each
 _NEIGHBOURS = 10  # points that a normal is taken from
+_ROUGH_POINTS = 1000  # of which roughness is taken
 _GRAIN_MM = 2.0  # how far apart along a surface its samplings may lie
 _STILL_MM = 0.01  # a step that moves nothing by more is the last at its scale
+FINE = (4.0, 2.5)  # scales, mm, of the last steps of a fit
 _ALONG = 0.05  # weight of distance along the surface against distance from it
 
 
@@ -130,6 +133,21 @@ class Cloud:
         _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", there, there))
         return np.asarray(axes[:, :, 0])
 
+    @cached_property
+    def roughness(self) -> float:
+        """How far neighbours lie from a point's own tangent plane, mm: slices, threshold, noise.
+
+        The median over some of the points; 0 for fewer than a plane takes.
+        """
+        if len(self) < _NEIGHBOURS:
+            return 0.0
+        some = np.arange(0, len(self), max(1, len(self) // _ROUGH_POINTS))
+        _, near = self.tree.query(
+            _apart(self.points[some], self.group[some]), k=np.arange(1, _NEIGHBOURS + 1)
+        )
+        off = self.points[near] - self.points[some][:, None]
+        return float(np.median(np.abs(np.einsum("nki,ni->nk", off, self.normals[some]))))
+
     def nearest(
         self, points: Points, group: NDArray[np.int64], reach: float = np.inf
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -152,6 +170,14 @@ class Cloud:
         along = np.sqrt(np.maximum(distance[found] ** 2 - off**2, 0.0))
         out[found] = np.minimum(np.hypot(off, np.maximum(along - _GRAIN_MM, 0.0)), reach)
         return out
+
+
+def carried(points: Points, piece: NDArray[np.int64], motions: Sequence[Motion]) -> Points:
+    """Points (n, 3), each moved by the motion of its piece (n,)."""
+    out = points.copy()
+    for number, motion in enumerate(motions):
+        out[piece == number] = motion(points[piece == number])
+    return out
 
 
 def _apart(points: Points, group: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calcimetry.followup.align import Alignment
+from calcimetry.followup.alignment import Alignment
 from calcimetry.followup.motion import Motion, Place, Points
 from calcimetry.followup.soft import sought, tissue_of
 from calcimetry.followup.visit import Visit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
 from calcimetry.records import Examination, Landmarks, Scan, SoftTissue
 from calcimetry.runs import voxels_of
 
+_MIRROR = np.array([-1.0, 1.0, 1.0])
 _MOST = 500  # points that stand for one deposit
 _SKIN_WEIGHT = 0.05  # skin moves over bone, and its points are coarse
 _FEW_BONE = 60  # points; with fewer, the skin has to do
@@ -65,6 +66,15 @@ class Visit:
     def by_bone(self) -> bool:
         """Whether there is bone enough to align by."""
         return len(self.bone) >= _FEW_BONE
+
+    @property
+    def mirrored(self) -> Visit:
+        """Its landmarks and field as a mirror shows them, left for right; the rest unchanged."""
+        scan = dict(self.facts["scan"])
+        affine = np.diag([*_MIRROR, 1.0]) @ np.array(scan["affine_ijk_to_lps_mm"])
+        scan["affine_ijk_to_lps_mm"] = affine.tolist()
+        cloud, bone = (replace(c, points=c.points * _MIRROR) for c in (self.cloud, self.bone))
+        return replace(self, facts={**self.facts, "scan": scan}, cloud=cloud, bone=bone)
 
     def in_field(self, points: Points, margin_mm: float = 0.0) -> NDArray[np.bool_]:
         """Whether points lie in the scanned box, at least so far from its faces."""

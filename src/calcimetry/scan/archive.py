@@ -19,7 +19,6 @@ import shutil
 import stat
 import struct
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from calcimetry.errors import CalcimetryError, InputError
 from calcimetry.scan.memory import bytes_free
+from calcimetry.scan.temporary import temporary_folder
 
 MOST_FILES = 100_000
 MOST_BYTES = 32_000_000_000
@@ -112,13 +112,12 @@ def unpacked(path: Path) -> Iterator[Path]:
     if kind is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="calcimetry-", ignore_cleanup_errors=True) as made:
-        folder = Path(made)
+    with temporary_folder() as folder:
         _unpack(path, folder, kind)
         try:
             yield _inner(folder)
         except CalcimetryError as error:
-            error.where = error.where.replace(made, str(path))
+            error.where = error.where.replace(str(folder), str(path))
             raise
 
 

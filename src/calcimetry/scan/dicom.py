@@ -48,9 +48,9 @@ def read_dicom(
     found = look(path)
     groups = _groups(found)
     chosen, reasons = _choose(groups, wanted)
+    parts = check_parts([piece.header for piece in chosen.slices])
     placed = _place(chosen, groups, found.broken)
     _check_whole(placed.slices)
-    parts = check_parts([piece.header for piece in placed.slices])
     others = [other for other in groups if other is not chosen]
     passed_over = tuple(f"{unnamed(other)}: {reasons[id(other)]}" for other in others)
     flags = _flags(chosen, others, found.broken) + placed.flags + parts
@@ -214,10 +214,11 @@ def look(path: Path) -> Found:
 def _look_in(folder: Path) -> Found:
     unread: list[Path] = []
     found, seen = _sorted_out(files_below(folder, unread))
-    broken = (*found.broken, *(f"{path.name} (folder that cannot be read)" for path in unread))
+    closed = tuple(f"{path.name} (folder that cannot be read)" for path in unread)
+    broken = (*found.broken, *closed)
     if found.headers:
         return Found(found.headers, broken)
-    if broken:
+    if found.broken:
         raise InputError(
             "BROKEN_FILE",
             found=f"only DICOM files that cannot be read: {listed(broken)}",
@@ -225,9 +226,10 @@ def _look_in(folder: Path) -> Found:
             where=str(folder),
             remedy="copy or export the files again",
         )
+    files = f"{seen} files, none of them DICOM" if seen else "an empty folder"
     raise InputError(
-        "NO_DICOM" if seen else "EMPTY_FOLDER",
-        found=f"{seen} files, none of them DICOM" if seen else "an empty folder",
+        "NO_DICOM" if seen or closed else "EMPTY_FOLDER",
+        found=f"{files}; {len(closed)} folders that cannot be read" if closed else files,
         expected="a CT series: DICOM files at any depth, or a NIfTI file",
         where=str(folder),
         remedy="check the path; archives must be unpacked first",

@@ -127,7 +127,7 @@ def read_header(path: Path) -> Header:
                     raise BrokenFileError("it ends inside its header") from None
             except OddError:
                 return _checked(_ask_pydicom(path, size))
-    raise BrokenFileError(f"its header does not end within {MOST_HEADER >> 20} MB")
+    raise _too_long()
 
 
 def _checked(header: Header) -> Header:
@@ -151,27 +151,48 @@ def _header(path: Path, file: BinaryIO, size: int, limit: int) -> Header:
     syntax = _text(meta.get(t.TRANSFER_SYNTAX, b""))
     if syntax == EXPLICIT_BE:
         raise OddError
-    end = size
     if syntax == DEFLATED_LE:
-        chunk, start, end = _inflated_from(file, start, limit)
+        return _deflated(path, file, size, meta, start)
+    return _parsed(path, size, meta, chunk, start, size)
+
+
+def _deflated(path: Path, file: BinaryIO, size: int, meta: dict[int, bytes], start: int) -> Header:
+    """Of a data set that is deflated from `start` on, inflated as far as its header goes."""
+    for limit in _CHUNKS:
+        file.seek(start)
+        try:
+            data, whole = inflated(file, limit)
+            return _parsed(path, size, meta, data, 0, len(data) if whole else _ENDLESS)
+        except NeedMoreError:
+            if whole:
+                raise BrokenFileError("it ends inside its header") from None
+        except (OddError, zlib.error):
+            # pydicom, which is asked about what is odd, would inflate it without bound.
+            raise BrokenFileError("its deflated data set is damaged") from None
+    raise _too_long()
+
+
+def _too_long() -> BrokenFileError:
+    return BrokenFileError(f"its header does not end within {MOST_HEADER >> 20} MB")
+
+
+def _parsed(
+    path: Path, size: int, meta: dict[int, bytes], chunk: bytes, start: int, end: int
+) -> Header:
+    """The header whose data set begins in a chunk at `start` and would end at `end`."""
+    syntax = _text(meta.get(t.TRANSFER_SYNTAX, b""))
     explicit = is_explicit(chunk, start, syntax not in (IMPLICIT_LE, GE_PRIVATE))
+    syntax = syntax or (EXPLICIT_LE if explicit else IMPLICIT_LE)
     found = Walked()
     try:
         walk(chunk, start, end, explicit, found)
     except NeedMoreError:
-        if limit < MOST_HEADER or not _is_other(found.elements):
+        if len(chunk) < MOST_HEADER or not _is_other(found.elements):
             raise
         return Header(path, size, syntax, meta | found.elements, None, 0)
-    except OddError:
-        if syntax != DEFLATED_LE:
-            raise
-        # pydicom, which is asked about what is odd, would inflate it without bound.
-        raise BrokenFileError("its header is damaged") from None
     frames: tuple[Mapping[int, bytes], ...] = ()
     if found.elements.keys() & {t.SHARED_GROUPS, t.PER_FRAME_GROUPS}:
-        data = chunk[start : found.end]
-        found.elements, frames = _grouped(data, explicit)
-    syntax = syntax or (EXPLICIT_LE if explicit else IMPLICIT_LE)
+        found.elements, frames = _grouped(chunk[start : found.end], explicit)
     elements = meta | found.elements
     return Header(path, size, syntax, elements, found.pixel_start, found.pixel_length, frames)
 
@@ -180,16 +201,6 @@ def _is_other(elements: Mapping[int, bytes]) -> bool:
     """Whether this is an object without images (they may be long), by what comes first."""
     modality = _text(elements.get(t.MODALITY, b""))
     return bool(modality) and modality != "CT"
-
-
-def _inflated_from(file: BinaryIO, start: int, limit: int) -> tuple[bytes, int, int]:
-    """The inflated data set's first bytes, where it starts in them, and where it ends."""
-    file.seek(start)
-    try:
-        data, whole = inflated(file, limit)
-    except zlib.error:
-        raise BrokenFileError("its deflated data set is damaged") from None
-    return data, 0, len(data) if whole else _ENDLESS
 
 
 def _preamble(chunk: bytes) -> int:

@@ -29,7 +29,7 @@ _OUTSIDE = -12.0  # log likelihood of a value that no tissue, bone or metal has
 LINES: tuple[tuple[float, float], ...] = (
     (1, 0),
     *((1, b) for b in (1024, 1000, 2048, 2000, 3024, 8192, 32768, -1024, -1000, -2048)),
-    *((a, 0) for a in (10, 0.1, 2, 0.5, 4, 0.25, 1.4, 1 / 1.4)),
+    *((a, 0) for a in (10, 0.1, 2, 0.5, 4, 0.25, 1.4)),
     *((a, 1010 * a) for a in (0.1, 0.25, 0.35, 0.5, 0.7, 1.4, 2, 3, 5, 8, 12, 16)),
 )
 """Slope and offset of the lines tried: HU as they are first, then intercepts lost or taken
@@ -41,7 +41,8 @@ class Explained:
     """One line's fit.
 
     gain : mean log likelihood above that of the values as HU, nats
-    air, tissue : shares of the values in the narrow modes of air, and of fat and soft tissue
+    air : share of the values that are air, or lung (and foam, straw: what mattresses are of)
+    tissue : share in the narrow modes of fat and soft tissue
     """
 
     slope: float
@@ -68,7 +69,7 @@ def _mixture() -> Floats:
     return np.array(air + tissue + broad)
 
 
-_AIR, _TISSUE = slice(0, 6), slice(6, 18)
+_AIR, _TISSUE = [*range(6), 18], slice(6, 18)
 
 
 def _bell(mean: float, sd: float) -> Floats:
@@ -101,7 +102,7 @@ def explained(values: Floats, counts: Floats) -> tuple[Explained, ...]:
     likelihood, parts = _fitted(weight)
     # A line of slope 2 spreads each HU over two values: their density is half as large.
     total = (likelihood - np.log(slope)) * (1.0 - outside) + _OUTSIDE * outside
-    air, tissue = parts[:, _AIR].sum(axis=1), parts[:, _TISSUE].sum(axis=1)
+    air, tissue = (parts[:, of].sum(axis=1) for of in (_AIR, _TISSUE))
     return tuple(
         Explained(*LINES[k], float(total[k] - total[0]), float(air[k]), float(tissue[k]))
         for k in range(len(LINES))

@@ -7,6 +7,7 @@ Header: https://nifti.nimh.nih.gov/nifti-1 and nifti-2.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import zlib
@@ -29,6 +30,7 @@ from calcimetry.scan.grid import stored_grid
 from calcimetry.scan.header import quiet_libraries
 from calcimetry.scan.memory import bytes_free, check_room
 from calcimetry.scan.placement import placement
+from calcimetry.scan.stack import MIN_SLICES
 
 GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib: the largest window, with gzip header and checksum
@@ -72,15 +74,31 @@ def read_nifti(path: Path, kvp: float | None) -> Scan:
     return scan_of(hu, grid, acquisition, source, flags)
 
 
+def read_volume(path: Path) -> Volume:
+    """One 3-D volume of any size, not taken for CT: stored values, scaling and affine.
+
+    Raises InputError, GeometryError, OSError; what the file would inflate to is known and
+    bounded before it does.
+    """
+    return _volume(_bytes(path), path.name, least=1)
+
+
 def _bytes(path: Path) -> bytes:
-    size, free = path.stat().st_size, bytes_free()
-    if free is not None and size > free:
-        found = f"a file of {size / 1e9:.1f} GB; {free / 1e9:.1f} GB of memory are free"
-        raise _bad("TOO_BIG", found, path.name, "one that fits in memory")
+    size = path.stat().st_size
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "not a file (a folder, a pipe or a device)")
+    _check_free(size, path.name)
     raw = path.read_bytes()
     if not raw:
         raise _bad("EMPTY_FILE", "a file of 0 bytes", path.name)
     return raw
+
+
+def _check_free(size: int, name: str) -> None:
+    free = bytes_free()
+    if free is not None and size > free:
+        found = f"{size / 1e9:.1f} GB; {free / 1e9:.1f} GB of memory are free"
+        raise _bad("TOO_BIG", found, name, "a volume that fits in memory")
 
 
 def _bad(code: str, found: str, name: str, expected: str = "a NIfTI volume of CT") -> InputError:
@@ -93,13 +111,13 @@ def _bad(code: str, found: str, name: str, expected: str = "a NIfTI volume of CT
     )
 
 
-def _volume(raw: bytes, name: str) -> Volume:
+def _volume(raw: bytes, name: str, least: int = MIN_SLICES) -> Volume:
     try:
         with quiet_libraries():
             header, pixdim = _header(_inflate_head(raw))
     except _HEADER_ERRORS as error:
         raise _bad("BAD_NIFTI", f"a header that cannot be read ({error})", name) from error
-    shape = _shape(header, name)
+    shape = _shape(header, name, least)
     affine, flags = placement(header, pixdim, shape, name)
     slope, intercept = _scaling(header, name)
     values = _values(raw, header, shape, name)
@@ -124,7 +142,7 @@ def _header(head: bytes) -> tuple[nib.Nifti1Header, NDArray[np.float64]]:
     return header, np.array(as_stored["pixdim"][1:4], dtype=np.float64)
 
 
-def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
+def _shape(header: nib.Nifti1Header, name: str, least: int) -> tuple[int, int, int]:
     shape = header.get_data_shape()
     if header.get_data_dtype().fields is not None or header.get_data_dtype().kind not in "iuf":
         raise _bad("NOT_CT", f"voxels of type {header.get_data_dtype()}, not numbers", name)
@@ -132,11 +150,11 @@ def _shape(header: nib.Nifti1Header, name: str) -> tuple[int, int, int]:
         shape = shape[:-1]
     if len(shape) != 3:
         raise _bad("NOT_ONE_VOLUME", f"an image of shape {shape}", name, "one 3-D volume")
-    if min(shape) < 4:
+    if min(shape) < least:
         raise GeometryError(
             "TOO_FEW_SLICES",
             found=f"a volume of {' x '.join(map(str, shape))} voxels",
-            expected="at least 4 along every axis",
+            expected=f"at least {least} along every axis",
             where=name,
             remedy="give the whole volume",
         )
@@ -165,6 +183,7 @@ def _values(
     if size > len(raw) * (_MOST_INFLATED if raw[:2] == GZIP else 1):
         raise _bad("TRUNCATED_FILE", f"{len(raw)} bytes for {size} bytes of voxels", name)
     check_room(shape, name)
+    _check_free(size, name)
     buffer = np.empty(size, np.uint8)
     try:
         filled = _inflate(raw, start, buffer) if raw[:2] == GZIP else _copy(raw, start, buffer)
@@ -194,10 +213,11 @@ def _inflate(raw: bytes, start: int, buffer: NDArray[np.uint8]) -> int:
     """Inflate past `start` bytes into `buffer`, in pieces, so that no second copy exists."""
     target, source = buffer.data, memoryview(raw)
     filled, skip, position = 0, start, 0
-    stream = zlib.decompressobj(_GZIP_WINDOW)
+    stream, begun = zlib.decompressobj(_GZIP_WINDOW), False
     while filled < len(target) and position < len(source):
         piece = stream.decompress(source[position : position + _PIECE])
         position += _PIECE
+        begun = True
         body = memoryview(piece)[skip:]
         skip = max(0, skip - len(piece))
         take = min(len(body), len(target) - filled)
@@ -205,7 +225,9 @@ def _inflate(raw: bytes, start: int, buffer: NDArray[np.uint8]) -> int:
         filled += take
         if stream.eof:  # the file may be several gzip members, one after the other
             position = min(position, len(source)) - len(stream.unused_data)
-            stream = zlib.decompressobj(_GZIP_WINDOW)
+            stream, begun = zlib.decompressobj(_GZIP_WINDOW), False
+    if begun and position < len(source):  # the checksum may lie in the piece that follows
+        stream.decompress(source[position : position + _PIECE], 1)
     return filled
 
 

@@ -81,7 +81,8 @@ def _qform(header: nib.Nifti1Header, pixdim: NDArray[np.float64], factor: float)
 
 
 def _stated(pixdim: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.isfinite(pixdim) & (pixdim != 0)
+    found: NDArray[np.bool_] = np.isfinite(pixdim) & (pixdim != 0)
+    return found
 
 
 def _no_affine(header: nib.Nifti1Header, name: str) -> GeometryError:

@@ -35,7 +35,7 @@ LOWEST_HU = -300
 HIGHEST_HU = 250
 """Bone, contrast and deposits reach further; a scan that does not can hold none of them."""
 _SAMPLE = 1 << 20
-_LEAST = 1 << 15  # voxels, for a histogram to have modes
+_LEAST = 1 << 15  # voxels, for a refusal; a histogram of fewer may lack any of its modes
 _INT16 = np.iinfo(np.int16)
 _NARROW = 25  # normalised to 0..1, or by mean and standard deviation
 _BYTE = 255
@@ -43,7 +43,7 @@ _AIR_TOP = -850  # lungs are above in part, but no background is
 _CONSTANT_SHARE, _CONSTANT_EXCESS = 0.01, 6.0
 _FACE_SHARE = 0.1
 _FEW = 0.05  # of the voxels, without constants: with fewer, a drawing, in which nothing is told
-_CLEARLY, _A_LITTLE = 0.15, 0.08  # nats a voxel, by which another line explains better
+_CLEARLY, _A_LITTLE = 0.08, 0.03  # nats a voxel, by which another line explains better
 _WITHOUT_TISSUE = 0.05  # nats, where no soft tissue is seen either
 _AIR_SEEN, _TISSUE_SEEN = 0.02, 0.05  # of the values, for a line to be believed
 _AIR_NEAR = 60
@@ -115,8 +115,11 @@ def verdict(hu: NDArray[np.int16]) -> Verdict:
         return Verdict(wrong, doubts)
     constant = _constants(whole)
     rest = Histogram(whole.values[~constant], whole.counts[~constant])
-    if hu.size < _LEAST or rest.counts.sum() < _FEW * whole.counts.sum():
+    if rest.counts.sum() < _FEW * whole.counts.sum():
         return Verdict(None, doubts)
+    if hu.size < _LEAST:
+        wrong, _ = _by_lines(rest, whole.values[constant])
+        return Verdict(None, (f"better explained as {wrong}", *doubts) if wrong else doubts)
     masked, alone = _background(hu, whole.values[constant])
     if masked and alone:
         return Verdict(masked, doubts)

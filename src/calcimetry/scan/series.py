@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from calcimetry.errors import CalcimetryError, InputError
+from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
 from calcimetry.scan.fitness import refusal
@@ -231,7 +231,7 @@ def facts_of(
 
 def _facts(candidate: Stack, key: str, chosen: bool, reason: str) -> SeriesFacts:
     first = candidate.slices[0].elements
-    error = refusal(candidate)
+    error = refusal(candidate) or _misplaced(candidate)
     sized = all(s.position is not None and s.orientation is not None for s in candidate.slices)
     return SeriesFacts(
         key=key,
@@ -251,3 +251,12 @@ def _facts(candidate: Stack, key: str, chosen: bool, reason: str) -> SeriesFacts
         refusal=f"{error.code}: {error.found}" if error else None,
         reason=reason,
     )
+
+
+def _misplaced(candidate: Stack) -> CalcimetryError | None:
+    """Why a stack that is a CT is no volume, such as missing slices."""
+    try:
+        stack.place(candidate.slices)
+    except GeometryError as error:
+        return error
+    return None
