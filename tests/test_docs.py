@@ -36,7 +36,8 @@ def test_every_code_is_documented(code):
 
 
 NO_CODES = {
-    *("O_NOFOLLOW", "O_CLOEXEC"),  # of the system
+    *("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"),  # of the system
+    *("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CALCIMETRY_LINK_KEY_FILE", "XDG_CONFIG_HOME"),
     *("TOTALSEG_WEIGHTS_PATH", "TOTALSEG_HOME_DIR", "ORT_DISABLE_TELEMETRY"),  # environment
     *("DEPOSIT_COLUMNS", "OBJECT_COLUMNS", "RESEARCH_USE", "SCHEMA_VERSION"),  # names in __all__
     *("HU_MOD", "PIXEL_DATA", "AVERAGE_IP", "MAX_IP", "MIN_IP"),  # DICOM's words
