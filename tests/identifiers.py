@@ -67,7 +67,7 @@ FOLDERS = ("Cholmondeley", "Dalrymple 19470317")  # above the scan, and above th
 LABEL_MAP = "Entwhistle_labels"
 STRUCTURES = ("radius of Featherstone", "bone Gulliver")
 SCHEME = ("map of Hollingberry", "reader Inglethorpe")  # title, made_by
-LABS, LAB = "labs_Jamsheed.csv", "Karolinska factor"
+LABS = "labs_Jamsheed.csv"
 HISTORY, ENTRY = "history_Lindqvist.toml", "morbus Montgomery"
 NIFTI = {
     "descrip": "Nakamura",
@@ -89,7 +89,7 @@ copy toml
 def tokens() -> list[str]:
     """Every planted word that names someone or something, in lower case."""
     planted = [*TAGS.values(), *PRIVATE, OTHER_SERIES, FILES, BROKEN, COPY, *FOLDERS, LABEL_MAP]
-    planted += [*STRUCTURES, *SCHEME, LABS, LAB, HISTORY, ENTRY, *NIFTI.values(), SITE, SCORE, PLAN]
+    planted += [*STRUCTURES, *SCHEME, LABS, HISTORY, *NIFTI.values(), SITE, SCORE, PLAN]
     words = {w for text in planted for w in re.split(r"[\W_]+", text.lower())}
     named = [w for w in words if len(w) > 5 and w not in _COMMON.split()]
     return [*sorted(named), "1947-03-17"]

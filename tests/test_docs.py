@@ -36,8 +36,9 @@ def test_every_code_is_documented(code):
 
 
 NO_CODES = {
-    *("O_NOFOLLOW", "O_CLOEXEC"),  # of the system
+    *("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_BINARY"),  # of the system
     *("TOTALSEG_WEIGHTS_PATH", "TOTALSEG_HOME_DIR", "ORT_DISABLE_TELEMETRY"),  # environment
+    *("DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY", "CALCIMETRY_LINK_KEY_FILE", "XDG_CONFIG_HOME"),
     *("DEPOSIT_COLUMNS", "OBJECT_COLUMNS", "RESEARCH_USE", "SCHEMA_VERSION"),  # names in __all__
     *("HU_MOD", "PIXEL_DATA", "AVERAGE_IP", "MAX_IP", "MIN_IP"),  # DICOM's words
 }

@@ -154,6 +154,14 @@ def test_phantoms_that_no_scanner_has_are_refused(run, tmp_path, capsys, options
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize("where", ["| true", "> /dev/full"])
+def test_results_are_written_whoever_takes_what_is_printed(scan, tmp_path, where):
+    line = " ".join([*COMMAND, "measure", str(scan), "-o", str(tmp_path / "out"), where])
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True)
+    assert done.returncode == (6 if "full" in where else 0)
+    assert "report.html" in names(tmp_path / "out")
+
+
 @pytest.fixture
 def scan(tmp_path) -> Path:
     return generate("hand", tmp_path / "made", spacing=(3.0, 1.6, 1.6), form="nifti")

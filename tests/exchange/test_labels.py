@@ -92,7 +92,11 @@ def test_our_own_reading_takes_the_sheared_grid(tmp_path):
     volume = read_volume(path)
     np.testing.assert_allclose(volume.affine, scan.stored.affine, atol=1e-4)
     assert volume.flags == ()
-    points = _voxels(path)
+    stated = {
+        "stored_shape_ijk": list(scan.stored.shape),
+        "stored_affine_ijk_to_lps_mm": scan.stored.affine.round(6).tolist(),
+    }
+    points = _voxels(tmp_path, {"scan": stated, "deposits": [{"deposit": 1}]})
     np.testing.assert_allclose(points[1], [scan.to_lps([3, 2, 4])], atol=1e-4)
 
 

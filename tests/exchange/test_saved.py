@@ -6,7 +6,6 @@ import copy
 import gzip
 import io
 import json
-import math
 import os
 import shutil
 from pathlib import Path
@@ -94,10 +93,8 @@ def test_what_was_written_is_read(exam):
         ((("scan", "affine_ijk_to_lps_mm", [[0.0] * 4] * 4),), "affine"),
         ((("scan", "shape_zyx", [0, 1, 2]),), "shape_zyx"),
         ((("scan", "date", "0000-00-00"),), "date"),
-        ((("scan", "kvp", math.nan),), "NaN"),
-        ((("scan", "kvp", 10**400),), "401 digits"),
-        ((("scan", "kernel", "\ud800"),), "text"),
         ((("plan", "find", "threshold_hu", "many"),), "plan.find.threshold_hu"),
+        ((("scan", "kvp", 1e16),), "too large"),
         ((("totals", "overall", "mass_mg", None),), "totals.overall.mass_mg"),
         ((("flags", ["KVP_UNKNOWN"]),), "flags[0]"),
     ],
@@ -114,7 +111,9 @@ def test_a_document_that_is_not_as_its_schema_says(exam, changed, place):
         (b"\xff\xfe", "NOT_AN_EXAMINATION"),
         (b"[]", "NOT_AN_EXAMINATION"),
         (b'{"schema": "calcimetry-assessment"}', "NOT_AN_EXAMINATION"),
-        (b"[" * 5000, "EXAM_DAMAGED"),
+        (b"[" * 5000, "NOT_AN_EXAMINATION"),
+        (b'{"schema": NaN}', "NOT_AN_EXAMINATION"),
+        (b'{"schema": 1e999}', "NOT_AN_EXAMINATION"),
         (b'{"schema": "calcimetry-examination", "schema_version": "2.0"}', "SCHEMA_MISMATCH"),
         (b'{"schema": "calcimetry-examination"}', "SCHEMA_MISMATCH"),
         (b'{"schema": "calcimetry-examination", "schema_version": "1.1"}', "EXAM_DAMAGED"),
@@ -133,7 +132,7 @@ def test_things_that_are_no_files(exam):
     (exam / "examination.json").unlink()
     refused(exam, "examination.json", "NOT_AN_EXAMINATION")
     os.mkfifo(exam / "examination.json")  # it would be waited for
-    assert refused(exam, "examination.json") == "no plain file"
+    assert "no regular file" in refused(exam, "examination.json", "NOT_AN_EXAMINATION")
 
 
 PLACES = st.lists(st.one_of(st.integers(0, 3), st.text(max_size=3)), max_size=4)

@@ -9,6 +9,7 @@ changed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def in_pose(scan: Scan, pose: StoredGrid) -> Scan:
     if not is_turned(pose):
         return scan
     hu = np.ascontiguousarray(pose.to_scan(scan.hu.T))
-    return Scan(hu, scan_affine(pose), scan.acquisition, pose, scan.source, scan.flags)
+    return replace(scan, hu=hu, affine=scan_affine(pose), stored=pose)
 
 
 def into_pose(runs: Runs, pose: StoredGrid) -> Runs:

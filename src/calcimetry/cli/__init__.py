@@ -18,7 +18,6 @@ from calcimetry.atomic import published
 from calcimetry.cli import assess, cds, cite, claims, follow, info, measure, phantom, report
 from calcimetry.cli.process import (
     Output,
-    ReaderGone,
     Stopped,
     catch_signals,
     of_system,
@@ -70,12 +69,12 @@ def main() -> None:
     open_streams()
     catch_signals()
     stdout = sys.stdout
-    if stdout is not None:
-        sys.stdout = cast(TextIO, Output(stdout))
+    output = None if stdout is None else Output(stdout)
+    sys.stdout = cast(TextIO, output)
     try:
         code = _run(arguments)
-    except ReaderGone:
-        code = 0
+        if output is not None and output.refusal is not None:
+            raise output.refusal
     except (Exception, Stopped) as error:
         if debug:
             raise

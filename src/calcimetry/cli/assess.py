@@ -32,9 +32,6 @@ def assess(
     max_age: Annotated[
         int, typer.Option(help="Results older than this many days are stale: no type is given.")
     ] = 365,
-    identify: Annotated[
-        bool, typer.Option("--identify", help="Keep what was typed and not understood, as it is.")
-    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder with files.")] = False,
     json: Annotated[bool, typer.Option("--json", help="assessment.json to stdout too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing.")] = False,
@@ -47,14 +44,14 @@ def assess(
 
     with AtomicFolder(out, force=force, ours=FILES) as folder:
         found = clinic.assess(exam, labs, history, as_of=as_of, max_age_days=max_age)
-        facts = clinic.assessment_document(found, identify=identify)
+        facts = clinic.assessment_document(found)
         folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")
         if exam is not None and exam.is_dir():
             folder.write("report.html", _report(exam, found))
     if json:
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
-        _say(clinic.assessment_document(found, identify=True), out)
+        _say(facts, out)
     if found.panel.refused:
         raise typer.Exit(5)
 

@@ -6,15 +6,12 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 from calcimetry.errors import InputError, OutputError
 from calcimetry.text import visible
-
-Result = TypeVar("Result")
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -25,10 +22,6 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
-
-
-class ReaderGone(Exception):  # noqa: N818 - no error
-    """Whoever read our output has left, as in `| head`: no error of ours."""
 
 
 def catch_signals() -> None:
@@ -63,15 +56,16 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 class Output:
-    """A stream whose refusal is told for what it is; all else is the stream's own.
+    """A stream that may be refused, by a full disk or a reader that left (`| head`).
 
-    Once refused, it refuses all that follows: writers may try it first and swallow what is
-    raised then.
+    The work goes on all the same, and its files are written; what is printed after that is
+    lost. `refusal` is then the error to tell at the end, None for a reader that left: that
+    is no error of ours.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._refusal: Exception | None = None
+        self.refusal: OutputError | None = None
         with suppress(AttributeError, ValueError):
             # A name or word that the terminal's encoding lacks is shown by its number.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
@@ -80,27 +74,27 @@ class Output:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        return self._tried(lambda: self._stream.write(text))
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
 
     def flush(self) -> None:
-        self._tried(self._stream.flush)
-
-    def _tried(self, action: Callable[[], Result]) -> Result:
-        if self._refusal is not None:
-            raise self._refusal
         try:
-            return action()
+            self._stream.flush()
         except OSError as error:
-            self._refusal = _refused(error)
-            # What is still held back must not be tried again when the process ends.
-            with suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            raise self._refusal from error
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+            self.refusal = _refused(error)
+        # Also what is still held back, which would be tried again when the process ends.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
-def _refused(error: OSError) -> Exception:
-    if error.errno in (errno.EPIPE, errno.ECONNRESET):
-        return ReaderGone()
+def _refused(error: OSError) -> OutputError:
     return OutputError(
         "STDOUT_NOT_WRITABLE",
         found=(error.strerror or str(error)).lower(),

@@ -11,18 +11,17 @@ from calcimetry.clinic.choices import Option
 from calcimetry.clinic.conclude import Assessment, Flag
 from calcimetry.clinic.panel import Derived
 from calcimetry.clinic.results import Result
-from calcimetry.clinic.unnamed import unnamed
 from calcimetry.clinic.weigh import Found, Pattern, Weighed
 from calcimetry.versions import versions
 
 SCHEMA_VERSION = "1.0"
 
 
-def assessment_document(found: Assessment, *, identify: bool = False) -> dict[str, Any]:
+def assessment_document(found: Assessment) -> dict[str, Any]:
     """The assessment as JSON-ready mappings: urgent things first, unknown numbers None.
 
-    identify : keep what people typed as it is; by default the document holds values, codes and
-        words of the knowledge base, and counts what was not understood (`unnamed`)
+    What was not understood of labs and history stands in it as it was given: hidden, it could be
+    the one thing that mattered.
 
     Every mapping with a `text` has an `id`, a `mark`, a `grade` and `references`, ids of the
     CSL-JSON items in the document's own `references`.
@@ -51,7 +50,6 @@ def assessment_document(found: Assessment, *, identify: bool = False) -> dict[st
         "knowledge": {"version": base.version, "date": base.date, "marks": dict(base.marks)},
         "software": versions(),
     }
-    content = content if identify else unnamed(content, base)
     return {**content, "references": references(content, base)}
 
 

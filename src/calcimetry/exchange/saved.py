@@ -10,9 +10,10 @@ from typing import Any
 
 from calcimetry.atomic import AtomicFolder, unfinished
 from calcimetry.errors import InputError
-from calcimetry.exchange.check import MOST_BYTES, DamagedError, check, damaged, parsed, read_file
+from calcimetry.exchange.check import MOST_BYTES, DamagedError, check, damaged, read_file
 from calcimetry.exchange.document import SCHEMA_VERSION
 from calcimetry.exchange.png import check_picture, is_picture
+from calcimetry.texts import TextError, read_json
 
 _MOST_PNG = 32 * 2**20  # bytes of a picture; the largest that are made have a tenth
 
@@ -26,13 +27,9 @@ def saved_document(path: Path) -> dict[str, Any]:
     if unfinished(file.parent):
         raise damaged(file, "a folder in which a run was cut off while it changed the files")
     try:
-        document = parsed(read_file(file, MOST_BYTES).decode("utf-8"))
-    except OSError as error:
-        raise _not_ours(file, (error.strerror or str(error)).lower()) from error
-    except DamagedError as error:
-        raise damaged(file, str(error)) from error
-    except ValueError as error:
-        raise _not_ours(file, f"no JSON: {error}") from error
+        document = read_json(file, MOST_BYTES)
+    except TextError as error:
+        raise _not_ours(file, str(error)) from error
     if not isinstance(document, dict) or document.get("schema") != "calcimetry-examination":
         raise _not_ours(file, "JSON of another kind")
     _check_version(document, file)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from calcimetry.errors import WithheldError
 from calcimetry.followup.visit import Visit
+from calcimetry.link import same_person
 from calcimetry.records import Flag, Severity
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
@@ -37,11 +38,9 @@ def checked(visits: Sequence[Visit]) -> list[Twin]:
 
 
 def _same_person(first: Visit, second: Visit) -> None:
-    """By the hash of the person's number; under different keys, or without, it says nothing."""
-    links = [_link(visit) for visit in (first, second)]
-    if links[0] is None or links[1] is None or links[0][0] != links[1][0]:
-        return
-    if links[0][1] != links[1][1]:
+    """By the links of their patient numbers; under different keys, or without, they say nothing."""
+    links = [visit.facts["scan"].get("patient_link") for visit in (first, second)]
+    if same_person(*links) is False:
         raise WithheldError(
             "OTHER_PERSON",
             found="two persons: the hashes of their patient numbers differ",
@@ -50,15 +49,6 @@ def _same_person(first: Visit, second: Visit) -> None:
             remedy="give examinations of one person; where one person has two numbers, measure "
             "both scans with --no-link",
         )
-
-
-def _link(visit: Visit) -> tuple[str, str] | None:
-    """The key's id and the hash of the person under it."""
-    link = visit.facts["scan"].get("patient_link")
-    if not isinstance(link, str):
-        return None
-    key, _, value = link.partition(":")
-    return (key, value.lower()) if key and value else None
 
 
 def _same_side(first: Visit, second: Visit) -> None:
