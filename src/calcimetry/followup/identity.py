@@ -40,8 +40,7 @@ def checked(visits: Sequence[Visit]) -> list[Twin]:
 def _same_person(first: Visit, second: Visit) -> None:
     """By the links of their patient numbers; under different keys, or without, they say nothing."""
     links = [visit.facts["scan"].get("patient_link") for visit in (first, second)]
-    one, other = (link if isinstance(link, str) else None for link in links)
-    if same_person(one, other) is False:
+    if same_person(*links) is False:
         raise WithheldError(
             "OTHER_PERSON",
             found="two persons: the hashes of their patient numbers differ",
