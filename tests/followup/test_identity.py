@@ -21,7 +21,8 @@ def codes(*facts, **more):
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ("k1:aa", "k2:bb"), ("k1:aa", "k1:aa"), ("k1:aa", "k1:AA"), ("k1:", "k1:aa"), ("k1:aa", None), (None, None), ("aa", "bb"),
+        ("k1:aa", "k2:bb"), ("k1:aa", "k1:aa"), ("k1:aa", "k1:AA"), ("k1:", "k1:aa"),
+        ("k1:aa", None), (None, None), ("aa", "bb"),
         ("", "k1:aa"), (7, "k1:aa"),
     ],
 )  # fmt: skip
