@@ -27,7 +27,7 @@ from calcimetry.examine import measure
 from calcimetry.followup import FollowUp, follow
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.phantom.canvas import Pose
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Scan, Source, StoredGrid
 
 COUNT = 5  # deposits that are put into each body
 BEND_DEG = 20.0
@@ -189,6 +189,13 @@ def scanned(body: Body, which: int, kept: Path | None = None) -> Visit:
 
 
 def _scan(body: Body, which: int) -> Scan:
+    """A scan of its own: what was moved, turned or cut is no copy of the file that it came from."""
+    scan = _laid_down(body, which)
+    own = replace(scan.acquisition, sop_instance_uids=(), series_uid=None)
+    return scan if which == STILL else replace(scan, source=Source("", "array"), acquisition=own)
+
+
+def _laid_down(body: Body, which: int) -> Scan:
     rng, subject, n = np.random.default_rng(body.number), body.subject, body.number
     placed = deposits(subject, COUNT, rng)
     angles, shift = rng.uniform(-10, 10, 3), rng.uniform(-15, 15, 3)

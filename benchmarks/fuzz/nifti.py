@@ -49,7 +49,9 @@ def field(draw: random.Random, content: bytes) -> tuple[str, bytes]:
     flat = values.reshape(-1) if values.ndim else values.reshape(1)
     at = draw.randrange(len(flat))
     if flat.dtype.kind == "f":
-        flat[at] = draw.choice(NUMBERS)
+        # A shift of a few HU is one that nobody can see.
+        seen = [v for v in NUMBERS if name != "scl_inter" or not abs(v) < 1000]
+        flat[at] = draw.choice(seen)
     elif flat.dtype.kind in "iu":
         flat[at] = np.array(draw.choice(SHORTS)).astype(flat.dtype)
     else:

@@ -101,7 +101,7 @@ def follow(
     steps = {(a.number, b.number): _step(a, b, rule, known) for a, b in pairwise(visits)}
     rows = [row for step in steps.values() for row in rows_of(step)]
     rows = _bridged(rows, visits, steps, (rule, known))
-    listed = _left_out(joined(numbered(rows), steps))
+    listed = _of_one_scan(_left_out(joined(numbered(rows), steps)), twins)
     pairs = [_between(step, listed, twins) for key, step in steps.items() if key[1] == key[0] + 1]
     found = [*flags, *(twin.flag for twin in twins), *(f for pair in pairs for f in pair.withheld)]
     every = tuple(dict.fromkeys(found))
@@ -163,22 +163,27 @@ def _left_out(rows: Sequence[Row]) -> list[Row]:
         if "LEFT_OUT" in row.flags:
             since[row.lineage] = min(since.get(row.lineage, row.visits[1]), row.visits[1])
     return [
-        replace(
-            row,
-            flags=tuple(dict.fromkeys([*row.flags, *_LATER])),
-            change=replace(row.change, called=False, doubling_days=None),
-        )
+        replace(_uncalled(row), flags=tuple(dict.fromkeys([*row.flags, *_LATER])))
         if row.lineage in since and row.visits[1] >= since[row.lineage]
         else row
         for row in rows
     ]
 
 
+def _of_one_scan(rows: Sequence[Row], twins: Sequence[Twin]) -> list[Row]:
+    """A scan that was given twice stands at a wrong place in time: nothing changed there."""
+    same = {n for twin in twins if twin.flag.severity is Severity.WITHHELD for n in twin.visits}
+    return [_uncalled(row) if same & set(row.visits) else row for row in rows]
+
+
+def _uncalled(row: Row) -> Row:
+    return replace(row, change=replace(row.change, called=False, doubling_days=None))
+
+
 def _between(step: Step, rows: Sequence[Row], twins: Sequence[Twin]) -> Between:
     numbers = step.visits[0].number, step.visits[1].number
     own = tuple(row for row in rows if row.visits == numbers)
     counted = [row for row in own if row.counts and _sure(step, row)]
-    # A scan that was given twice stands at a wrong place in time: what it meets there is no change.
     touching = [twin.flag for twin in twins if set(twin.visits) & set(numbers)]
     same = tuple(flag for flag in touching if flag.severity is Severity.WITHHELD)
     remarks = tuple(twin.flag for twin in twins if twin.visits == numbers)
