@@ -17,7 +17,6 @@ import numpy as np
 import pydicom
 from benchmarks.fuzz import scans
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -241,18 +240,14 @@ def recoded(series: Series) -> None:
 
 
 def nested(series: Series) -> None:
-    depth = series.draw.choice((3, 30, 300))
-
-    def change(data: Dataset) -> None:
-        inner = Dataset()
-        for _ in range(depth):
-            outer = Dataset()
-            outer.RequestAttributesSequence = Sequence([inner])
-            inner = outer
-        data.RequestAttributesSequence = Sequence([inner])
-
+    """Sequences within sequences, of undefined length (PS3.5 7.5), before the pixels."""
+    depth = series.draw.choice((3, 30, 300, 3000))
+    begin = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    end = b"\xfe\xff\x0d\xe0\0\0\0\0" + b"\xfe\xff\xdd\xe0\0\0\0\0"
     for path in series.some()[:3]:
-        series.alter(path, change)
+        content = path.read_bytes()
+        at = content.rfind(b"\xe0\x7f\x10\x00")
+        series.write(path, content[:at] + begin * depth + end * depth + content[at:])
 
 
 def moved(series: Series) -> None:
@@ -287,7 +282,7 @@ def pixels_of_another_kind(series: Series) -> None:
         series.alter(path, change)
 
 
-BYTES = (flipped_bits, noise, cut, tail, replaced, syntax_lie)
+BYTES = (flipped_bits, noise, cut, tail, replaced, syntax_lie, nested)
 KINDS: tuple[Callable[[Series], None], ...] = (
     *(decimal,) * 5, *(short,) * 3, *(word,) * 2, *(flipped_bits,) * 3, *(without,) * 2, noise,
     cut, tail, replaced, gone, doubled, renamed, strangers, syntax_lie, recoded, nested, moved,
