@@ -63,8 +63,11 @@ def is_picture(elements: Elements) -> bool:
 
 def is_projection(elements: Elements) -> bool:
     """Maximum, minimum, rendered or curved images: their values are no attenuation."""
+    kinds = texts(elements, t.IMAGE_TYPE)
+    if _has(kinds, ("REFORMATTED",)):  # GE's planes through a volume, thin or thick, are AVERAGE
+        kinds = tuple(kind for kind in kinds if kind.upper() != "AVERAGE")
     how = (*texts(elements, t.VOLUME_TECHNIQUE), *texts(elements, t.VOLUMETRIC))
-    return _has((*texts(elements, t.IMAGE_TYPE), *how), PROJECTION) is not None
+    return _has((*kinds, *how), PROJECTION) is not None
 
 
 def is_map(elements: Elements) -> bool:
