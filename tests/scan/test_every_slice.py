@@ -165,6 +165,23 @@ def test_a_rescale_for_each_slice_is_right_where_the_pixels_follow(tmp_path, mak
     assert codes(scan) == {"PIXEL_FORMAT_VARIES"}
 
 
+@pytest.mark.parametrize("first", [1, 4, 8])
+def test_a_body_may_begin_where_the_rescale_changes_a_little(tmp_path, make, limb, first):
+    """The sole of a foot fills a slice at once; and each slice has a slope of its own."""
+    hu = limb.copy()
+    hu[:first] = np.minimum(hu[:first], -1000)
+
+    def change(k, data):
+        slope = 1 + 0.01 * k
+        data.PixelData = np.rint((hu[k] + 1024) / slope).astype("<u2").tobytes()
+        data.RescaleSlope = slope
+        return data
+
+    scan = read(make.series(tmp_path, hu, change=change))
+    assert np.abs(scan.hu.astype(int) - hu).max() <= 1
+    assert codes(scan) == {"PIXEL_FORMAT_VARIES"}
+
+
 @pytest.mark.parametrize("which", [1, 5, 8])
 @pytest.mark.parametrize("kind", ["swapped", "blank", "raised"])
 def test_pixels_unlike_their_neighbours_are_flagged(tmp_path, make, limb, which, kind):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from calcimetry.errors import InputError
 from calcimetry.records import Flag
 from calcimetry.scan.facts import FORMAT, bits_of, is_signed, rescale_of
-from calcimetry.scan.flags import flag, listed
+from calcimetry.scan.flags import counted, flag, listed
 from calcimetry.scan.slices import Slice, distinct
 
 Samples = NDArray[np.int16]
 
+TISSUE_HU = (-1000.0, 1500.0)
+"""From air to compact bone."""
 BODY_HU = -500
 """What is not air, in one slice of those compared at least."""
 STEP_HU = 300
@@ -45,25 +48,45 @@ def check_neighbours(samples: NDArray[np.int16], slices: Sequence[Slice]) -> tup
     """
     values = samples.clip(-FARTHEST_HU, FARTHEST_HU)  # differences then stay within int16
     formats = _formats(slices)
-    changed = np.array([one != two for one, two in pairwise(formats)])
+    changed = np.array([_reads_otherwise(one, two) for one, two in pairwise(formats)])
     if changed.any():
         _check_changes(values, changed, slices)
-    unlike = _wild(values) | _metal(values) | _blank(values)
+    unlike = np.flatnonzero(_wild(values) | _metal(values) | _blank(values))
+    ways = set(formats)
     found = [
-        flag("PIXEL_FORMAT_VARIES", _counted(len(set(formats)), "way")) if changed.any() else None,
-        flag("SLICES_UNLIKE", _counted(int(unlike.sum()), "slice")) if unlike.any() else None,
+        flag("PIXEL_FORMAT_VARIES", counted(tuple(ways), "way")) if len(ways) > 1 else None,
+        flag("SLICES_UNLIKE", counted(tuple(unlike), "slice")) if len(unlike) else None,
     ]
     return tuple(f for f in found if f is not None)
 
 
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'s' if count > 1 else ''}"
+class Format(NamedTuple):
+    """How the pixels of a slice become HU."""
+
+    slope: float
+    intercept: float
+    bits: int
+    signed: bool
 
 
-def _formats(slices: Sequence[Slice]) -> Sequence[tuple[float, ...]]:
+def _formats(slices: Sequence[Slice]) -> Sequence[Format]:
     asked = slices[:1] if len(distinct(slices, FORMAT)) == 1 else slices
-    found = [(*rescale_of(s.elements), bits_of(s.elements), is_signed(s.elements)) for s in asked]
+    found = [
+        Format(*rescale_of(s.elements), bits_of(s.elements), is_signed(s.elements)) for s in asked
+    ]
     return found if len(found) == len(slices) else found * len(slices)
+
+
+def _reads_otherwise(one: Format, two: Format) -> bool:
+    """Whether a slice read in its neighbour's format would have clearly other values.
+
+    Where it would not, no damage is at hand, and a body may begin between the two.
+    """
+    if one[2:] != two[2:]:
+        return True
+    stored = (np.array(TISSUE_HU) - one.intercept) / one.slope
+    moved = np.abs(stored * two.slope + two.intercept - TISSUE_HU)
+    return bool(moved.max() > STEP_HU)
 
 
 def _check_changes(values: Samples, changed: NDArray[np.bool_], slices: Sequence[Slice]) -> None:
