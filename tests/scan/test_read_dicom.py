@@ -410,6 +410,7 @@ def test_two_studies_in_one_folder_are_flagged(tmp_path, make):
         ("LOSSY_COMPRESSION", {"LossyImageCompression": "01"}),
         ("DERIVED_SERIES", {"ImageType": ["DERIVED", "PRIMARY", "MPR"]}),
         ("RESCALE_TYPE", {"RescaleType": "US"}),
+        ("RESCALE_TYPE", {"RescaleType": "Hounsfield Units"}),
         ("HU_SCALE_MISSING", {"RescaleSlope": None}),
         ("MONOENERGETIC", {"SeriesDescription": "Mono 70 keV"}),
         ("HU_SCALE_DOUBTFUL", {"RescaleIntercept": 0}),

@@ -10,14 +10,18 @@ from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
 from calcimetry.scan.flags import listed
+from calcimetry.scan.grid import EDGE_MM
 from calcimetry.scan.kinds import is_localizer, is_map, is_picture, is_projection
 from calcimetry.scan.pixels import is_native, pixel_bytes, stored_type
 from calcimetry.scan.slices import Slice, distinct, is_stated, number, numbers, text, u16
 from calcimetry.scan.stacks import CAPTURES, Stack, describe, places
 from calcimetry.scan.walk import UNDEFINED
 
-HU_TYPES = frozenset({"", "HU", "HU_MOD", "US", "UNSPECIFIED"})
-"""RescaleType of CT (PS3.3 C.11.1.1.2); US, "unspecified", is what some makers write for HU."""
+HU_TYPES = frozenset(
+    {"", "HU", "HU_MOD", "US", "UNSPECIFIED", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"}
+)
+"""RescaleType of CT (PS3.3 C.11.1.1.2), and what some makers write for HU: US, "unspecified",
+or the unit's name."""
 CT_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.2",
@@ -32,10 +36,8 @@ MOST_INTERCEPT = 65_536.0
 """16-bit values moved by as much as they can be."""
 GREY = frozenset({"", "MONOCHROME1", "MONOCHROME2"})
 LEAST_PIXELS = 8
-PIXEL_MM = (0.02, 5.0)
+PIXEL_MM = (EDGE_MM[0], 5.0)
 """From the finest scanners of extremities to the maps that PET scanners correct by."""
-STEP_MM = (0.05, 20.0)
-"""High-resolution CT of lungs takes a slice each 10 to 20 mm."""
 MOST_FIELD_MM = 1500.0
 """The widest bores are 900 mm."""
 
@@ -250,9 +252,9 @@ def _odd_spacing(candidate: Stack) -> CalcimetryError | None:
         expected = f"{PIXEL_MM[0]:g} to {PIXEL_MM[1]:g} mm"
     elif field > MOST_FIELD_MM:
         found, expected = f"a field of {field:.0f} mm", f"at most {MOST_FIELD_MM:.0f} mm"
-    elif not STEP_MM[0] <= step <= STEP_MM[1]:
+    elif not EDGE_MM[0] <= step <= EDGE_MM[1]:
         found = f"slices {step:.4g} mm apart"
-        expected = f"{STEP_MM[0]:g} to {STEP_MM[1]:g} mm"
+        expected = f"{EDGE_MM[0]:g} to {EDGE_MM[1]:g} mm"
     else:
         return None
     return _error(

@@ -141,6 +141,10 @@ def _unreadable(where: Path, error: OSError) -> InputError:
     )
 
 
+_SIDECARS = frozenset({".json", ".txt", ".csv", ".tsv", ".toml", ".bval", ".bvec"})
+"""What converters write beside NIfTI files."""
+
+
 def is_nifti(path: Path) -> bool:
     """By name; a NIfTI file under another name is not guessed at."""
     return path.name.lower().endswith((".nii", ".nii.gz"))
@@ -154,7 +158,7 @@ def _nifti_of(where: Path) -> Path | None:
     others = [p for p in where.iterdir() if p not in files and not p.name.startswith(".")]
     if len(files) == 1 and not any(p.is_dir() or p.suffix.lower() == ".dcm" for p in others):
         return files[0]
-    if len(files) > 1 and not others:
+    if len(files) > 1 and all(p.suffix.lower() in _SIDECARS and p.is_file() for p in others):
         raise InputError(
             "SEVERAL_SCANS",
             found=f"{len(files)} NIfTI files",
