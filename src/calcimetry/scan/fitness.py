@@ -56,24 +56,35 @@ def _error(
     return kind(code, where=describe(candidate), **words)
 
 
-def _not_ct(candidate: Stack) -> CalcimetryError | None:
+def _modality_and_class(candidate: Stack) -> tuple[str, str]:
+    """The modality, of the first slice that states one, and the SOP class."""
     first = candidate.slices[0].elements
     stated = (text(s.elements, t.MODALITY).upper() for s in candidate.slices)
-    modality, sop_class = next((m for m in stated if m), ""), text(first, t.SOP_CLASS)
-    sop_class = sop_class or text(first, t.MEDIA_SOP_CLASS)
-    capture = sop_class in CAPTURES or is_picture(first)
+    modality = next((m for m in stated if m), "")
+    return modality, text(first, t.SOP_CLASS) or text(first, t.MEDIA_SOP_CLASS)
+
+
+def _capture(candidate: Stack) -> CalcimetryError | None:
+    first = candidate.slices[0].elements
+    modality, sop_class = _modality_and_class(candidate)
+    coloured = modality == "CT" and u16(first, t.SAMPLES, 1) != 1
+    if not coloured and sop_class not in CAPTURES and not is_picture(first):
+        return None
+    return _error(
+        InputError,
+        "SECONDARY_CAPTURE",
+        candidate,
+        found="screen captures, whose values are colours or grey levels",
+        expected="CT images",
+        remedy="export the CT series itself",
+    )
+
+
+def _not_ct(candidate: Stack) -> CalcimetryError | None:
+    modality, sop_class = _modality_and_class(candidate)
     ct_class = sop_class in CT_CLASSES
     piece = candidate.slices[0]
     image = min(piece.rows, piece.columns) > 0 and piece.header.pixel_start is not None
-    if capture or (modality == "CT" and u16(first, t.SAMPLES, 1) != 1):
-        return _error(
-            InputError,
-            "SECONDARY_CAPTURE",
-            candidate,
-            found="screen captures, whose values are colours or grey levels",
-            expected="CT images",
-            remedy="export the CT series itself",
-        )
     if (modality == "CT" or (not modality and ct_class)) and image:
         return None
     if modality in ("CT", "") and ct_class:
@@ -321,6 +332,6 @@ def _few(candidate: Stack) -> CalcimetryError | None:
 
 
 _CHECKS = (
-    *(_not_ct, _localizer, _not_hu, _one_position, _odd_pixels, _small),
+    *(_capture, _not_ct, _localizer, _not_hu, _one_position, _odd_pixels, _small),
     *(_no_geometry, _askew, _clash, _few, _odd_spacing),
 )

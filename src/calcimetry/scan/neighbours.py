@@ -22,8 +22,8 @@ from calcimetry.scan.slices import Slice, distinct
 
 Samples = NDArray[np.int16]
 
-TISSUE_HU = (-1000.0, 1500.0)
-"""From air to compact bone."""
+RANGE_HU = (-1000.0, 1500.0)
+"""Of a body, from air to compact bone."""
 BODY_HU = -500
 """What is not air, in one slice of those compared at least."""
 STEP_HU = 300
@@ -84,8 +84,8 @@ def _reads_otherwise(one: Format, two: Format) -> bool:
     """
     if one[2:] != two[2:]:
         return True
-    stored = (np.array(TISSUE_HU) - one.intercept) / one.slope
-    moved = np.abs(stored * two.slope + two.intercept - TISSUE_HU)
+    stored = (np.array(RANGE_HU) - one.intercept) / one.slope
+    moved = np.abs(stored * two.slope + two.intercept - RANGE_HU)
     return bool(moved.max() > STEP_HU)
 
 

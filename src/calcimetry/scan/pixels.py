@@ -53,7 +53,7 @@ Plane = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Filled:
-    """What filling a volume told, besides its HU.
+    """What is known of the files after their pixels were read, besides the HU.
 
     digests : SHA-256 of each file by its path
     depths : how each slice's values kept to the depth that it declares, in order
