@@ -131,7 +131,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _unreadable(where: Path, error: OSError) -> InputError:
-    missing = isinstance(error, FileNotFoundError)
+    # Where no folder for temporary files can be made, that is what is not found.
+    missing = isinstance(error, FileNotFoundError) and not os.path.lexists(where)
     return InputError(
         "NOT_FOUND" if missing else "UNREADABLE",
         found="no such file or folder" if missing else (error.strerror or type(error).__name__),
