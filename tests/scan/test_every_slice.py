@@ -166,13 +166,17 @@ def test_a_rescale_for_each_slice_is_right_where_the_pixels_follow(tmp_path, mak
 
 
 @pytest.mark.parametrize("first", [1, 4, 8])
-def test_a_body_may_begin_where_the_rescale_changes_a_little(tmp_path, make, limb, first):
-    """The sole of a foot fills a slice at once; and each slice has a slope of its own."""
+@pytest.mark.parametrize("stretched", [False, True])
+def test_a_body_may_begin_where_the_rescale_changes(tmp_path, make, limb, first, stretched):
+    """The sole of a foot fills a slice at once; and each slice has a slope of its own, a bit
+    larger than that of the last, or such that its largest value is that of 15 bits."""
     hu = limb.copy()
     hu[:first] = np.minimum(hu[:first], -1000)
 
     def change(k, data):
-        slope = 1 + 0.01 * k
+        most = max(0.001, (int(hu[k].max()) + 1024) / 32_767) * (1 + 0.001 * k)
+        slope = round(most, 6) if stretched else 1 + 0.01 * k
+        data.BitsStored, data.HighBit = 16, 15
         data.PixelData = np.rint((hu[k] + 1024) / slope).astype("<u2").tobytes()
         data.RescaleSlope = slope
         return data

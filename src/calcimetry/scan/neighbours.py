@@ -49,10 +49,11 @@ def check_neighbours(samples: NDArray[np.int16], slices: Sequence[Slice]) -> tup
     values = samples.clip(-FARTHEST_HU, FARTHEST_HU)  # differences then stay within int16
     formats = _formats(slices)
     changed = np.array([_reads_otherwise(one, two) for one, two in pairwise(formats)])
-    if changed.any():
-        _check_changes(values, changed, slices)
-    unlike = np.flatnonzero(_wild(values) | _metal(values) | _blank(values))
     ways = set(formats)
+    if changed.any():
+        each_its_own = len(ways) > MOST * len(formats)
+        _check_changes(values, changed, slices, each_its_own=each_its_own)
+    unlike = np.flatnonzero(_wild(values) | _metal(values) | _blank(values))
     found = [
         flag("PIXEL_FORMAT_VARIES", counted(tuple(ways), "way")) if len(ways) > 1 else None,
         flag("SLICES_UNLIKE", counted(tuple(unlike), "slice")) if len(unlike) else None,
@@ -89,12 +90,20 @@ def _reads_otherwise(one: Format, two: Format) -> bool:
     return bool(moved.max() > STEP_HU)
 
 
-def _check_changes(values: Samples, changed: NDArray[np.bool_], slices: Sequence[Slice]) -> None:
-    """Where the format changes, the tissue must go on."""
+def _check_changes(
+    values: Samples, changed: NDArray[np.bool_], slices: Sequence[Slice], *, each_its_own: bool
+) -> None:
+    """Where the format changes, the tissue must go on.
+
+    each_its_own : most slices have a format of their own, not a few a damaged one; then a body
+        may begin or end where it changes
+    """
     steps = _steps(values[:-1], values[1:])
     # Where it changes at every slice, the usual step is that to the slice after the next.
     usual = steps[~changed] if (~changed).any() else _steps(values[:-2], values[2:])
     bad = changed & (steps > max(MOST, TIMES_USUAL * float(np.median(usual))))
+    if each_its_own:
+        bad &= _within_body(values)
     if not bad.any():
         return
     names = sorted({slices[int(k) + i].name for k in np.flatnonzero(bad) for i in (0, 1)})
@@ -106,6 +115,23 @@ def _check_changes(values: Samples, changed: NDArray[np.bool_], slices: Sequence
         where=listed(names),
         remedy="the headers of some slices are damaged, or two series were mixed: export again",
     )
+
+
+def _within_body(values: Samples) -> NDArray[np.bool_]:
+    """For each pair of neighbours, whether both lie between the first slice of a body and its last.
+
+    values : (slices, samples), HU
+    """
+    found = np.zeros(len(values) - 1, bool)
+    body = _of_a_body(values)
+    if len(body):
+        found[body[0] : body[-1]] = True
+    return found
+
+
+def _of_a_body(values: Samples) -> NDArray[np.intp]:
+    """The slices that show a body."""
+    return np.flatnonzero(np.count_nonzero(values > BODY_HU, axis=1) >= LEAST_SAMPLES)
 
 
 def _steps(one: Samples, two: Samples) -> NDArray[np.float64]:
@@ -147,7 +173,7 @@ def _blank(values: Samples) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = values.min(axis=1) == values.max(axis=1)
     if not found.any():
         return found
-    body = np.flatnonzero(np.count_nonzero(values > BODY_HU, axis=1) >= LEAST_SAMPLES)
+    body = _of_a_body(values)
     if not len(body):
         return np.zeros(len(values), bool)
     found[: body[0]] = found[body[-1] + 1 :] = False
