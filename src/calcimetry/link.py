@@ -145,16 +145,20 @@ def link(key: bytes, patient_id: str, issuer: str = "") -> str | None:
     return ":".join(parts)
 
 
-def same_person(one: str | None, other: str | None) -> bool | None:
-    """Whether two links are of one ID; None where they cannot tell: one is missing, or they
-    were made with different keys. Issuers count where both files name one.
+def same_person(one: object, other: object) -> bool | None:
+    """Whether two links are of one ID; None where they cannot tell: one is missing or is no link,
+    or they were made with different keys. Issuers count where both files name one.
     """
-    if not one or not other:
-        return None
-    first, second = one.split(":"), other.split(":")
-    if first[0] != second[0] or min(len(first), len(second)) < 2:
+    first, second = _parts(one), _parts(other)
+    if first is None or second is None or first[0] != second[0]:
         return None
     return all(a == b for a, b in zip(first, second, strict=False))
+
+
+def _parts(given: object) -> list[str] | None:
+    """Key, hash and, where it is there, the hash with the issuer; None for what is no link."""
+    parts = given.lower().split(":") if isinstance(given, str) else []
+    return parts if len(parts) in (2, 3) and all(parts) else None
 
 
 def _hash(key: bytes, *words: str) -> str:

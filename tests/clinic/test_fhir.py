@@ -327,16 +327,15 @@ def test_half_a_character_in_a_text_is_shown_as_such(tmp_path):
     " ".join(unknown).encode()
 
 
-def test_the_document_says_what_was_not_read_in_words_of_ours():
+def test_the_document_says_what_was_not_read():
     broken = observation("17861-6", 9, "mg/dL")
-    broken["code"]["coding"][0]["code"] = ["DOE"]
-    odd = ({"resourceType": "DiagnosticReport"}, {"resourceType": "Doe"}, {"resourceType": "D O"})
+    broken["code"]["coding"][0]["code"] = ["9"]
+    odd = ({"resourceType": "DiagnosticReport"}, {"resourceType": "Odd"}, {"resourceType": "O d"})
     document = assessment_document(told(broken, *odd, {}))
     assert document["unknown"] == [
         "DiagnosticReport: not read",
         "Observation (code.coding[0].code is not text): not valid FHIR",
-        "a resource of another kind: not read",
-        "a resource of no known kind",
+        "Odd: not read",
+        "a resource whose resourceType is O d",
         "an entry without a resource",
     ]
-    assert "doe" not in json.dumps(document).lower().replace("does", "")

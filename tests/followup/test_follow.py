@@ -162,6 +162,9 @@ def test_a_folder_without_landmarks_is_refused(folders, tmp_path):
     broken = tmp_path / "old"
     shutil.copytree(folders[1], broken)
     (broken / "landmarks.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="EXAM_DAMAGED"):
+        follow([folders[0], broken])
+    (broken / "landmarks.npz").unlink()
     with pytest.raises(InputError, match="NO_LANDMARKS"):
         follow([folders[0], broken])
 

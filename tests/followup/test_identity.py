@@ -21,8 +21,9 @@ def codes(*facts, **more):
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ("k1:aa", "k2:bb"), ("k1:aa", "k1:AA"), ("k1:aa", None), (None, None), ("aa", "bb"),
-        ("", "k1:aa"), ("k1:", "k1:aa"), (7, "k1:aa"),
+        ("k1:aa", "k2:bb"), ("k1:aa", "k1:aa"), ("k1:aa", "k1:AA"), ("k1:", "k1:aa"),
+        ("k1:aa", None), (None, None), ("aa", "bb"),
+        ("", "k1:aa"), (7, "k1:aa"),
     ],
 )  # fmt: skip
 def test_links_that_do_not_tell_two_persons_apart(first, second):

@@ -51,7 +51,7 @@ def _shown(found: Watched, homes: dict[str, str], ours: tuple[Path, ...]) -> Ite
     for path in found.written:
         drafts = [path.parts[len(out.parent.parts)] for out in ours if out.parent in path.parents]
         result = any(path == out or out in path.parents for out in ours)
-        draft = any(d.startswith(f".{out.name}.") for d in drafts for out in ours)
+        draft = any(name.startswith(".calcimetry-") for name in drafts)
         if result or draft or "__pycache__" in path.parts or str(path) == os.devnull:
             continue
         text = str(path)

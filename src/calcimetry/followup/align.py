@@ -75,6 +75,8 @@ def align(first: Visit, second: Visit) -> Alignment:
     if image_score <= score + _BETTER:
         return found
     mirror = _fitted((image, second), clouds, start, (image_score, by_skin))
+    if mirror.agreement is None or not mirror.agreement.fits:
+        return found  # another body fits neither way
     return replace(found, mirrored=_quality(mirror) > _quality(found) + _MIRROR_BETTER)
 
 

@@ -8,6 +8,8 @@ from calcimetry.followup.motion import Points
 from calcimetry.followup.visit import Visit
 
 LEAST_PARTNERS = 1 / 3  # share of the deposits of the visit that has fewer
+OTHER_SKIN_MM = 4.0  # median distance of skin: of one body scanned twice, 1-2.5 mm
+MOST_PARTNERS = 1 / 2  # the share where skin or bones speak against one body
 MANY = 3  # deposits on both visits, of which one is found again in any one body
 _EDGE_MM = 5.0  # nearer to the other field's faces, a deposit need have no partner
 
@@ -35,7 +37,10 @@ def borne_out(first: Visit, second: Visit, alignment: Alignment) -> bool:
     groups = matched(first, second, alignment)
     every = {n for g in groups if g.first and g.second for n in (g.first, g.second)[fewer]}
     found = len(every & set(seen[fewer]))
-    return found > 0 if agreement.sure else found >= LEAST_PARTNERS * count
+    if agreement.sure and (agreement.skin_mm or 0.0) <= OTHER_SKIN_MM:
+        return found > 0
+    between = not agreement.sure and agreement.close_enough
+    return found >= (LEAST_PARTNERS if between else MOST_PARTNERS) * count
 
 
 def _shown(visit: Visit, point: Points) -> bool:
