@@ -345,4 +345,5 @@ def nifti_with_flat_affine(folder, make):
 def folder_of_several_nifti(folder, make):
     make.nifti(folder / "a.nii")
     make.nifti(folder / "b.nii")
+    (folder / "a.json").write_text("{}")  # as converters write beside them
     return folder

@@ -127,6 +127,12 @@ def test_a_site_holds_known_words_only(text):
     assert understand(kept).sites == said.sites or kept is None or said.unknown
 
 
+@pytest.mark.parametrize("word", ["hand", "q", "Knie"])
+def test_words_of_any_length_are_told_at_once(word):
+    """Taking these apart took minutes for 16 kB."""
+    assert understand(word * 100_000).site is None
+
+
 def test_every_word_means_one_site():
     meant = defaultdict(set)
     for name, about in TABLE["site"].items():

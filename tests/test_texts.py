@@ -8,6 +8,7 @@ import os
 import zlib
 from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,12 +24,15 @@ from calcimetry.texts import (
     gunzip,
     parse_json,
     parse_toml,
+    plain_bytes,
     read_bytes,
     read_json,
     read_text,
     read_toml,
     shown,
 )
+
+OPEN_FILES = Path("/proc/self/fd")
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text()
@@ -175,7 +179,7 @@ def test_what_is_no_file_does_not_block(tmp_path, kind):
         os.mkfifo(path)
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(TextError, match=r"regular file|directory"):
+    with pytest.raises(TextError, match="no regular file"):
         read_bytes(path)
 
 
@@ -215,3 +219,11 @@ def test_what_is_shown_is_one_short_line(value):
     line = shown(value)
     assert len(line) <= 80
     assert line.isprintable()
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="only Linux lists the open files")
+def test_a_folder_is_refused_and_closed(tmp_path):
+    before = len(list(OPEN_FILES.iterdir()))
+    with pytest.raises(TextError, match="no regular file"):
+        plain_bytes(tmp_path, 10)
+    assert len(list(OPEN_FILES.iterdir())) == before

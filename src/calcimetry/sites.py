@@ -19,6 +19,7 @@ from calcimetry.errors import UsageError
 
 LONGEST_PHRASE = 4  # words
 WHOLE_LIMBS = ("arm", "leg")
+LONGEST_WORD = 64  # letters of a word that is taken apart, which takes time as the square
 LEAST_PART = 3  # letters of the words that one word may be put together from, as in HANDWRIST
 
 
@@ -88,6 +89,8 @@ def _phrase(words: list[str], at: int) -> tuple[tuple[str, ...] | None, int]:
 def _parts(word: str) -> tuple[str, ...] | None:
     """What a word means that is put together from known ones, as CHESTABDPELVIS; else None."""
     known = _table().meaning
+    if len(word) > LONGEST_WORD:
+        return None
     reached: dict[int, tuple[str, ...]] = {0: ()}
     for start in range(len(word)):
         if start not in reached:

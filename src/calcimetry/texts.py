@@ -53,10 +53,27 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
     bytes before or after inflation, damaged gzip.
     """
     try:
-        raw = _raw(path, largest)
+        raw = plain_bytes(path, largest)
     except (OSError, ValueError) as error:
         raise TextError(_words(error)) from error
     return gunzip(raw, largest) if raw[:2] == b"\x1f\x8b" else raw
+
+
+def plain_bytes(path: Path, largest: int) -> bytes:
+    """The bytes of a regular file as they are, at most so many.
+
+    Raises OSError, and TextError for what is no regular file or longer.
+    """
+    # Without O_NONBLOCK opening a FIFO waits until somebody writes into it.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)  # a file object of a folder cannot be made, and would not close it
+        raise TextError("a folder, a pipe or a device: no regular file")
+    with os.fdopen(handle, "rb") as file:
+        raw = file.read(largest + 1)
+    if len(raw) > largest:
+        raise TextError(f"a file of more than {largest} bytes")
+    return raw
 
 
 def read_text(path: Path, largest: int = LARGEST) -> str:
@@ -153,18 +170,6 @@ def shown(value: Any, most: int = 80) -> str:
 
 
 _TOO_DEEP = f"lists or tables nested more than {DEEPEST} deep"
-
-
-def _raw(path: Path, largest: int) -> bytes:
-    # Without O_NONBLOCK opening a FIFO waits until somebody writes into it.
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise TextError("a folder, a pipe or a device: no regular file")
-        raw = file.read(largest + 1)
-    if len(raw) > largest:
-        raise TextError(f"a file of more than {largest} bytes")
-    return raw
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -65,17 +65,28 @@ def test_itk_opens_it(tmp_path, tilt, order):
     np.testing.assert_allclose(directions[:, in_plane], own[:, in_plane], atol=1e-5)
 
 
-def test_itk_lays_a_tilted_series_and_its_labels_on_each_other(tmp_path, make):
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_itk_lays_a_tilted_series_and_its_labels_on_each_other(tmp_path, make, plane):
     sitk = pytest.importorskip("SimpleITK")
     lean = np.radians(15)
+    cos, sin = float(np.cos(lean)), float(np.sin(lean))
+    turned = {  # the slices are shifted along z, the shear is in another plane for each
+        "axial": ([1, 0, 0, 0, cos, -sin], (0, 0, 2.5)),
+        "coronal": ([1, 0, 0, 0, sin, -cos], (0, 2.5, 0)),
+        "sagittal": ([0, 1, 0, sin, 0, -cos], (2.5, 0, 0)),
+    }
+    orientation, step = turned[plane]
 
     def tilt(k, data):
-        data.ImageOrientationPatient = [1, 0, 0, 0, float(np.cos(lean)), float(-np.sin(lean))]
+        data.ImageOrientationPatient = orientation
+        data.ImagePositionPatient = [a + k * b for a, b in zip((-5, -4, 100), step, strict=True)]
         return data
 
     folder = make.series(tmp_path / "s", change=tilt)
     scan = read(folder)
-    path, _ = written(tmp_path, scan.stored.affine, scan.hu.shape)
+    exam = SimpleNamespace(scan=scan, deposits=())
+    path = tmp_path / "labels.nii.gz"
+    path.write_bytes(nifti_bytes(exam))
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
     series, labels = reader.Execute(), sitk.ReadImage(str(path))

@@ -316,6 +316,14 @@ def test_archives_inside_stay_closed(series, tmp_path):
     refused(pack_zip(tmp_path / "in", tmp_path / "x.zip"), "NO_DICOM", "unpacked first")
 
 
+def test_an_archive_is_not_called_missing_where_the_temporary_folder_is(
+    series, tmp_path, monkeypatch
+):
+    path = pack_zip(series, tmp_path / "x.zip")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    refused(path, "UNREADABLE")
+
+
 def test_an_empty_archive_is_an_empty_folder(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w"):
         pass

@@ -203,6 +203,16 @@ def test_a_frame_count_that_is_not_that_of_the_groups(tmp_path, make):
         read(path)
 
 
+@pytest.mark.parametrize("count", ["\u00b2".encode("latin-1"), b"0x", b"6."])
+def test_a_frame_count_of_odd_letters(tmp_path, make, count):
+    """A digit to Python's isdigit is none to its int, nor to DICOM."""
+    path = make.enhanced(tmp_path / "e.dcm")
+    data = path.read_bytes()
+    at = data.index(b"\x28\x00\x08\x00IS\x02\x00") + 8
+    path.write_bytes(data[:at] + count.ljust(2) + data[at + 2 :])
+    assert len(read(path).hu) == 6
+
+
 @given(st.binary(max_size=300), st.booleans())
 def test_the_walk_ends_on_any_bytes(data, explicit):
     found = Walked()

@@ -40,6 +40,13 @@ def test_ct_is_none_of_them(value):
     assert kind_of(typed(value)) == (False, False, False, False)
 
 
+def test_planes_that_ge_lays_through_a_volume_are_ct():
+    """Its reformats are averages, over one voxel or more; its MIPs keep their name."""
+    assert not is_projection(typed("REFORMATTED\\AVERAGE"))
+    assert is_projection(typed("REFORMATTED\\MIP"))
+    assert is_projection(typed("REFORMATTED\\AVERAGE IP"))
+
+
 @pytest.mark.parametrize(
     "value",
     [

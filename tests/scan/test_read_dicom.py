@@ -15,7 +15,7 @@ import pytest
 
 from calcimetry.errors import CalcimetryError, InputError
 from calcimetry.records import Scan
-from calcimetry.scan import CATALOGUE, codecs, list_series, read
+from calcimetry.scan import CATALOGUE, codecs, list_series, read, stacks
 from calcimetry.scan.codecs import decoder, worth
 from calcimetry.scan.facts import is_sharp
 from calcimetry.scan.header import read_header
@@ -127,6 +127,23 @@ def test_padding_becomes_air_unless_it_would_be_tissue(tmp_path, make, padding, 
 
     hu = read(make.series(tmp_path / "s", change=change)).hu
     assert (hu[:, 0, 5] == (-1024 if air else padding - 1024)).all()
+
+
+@pytest.mark.parametrize(("value", "limit"), [(0, 65535), (4095, None), (4090, 4095)])
+def test_padding_that_would_take_the_tissue_or_the_densest_voxels_is_none(
+    tmp_path, make, value, limit
+):
+    """A range with all tissue in it, or the ceiling of 12 bits, which stands for deposits too."""
+    hu = make.body()
+    hu[2, 10:12, 10:12] = 3071
+
+    def change(_k, data):
+        data.PixelPaddingValue = value
+        if limit is not None:
+            data.PixelPaddingRangeLimit = limit
+        return data
+
+    assert np.array_equal(read(make.series(tmp_path / "s", hu, change=change)).hu, hu)
 
 
 def test_enhanced_multiframe(tmp_path, make):
@@ -337,6 +354,24 @@ def test_copies_are_dropped_and_flagged(tmp_path, make):
     assert len(scan.acquisition.sop_instance_uids) == make.shape[0]
 
 
+def test_files_of_many_passes_are_compared_by_one_look_at_each(tmp_path, make, monkeypatch):
+    def numbered(number):
+        def change(_k, data):
+            data.AcquisitionNumber = number
+            return data
+
+        return change
+
+    for number in range(1, 7):
+        hu = make.body(make.shape, number)
+        make.series(tmp_path, hu, change=numbered(number), prefix=f"P{number}_")
+    looks = []
+    content = stacks._content
+    monkeypatch.setattr(stacks, "_content", lambda piece: looks.append(piece) or content(piece))
+    assert np.array_equal(read(tmp_path).hu, make.body(make.shape, 1))
+    assert len(looks) == 6 * make.shape[0]
+
+
 def test_gantry_tilt_is_flagged_and_volumes_hold(tmp_path, make):
     angle = np.radians(15)
     tilted = [1, 0, 0, 0, float(np.cos(angle)), float(np.sin(angle))]
@@ -375,6 +410,7 @@ def test_two_studies_in_one_folder_are_flagged(tmp_path, make):
         ("LOSSY_COMPRESSION", {"LossyImageCompression": "01"}),
         ("DERIVED_SERIES", {"ImageType": ["DERIVED", "PRIMARY", "MPR"]}),
         ("RESCALE_TYPE", {"RescaleType": "US"}),
+        ("RESCALE_TYPE", {"RescaleType": "Hounsfield Units"}),
         ("HU_SCALE_MISSING", {"RescaleSlope": None}),
         ("MONOENERGETIC", {"SeriesDescription": "Mono 70 keV"}),
         ("HU_SCALE_DOUBTFUL", {"RescaleIntercept": 0}),

@@ -154,6 +154,22 @@ def test_bodies_drawn_at_random_are_told_from_the_same_moved(muscle, noise, seed
         assert found.wrong or found.doubts
 
 
+@pytest.mark.parametrize("noise", [100, 150, 200])
+@pytest.mark.parametrize("air", [0.3, 0.97])
+def test_noise_that_no_scanner_cut_off_is_no_other_scale(air, noise):
+    """Thin slices of a sharp kernel, where air reads far below -1024 too."""
+    rng = np.random.default_rng(3)
+    shares = np.array([air, *((1 - air) * np.array([0.6, 0.25, 0.15]))])
+    levels = rng.choice((-1000, 50, -100, 500), (60, 60, 60), p=shares)
+    assert verdict(whole(levels + rng.normal(0, noise, levels.shape))).wrong is None
+
+
+def test_much_of_one_contrast_medium_is_no_other_scale():
+    rng = np.random.default_rng(3)
+    levels = rng.choice((-1000, -105, 20, 500), (48, 32, 32), p=(0.1, 0.16, 0.42, 0.32))
+    assert verdict(whole(levels + rng.normal(0, 5, levels.shape))).wrong is None
+
+
 def test_drawings_without_noise_are_not_judged():
     hu = np.full((40, 40, 40), -1000, np.int16)
     hu[10:30, 10:30, 10:30], hu[20, 20, 20] = 40, 900

@@ -7,7 +7,6 @@ needs to ask again whether a number is one.
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -18,6 +17,7 @@ import numpy as np
 
 from calcimetry.errors import InputError
 from calcimetry.plan import Plan
+from calcimetry.texts import TextError, plain_bytes
 
 MOST_BYTES = 256 * 2**20  # of a document: a hundred thousand objects take 40 MB
 _LARGEST = 1e15  # of any number: beyond it, it is no measurement
@@ -43,13 +43,10 @@ def read_file(path: Path, most: int) -> bytes:
 
     A pipe or a device would be waited for, or would never end.
     """
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):
-        raise DamagedError("a folder" if stat.S_ISDIR(about.st_mode) else "no plain file")
-    if about.st_size > most:
-        raise DamagedError(f"a file of {about.st_size / 2**20:.0f} MB")
-    with path.open("rb") as file:
-        return file.read(most)
+    try:
+        return plain_bytes(path, most)
+    except TextError as error:
+        raise DamagedError(str(error)) from error
 
 
 def check(document: Mapping[str, Any]) -> None:

@@ -255,7 +255,7 @@ def _untar(path: Path, folder: Path) -> None:
         opener = _packer(file.read(512)) or _opened
     made: dict[str, Path] = {}
     with opener(path) as packed:
-        stream = _Sipping(packed, path)
+        stream = _SmallReads(packed, path)
         with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:", errorlevel=2) as archive:
             for member in _headers(archive):
                 room.take(max(0, member.size))
@@ -282,7 +282,7 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-class _Sipping:
+class _SmallReads:
     """A stream that is read in small parts only: tar headers can ask for gigabytes at once."""
 
     def __init__(self, stream: Any, path: Path) -> None:

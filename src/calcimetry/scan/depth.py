@@ -67,18 +67,19 @@ def within_depth(
         return plane, Depth.KEPT
     native = plane.astype(plane.dtype.newbyteorder("="))
     masked = (native << spare) >> spare
-    depth = _told(native, masked, outside, counted, bits)
+    depth = _reading(native, masked, outside, counted, bits)
     return (masked if depth is Depth.MASKED else native), depth
 
 
-def _told(
+def _reading(
     whole: NDArray[Any],
     masked: NDArray[Any],
     outside: NDArray[np.bool_],
     counted: NDArray[np.bool_],
     bits: int,
 ) -> Depth:
-    """Which reading the image speaks for."""
+    """How the bits above the declared depth are to be read: without them where that leaves the
+    tissue at their edges smooth, whole where that is smoother, else it cannot be told."""
     if bits < LEAST_OVERLAID:
         return Depth.UNKNOWN
     above = (whole >> bits)[counted]

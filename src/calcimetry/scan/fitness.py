@@ -10,14 +10,18 @@ from calcimetry.errors import CalcimetryError, GeometryError, InputError
 from calcimetry.scan import facts, stack
 from calcimetry.scan import tags as t
 from calcimetry.scan.flags import listed
+from calcimetry.scan.grid import EDGE_MM
 from calcimetry.scan.kinds import is_localizer, is_map, is_picture, is_projection
 from calcimetry.scan.pixels import is_native, pixel_bytes, stored_type
 from calcimetry.scan.slices import Slice, distinct, is_stated, number, numbers, text, u16
 from calcimetry.scan.stacks import CAPTURES, Stack, describe, places
 from calcimetry.scan.walk import UNDEFINED
 
-HU_TYPES = frozenset({"", "HU", "HU_MOD", "US", "UNSPECIFIED"})
-"""RescaleType of CT (PS3.3 C.11.1.1.2); US, "unspecified", is what some makers write for HU."""
+HU_TYPES = frozenset(
+    {"", "HU", "HU_MOD", "US", "UNSPECIFIED", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"}
+)
+"""RescaleType of CT (PS3.3 C.11.1.1.2), and what some makers write for HU: US, "unspecified",
+or the unit's name."""
 CT_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.2",
@@ -32,10 +36,8 @@ MOST_INTERCEPT = 65_536.0
 """16-bit values moved by as much as they can be."""
 GREY = frozenset({"", "MONOCHROME1", "MONOCHROME2"})
 LEAST_PIXELS = 8
-PIXEL_MM = (0.02, 5.0)
+PIXEL_MM = (EDGE_MM[0], 5.0)
 """From the finest scanners of extremities to the maps that PET scanners correct by."""
-STEP_MM = (0.05, 20.0)
-"""High-resolution CT of lungs takes a slice each 10 to 20 mm."""
 MOST_FIELD_MM = 1500.0
 """The widest bores are 900 mm."""
 
@@ -54,24 +56,35 @@ def _error(
     return kind(code, where=describe(candidate), **words)
 
 
-def _not_ct(candidate: Stack) -> CalcimetryError | None:
+def _modality_and_class(candidate: Stack) -> tuple[str, str]:
+    """The modality, of the first slice that states one, and the SOP class."""
     first = candidate.slices[0].elements
     stated = (text(s.elements, t.MODALITY).upper() for s in candidate.slices)
-    modality, sop_class = next((m for m in stated if m), ""), text(first, t.SOP_CLASS)
-    sop_class = sop_class or text(first, t.MEDIA_SOP_CLASS)
-    capture = sop_class in CAPTURES or is_picture(first)
+    modality = next((m for m in stated if m), "")
+    return modality, text(first, t.SOP_CLASS) or text(first, t.MEDIA_SOP_CLASS)
+
+
+def _capture(candidate: Stack) -> CalcimetryError | None:
+    first = candidate.slices[0].elements
+    modality, sop_class = _modality_and_class(candidate)
+    coloured = modality == "CT" and u16(first, t.SAMPLES, 1) != 1
+    if not coloured and sop_class not in CAPTURES and not is_picture(first):
+        return None
+    return _error(
+        InputError,
+        "SECONDARY_CAPTURE",
+        candidate,
+        found="screen captures, whose values are colours or grey levels",
+        expected="CT images",
+        remedy="export the CT series itself",
+    )
+
+
+def _not_ct(candidate: Stack) -> CalcimetryError | None:
+    modality, sop_class = _modality_and_class(candidate)
     ct_class = sop_class in CT_CLASSES
     piece = candidate.slices[0]
     image = min(piece.rows, piece.columns) > 0 and piece.header.pixel_start is not None
-    if capture or (modality == "CT" and u16(first, t.SAMPLES, 1) != 1):
-        return _error(
-            InputError,
-            "SECONDARY_CAPTURE",
-            candidate,
-            found="screen captures, whose values are colours or grey levels",
-            expected="CT images",
-            remedy="export the CT series itself",
-        )
     if (modality == "CT" or (not modality and ct_class)) and image:
         return None
     if modality in ("CT", "") and ct_class:
@@ -250,9 +263,9 @@ def _odd_spacing(candidate: Stack) -> CalcimetryError | None:
         expected = f"{PIXEL_MM[0]:g} to {PIXEL_MM[1]:g} mm"
     elif field > MOST_FIELD_MM:
         found, expected = f"a field of {field:.0f} mm", f"at most {MOST_FIELD_MM:.0f} mm"
-    elif not STEP_MM[0] <= step <= STEP_MM[1]:
+    elif not EDGE_MM[0] <= step <= EDGE_MM[1]:
         found = f"slices {step:.4g} mm apart"
-        expected = f"{STEP_MM[0]:g} to {STEP_MM[1]:g} mm"
+        expected = f"{EDGE_MM[0]:g} to {EDGE_MM[1]:g} mm"
     else:
         return None
     return _error(
@@ -319,6 +332,6 @@ def _few(candidate: Stack) -> CalcimetryError | None:
 
 
 _CHECKS = (
-    *(_not_ct, _localizer, _not_hu, _one_position, _odd_pixels, _small),
+    *(_capture, _not_ct, _localizer, _not_hu, _one_position, _odd_pixels, _small),
     *(_no_geometry, _askew, _clash, _few, _odd_spacing),
 )

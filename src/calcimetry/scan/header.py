@@ -29,7 +29,7 @@ from pydicom.filereader import read_dataset
 
 from calcimetry.scan import tags as t
 from calcimetry.scan.inflate import inflated
-from calcimetry.scan.values import usual
+from calcimetry.scan.values import number_of, usual
 from calcimetry.scan.walk import (
     UNDEFINED,
     BrokenFileError,
@@ -136,7 +136,7 @@ def _checked(header: Header) -> Header:
     if not any(header.elements.get(tag) for tag in kinds):
         raise BrokenFileError("it holds no image and names no other kind of object")
     stated = _text(header.elements.get(t.FRAMES, b""))
-    if header.frames and stated.isdigit() and int(stated) != len(header.frames):
+    if header.frames and number_of(stated) not in (None, len(header.frames)):
         raise BrokenFileError(
             f"it states {stated} frames and describes {len(header.frames)} of them"
         )

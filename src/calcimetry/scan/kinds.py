@@ -46,35 +46,40 @@ def _words(value: str) -> str:
     return f" {re.sub(r'[^A-Z0-9]+', ' ', value.upper()).strip()} "
 
 
-def _has(values: tuple[str, ...], phrases: tuple[str, ...]) -> str | None:
+def _phrase_in(values: tuple[str, ...], phrases: tuple[str, ...]) -> str | None:
     """The first of the phrases that stands in one of the values."""
     written = [_words(value) for value in values]
     return next((p for p in phrases if any(f" {p} " in value for value in written)), None)
 
 
 def is_localizer(elements: Elements) -> bool:
-    return _has(texts(elements, t.IMAGE_TYPE), LOCALIZER) is not None
+    return _phrase_in(texts(elements, t.IMAGE_TYPE), LOCALIZER) is not None
 
 
 def is_picture(elements: Elements) -> bool:
     """A picture of a screen, whatever its SOP class."""
-    return _has(texts(elements, t.IMAGE_TYPE), _PICTURE) is not None
+    return _phrase_in(texts(elements, t.IMAGE_TYPE), _PICTURE) is not None
 
 
 def is_projection(elements: Elements) -> bool:
     """Maximum, minimum, rendered or curved images: their values are no attenuation."""
+    kinds = texts(elements, t.IMAGE_TYPE)
+    if _phrase_in(
+        kinds, ("REFORMATTED",)
+    ):  # GE's planes through a volume, thin or thick, are AVERAGE
+        kinds = tuple(kind for kind in kinds if kind.upper() != "AVERAGE")
     how = (*texts(elements, t.VOLUME_TECHNIQUE), *texts(elements, t.VOLUMETRIC))
-    return _has((*texts(elements, t.IMAGE_TYPE), *how), PROJECTION) is not None
+    return _phrase_in((*kinds, *how), PROJECTION) is not None
 
 
 def is_map(elements: Elements) -> bool:
     """Amounts of a material, or images from which one was taken out."""
-    return _has(texts(elements, t.IMAGE_TYPE), MAP) is not None
+    return _phrase_in(texts(elements, t.IMAGE_TYPE), MAP) is not None
 
 
 def named_projection(elements: Elements) -> str | None:
     """The word for a projection in the description of a series, if one stands there."""
-    return _has((text(elements, t.SERIES_DESCRIPTION),), _NAMED)
+    return _phrase_in((text(elements, t.SERIES_DESCRIPTION),), _NAMED)
 
 
 def kind_of(elements: Elements) -> tuple[bool, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from calcimetry.errors import InputError
 from calcimetry.records import Flag
 from calcimetry.scan.facts import FORMAT, bits_of, is_signed, rescale_of
-from calcimetry.scan.flags import flag, listed
+from calcimetry.scan.flags import counted, flag, listed
 from calcimetry.scan.slices import Slice, distinct
 
 Samples = NDArray[np.int16]
 
+RANGE_HU = (-1000.0, 1500.0)
+"""Of a body, from air to compact bone."""
 BODY_HU = -500
 """What is not air, in one slice of those compared at least."""
 STEP_HU = 300
@@ -45,33 +48,62 @@ def check_neighbours(samples: NDArray[np.int16], slices: Sequence[Slice]) -> tup
     """
     values = samples.clip(-FARTHEST_HU, FARTHEST_HU)  # differences then stay within int16
     formats = _formats(slices)
-    changed = np.array([one != two for one, two in pairwise(formats)])
+    changed = np.array([_reads_otherwise(one, two) for one, two in pairwise(formats)])
+    ways = set(formats)
     if changed.any():
-        _check_changes(values, changed, slices)
-    unlike = _wild(values) | _metal(values) | _blank(values)
+        each_its_own = len(ways) > MOST * len(formats)
+        _check_changes(values, changed, slices, each_its_own=each_its_own)
+    unlike = np.flatnonzero(_wild(values) | _metal(values) | _blank(values))
     found = [
-        flag("PIXEL_FORMAT_VARIES", _counted(len(set(formats)), "way")) if changed.any() else None,
-        flag("SLICES_UNLIKE", _counted(int(unlike.sum()), "slice")) if unlike.any() else None,
+        flag("PIXEL_FORMAT_VARIES", counted(tuple(ways), "way")) if len(ways) > 1 else None,
+        flag("SLICES_UNLIKE", counted(tuple(unlike), "slice")) if len(unlike) else None,
     ]
     return tuple(f for f in found if f is not None)
 
 
-def _counted(count: int, name: str) -> str:
-    return f"{count} {name}{'s' if count > 1 else ''}"
+class Format(NamedTuple):
+    """How the pixels of a slice become HU."""
+
+    slope: float
+    intercept: float
+    bits: int
+    signed: bool
 
 
-def _formats(slices: Sequence[Slice]) -> Sequence[tuple[float, ...]]:
+def _formats(slices: Sequence[Slice]) -> Sequence[Format]:
     asked = slices[:1] if len(distinct(slices, FORMAT)) == 1 else slices
-    found = [(*rescale_of(s.elements), bits_of(s.elements), is_signed(s.elements)) for s in asked]
+    found = [
+        Format(*rescale_of(s.elements), bits_of(s.elements), is_signed(s.elements)) for s in asked
+    ]
     return found if len(found) == len(slices) else found * len(slices)
 
 
-def _check_changes(values: Samples, changed: NDArray[np.bool_], slices: Sequence[Slice]) -> None:
-    """Where the format changes, the tissue must go on."""
+def _reads_otherwise(one: Format, two: Format) -> bool:
+    """Whether a slice read in its neighbour's format would have clearly other values.
+
+    Where it would not, no damage is at hand, and a body may begin between the two.
+    """
+    if one[2:] != two[2:]:
+        return True
+    stored = (np.array(RANGE_HU) - one.intercept) / one.slope
+    moved = np.abs(stored * two.slope + two.intercept - RANGE_HU)
+    return bool(moved.max() > STEP_HU)
+
+
+def _check_changes(
+    values: Samples, changed: NDArray[np.bool_], slices: Sequence[Slice], *, each_its_own: bool
+) -> None:
+    """Where the format changes, the tissue must go on.
+
+    each_its_own : most slices have a format of their own, not a few a damaged one; then a body
+        may begin or end where it changes
+    """
     steps = _steps(values[:-1], values[1:])
     # Where it changes at every slice, the usual step is that to the slice after the next.
     usual = steps[~changed] if (~changed).any() else _steps(values[:-2], values[2:])
     bad = changed & (steps > max(MOST, TIMES_USUAL * float(np.median(usual))))
+    if each_its_own:
+        bad &= _within_body(values)
     if not bad.any():
         return
     names = sorted({slices[int(k) + i].name for k in np.flatnonzero(bad) for i in (0, 1)})
@@ -83,6 +115,23 @@ def _check_changes(values: Samples, changed: NDArray[np.bool_], slices: Sequence
         where=listed(names),
         remedy="the headers of some slices are damaged, or two series were mixed: export again",
     )
+
+
+def _within_body(values: Samples) -> NDArray[np.bool_]:
+    """For each pair of neighbours, whether both lie between the first slice of a body and its last.
+
+    values : (slices, samples), HU
+    """
+    found = np.zeros(len(values) - 1, bool)
+    body = _of_a_body(values)
+    if len(body):
+        found[body[0] : body[-1]] = True
+    return found
+
+
+def _of_a_body(values: Samples) -> NDArray[np.intp]:
+    """The slices that show a body."""
+    return np.flatnonzero(np.count_nonzero(values > BODY_HU, axis=1) >= LEAST_SAMPLES)
 
 
 def _steps(one: Samples, two: Samples) -> NDArray[np.float64]:
@@ -124,7 +173,7 @@ def _blank(values: Samples) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = values.min(axis=1) == values.max(axis=1)
     if not found.any():
         return found
-    body = np.flatnonzero(np.count_nonzero(values > BODY_HU, axis=1) >= LEAST_SAMPLES)
+    body = _of_a_body(values)
     if not len(body):
         return np.zeros(len(values), bool)
     found[: body[0]] = found[body[-1] + 1 :] = False

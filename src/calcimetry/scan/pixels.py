@@ -53,7 +53,7 @@ Plane = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Filled:
-    """What filling a volume told, besides its HU.
+    """What is known of the files after their pixels were read, besides the HU.
 
     digests : SHA-256 of each file by its path
     depths : how each slice's values kept to the depth that it declares, in order
@@ -261,16 +261,21 @@ def _fits(values: NDArray[Any], bits: int, signed: bool, intercept: int) -> bool
 
 
 def _padding(plane: NDArray[Any], piece: Slice) -> NDArray[np.bool_] | None:
+    """Which pixels are padding; None where none are, or what is declared would be tissue."""
     if t.PADDING not in piece.elements:
         return None
     signed = is_signed(piece.elements)
     first = _short(piece.elements[t.PADDING], signed)
     last = _short(piece.elements.get(t.PADDING_LIMIT, piece.elements[t.PADDING]), signed)
+    low, high = sorted((first, last))
     slope, intercept = rescale_of(piece.elements)
-    if any(TISSUE_HU[0] < value * slope + intercept < TISSUE_HU[1] for value in (first, last)):
+    dense = low * slope + intercept >= TISSUE_HU[1]
+    if not dense and high * slope + intercept > TISSUE_HU[0]:
         return None
-    inside: NDArray[np.bool_] = (plane >= min(first, last)) & (plane <= max(first, last))
-    return inside
+    inside: NDArray[np.bool_] = (plane >= low) & (plane <= high)
+    # Padding lies around the field; the largest value within it is metal, or a dense deposit.
+    edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+    return inside if not dense or any(edge.any() for edge in edges) else None
 
 
 def _short(value: bytes, signed: bool) -> int:

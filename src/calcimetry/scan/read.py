@@ -131,7 +131,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _unreadable(where: Path, error: OSError) -> InputError:
-    missing = isinstance(error, FileNotFoundError)
+    # Where no folder for temporary files can be made, that is what is not found.
+    missing = isinstance(error, FileNotFoundError) and not os.path.lexists(where)
     return InputError(
         "NOT_FOUND" if missing else "UNREADABLE",
         found="no such file or folder" if missing else (error.strerror or type(error).__name__),
@@ -139,6 +140,10 @@ def _unreadable(where: Path, error: OSError) -> InputError:
         where=str(where),
         remedy="check the path" if missing else "check permissions and the disk",
     )
+
+
+_SIDECARS = frozenset({".json", ".txt", ".csv", ".tsv", ".toml", ".bval", ".bvec"})
+"""What converters write beside NIfTI files."""
 
 
 def is_nifti(path: Path) -> bool:
@@ -154,7 +159,7 @@ def _nifti_of(where: Path) -> Path | None:
     others = [p for p in where.iterdir() if p not in files and not p.name.startswith(".")]
     if len(files) == 1 and not any(p.is_dir() or p.suffix.lower() == ".dcm" for p in others):
         return files[0]
-    if len(files) > 1 and not others:
+    if len(files) > 1 and all(p.suffix.lower() in _SIDECARS and p.is_file() for p in others):
         raise InputError(
             "SEVERAL_SCANS",
             found=f"{len(files)} NIfTI files",

@@ -185,10 +185,16 @@ def _by_lines(found: Histogram, constants: NDArray[np.float64]) -> tuple[str | N
     """What is wrong, or what is doubtful, by the line that explains the values best.
 
     found : without the constants, which may only show where air is
+
+    Where the values as they are show air and tissue as narrow modes, nothing was moved, however
+    well a steep line narrows the noise or another makes fat of bone.
     """
     tissue = _tissue_mode(found) >= _TISSUE_MODE
+    as_it_is, *others = explained(*found)
+    if tissue and as_it_is.air >= _AIR_SEEN and as_it_is.tissue >= _TISSUE_SEEN:
+        return None, None
     best = max(
-        (line for line in explained(*found)[1:] if _believed(line, constants, tissue=tissue)),
+        (line for line in others if _believed(line, constants, tissue=tissue)),
         key=lambda line: line.gain,
         default=None,
     )
@@ -200,7 +206,8 @@ def _by_lines(found: Histogram, constants: NDArray[np.float64]) -> tuple[str | N
 
 
 def _believed(line: Explained, constants: NDArray[np.float64], *, tissue: bool) -> bool:
-    """Whether a line finds what a body has; without air, muscle alone fits many slopes.
+    """Whether a line finds what a body has; without air, muscle alone fits many slopes, and
+    noisy air, moved up, is muscle.
 
     tissue : whether soft tissue is seen with the values as they are; then nothing was moved
         down, which would put air in the place of fat.
@@ -210,7 +217,7 @@ def _believed(line: Explained, constants: NDArray[np.float64], *, tissue: bool) 
     at_air = np.abs((constants - line.offset) / line.slope + 1000) <= _AIR_NEAR
     if line.air >= _AIR_SEEN or at_air.any():
         return line.tissue >= _TISSUE_SEEN
-    return not tissue and line.slope == 1 and line.tissue >= _ALL_TISSUE
+    return not tissue and line.slope == 1 and line.offset > 0 and line.tissue >= _ALL_TISSUE
 
 
 def _in_words(line: Explained) -> str:

@@ -162,8 +162,9 @@ def pick(stacks: Sequence[Stack], wanted: str) -> list[Stack]:
 
     Raises InputError SERIES_NOT_FOUND or SERIES_AMBIGUOUS, which list the choices.
     """
+    short = keys(stacks)
     for matches in (_exact, _starts, _contains):
-        found = [s for s in stacks if matches(s, wanted.strip(), keys(stacks)[id(s)])]
+        found = [s for s in stacks if matches(s, wanted.strip(), short[id(s)])]
         names = {series_key(s.slices[0]) for s in found}
         if len(names) == 1:
             return found

@@ -7,7 +7,7 @@ passes over the same places, blocks with a gap between them, or copies of slices
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -256,8 +256,10 @@ def _without_copies(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     dropped: list[str] = []
     for place in places(slices):
         originals: list[Slice] = []
+        # Once for each file: passes over one place can be dozens.
+        contents = {id(piece): _content(piece) for piece in place} if len(place) > 1 else {}
         for piece in place:
-            if any(_is_copy(piece, other) for other in originals):
+            if any(_is_copy(piece, other, contents) for other in originals):
                 dropped.append(piece.name)
             else:
                 originals.append(piece)
@@ -265,18 +267,20 @@ def _without_copies(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     return [s for s in slices if id(s) in kept], tuple(dropped)
 
 
-def _is_copy(one: Slice, two: Slice) -> bool:
+def _is_copy(one: Slice, two: Slice, contents: Mapping[int, Hashable]) -> bool:
     """The same image under two names; compressed and not, it is known by its UID."""
     uid = text(one.elements, t.SOP_UID)
     if one.header.frames or two.header.frames:
         return False
     if one.header.syntax != two.header.syntax:
         return bool(uid) and uid == text(two.elements, t.SOP_UID)
-    return _content(one) == _content(two)
+    return contents[id(one)] == contents[id(two)]
 
 
 def _content(piece: Slice) -> Hashable:
-    """The stored pixels and what makes HU of them."""
+    """The stored pixels and what makes HU of them; nothing for one frame of many."""
+    if piece.header.frames:
+        return None
     start = max(piece.header.pixel_start or 0, 0)
     pixels = piece.path.read_bytes()[start:]
     return hashlib.sha256(pixels).digest(), facts.rescale_of(piece.elements)

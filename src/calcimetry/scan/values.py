@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from calcimetry.scan import tags as t
 
+LONGEST = 1024  # bytes; ImageOrientationPatient has six numbers of 16 letters at most
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WITH_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
@@ -50,9 +51,16 @@ def number_of(part: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-@lru_cache(maxsize=4096)
 def numbers_of(value: bytes) -> tuple[float, ...]:
-    """The numbers of a DS or IS element, empty ones left out; none when one of them is none."""
+    """The numbers of a DS or IS element, empty ones left out; none when one of them is none.
+
+    None of an element longer than any that is looked at, which would fill the memory.
+    """
+    return _numbers_of(value) if len(value) <= LONGEST else ()
+
+
+@lru_cache(maxsize=4096)
+def _numbers_of(value: bytes) -> tuple[float, ...]:
     parts = value.decode("latin-1").split("\\")
     found = [number_of(part) for part in parts if part.strip(" \0")]
     return tuple(v for v in found if v is not None) if None not in found else ()
