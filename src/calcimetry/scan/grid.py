@@ -12,7 +12,7 @@ from calcimetry.errors import GeometryError
 from calcimetry.records import StoredGrid
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-EDGE_MM = (0.02, 20.0)
+EDGE_MM = (0.05, 20.0)
 """Edges of voxels that CT has: from the finest scanners of extremities, with room, to CT of lungs
 with a slice each 10 to 20 mm."""
 _LONGEST_MM, _LARGEST_MM3 = 3000.0, 3e9  # of a scan: longer than any table's travel
