@@ -127,3 +127,18 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "ct.nii")
     with pytest.raises(InputError, match=r"UNREADABLE.*pipe"):
         read(tmp_path / "ct.nii")
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_header_that_states_fewer_voxels_than_the_file_has(tmp_path, suffix):
+    hu = np.random.default_rng(0).integers(-1000, 1500, (12, 11, 10)).astype(np.int16)
+    path = tmp_path / f"scan{suffix}"
+    nib.save(nib.Nifti1Image(hu, np.eye(4)), path)
+    raw = path.read_bytes()
+    whole = gzip.decompress(raw) if suffix.endswith("gz") else raw
+    short = whole[:46] + (8).to_bytes(2, "little") + whole[48:]  # dim[3], of 10
+    path.write_bytes(gzip.compress(short) if suffix.endswith("gz") else short)
+    with pytest.raises(InputError, match="BAD_NIFTI"):
+        read(path)
+    path.write_bytes(gzip.compress(whole + b"\0" * 90) if suffix.endswith("gz") else whole + b"\0")
+    assert read(path, hu_as_is=True).hu.size == hu.size

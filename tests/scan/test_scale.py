@@ -287,3 +287,11 @@ def test_the_line_that_was_drawn_explains_best(line, seed):
     mine = next(found for found in lines if (found.slope, found.offset) == line)
     assert mine.gain > 0.1
     assert mine.gain > max(found.gain for found in lines) - 0.12
+
+
+def test_a_slope_that_leaves_16_bits_is_refused(volumes):
+    hu = volumes("hand").astype(np.float64)
+    assert "beyond 32767" in (verdict(whole(hu * 1000)).wrong or "")
+    metal = volumes("hand").copy()
+    metal[:2, :2, :2] = 32767  # single voxels: an implant at the end of an extended scale
+    assert verdict(metal).wrong is None

@@ -191,6 +191,7 @@ def _values(
         raise _bad("BROKEN_FILE", f"compressed data that is damaged ({error})", name) from error
     if filled < size:
         raise _bad("TRUNCATED_FILE", f"{filled} bytes of voxels, {size} needed", name)
+    _check_rest(raw, start + size, shape[0] * shape[1] * dtype.itemsize, name)
     values: NDArray[np.generic] = buffer.view(dtype).reshape(shape, order="F")
     return values
 
@@ -201,6 +202,19 @@ def _start(header: nib.Nifti1Header, name: str) -> int:
     if not 0 <= offset <= _FARTHEST_VOXELS:
         raise _bad("BAD_NIFTI", f"voxels that begin at byte {offset:g}", name)
     return max(int(offset), int(header.single_vox_offset))
+
+
+def _check_rest(raw: bytes, end: int, plane: int, name: str) -> None:
+    """Refuse a file with a slice or more beyond its voxels: it has another shape than it says.
+
+    end : where the voxels end, inflated; plane : bytes of a slice. Of a gzip file whose members
+    are several the last four bytes, which state its size (RFC 1952), speak of one alone: then
+    they are too small to say anything.
+    """
+    size = int.from_bytes(raw[-4:], "little") if raw[:2] == GZIP else len(raw)
+    if size - end >= plane:
+        found = f"{size - end} bytes beyond the voxels that the header states"
+        raise _bad("BAD_NIFTI", found, name, "a header that states all voxels")
 
 
 def _copy(raw: bytes, start: int, buffer: NDArray[np.uint8]) -> int:

@@ -5,7 +5,8 @@ applied it twice, a tool cut values off, set air to 0 or stretched everything to
 lowest value tells none of this, since padding of -2000 or -1024 may stand beside. The rule, in
 the order that it is asked (docs/reading.md has the numbers behind it):
 
-1. values that span next to nothing, or lie within 0..255, are normalised: refused;
+1. values that span next to nothing, or lie within 0..255, are normalised, and those that leave
+   16 bits in many voxels have a wrong slope: refused;
 2. one exact value on the outer faces that is no air (0 as a rule): air was replaced: refused
    where no air is left on the faces, else doubted;
 3. another line from values to HU explains the histogram clearly better: refused; a little
@@ -39,6 +40,7 @@ _LEAST = 1 << 15  # voxels, for a refusal; a histogram of fewer may lack any of 
 _INT16 = np.iinfo(np.int16)
 _NARROW = 25  # normalised to 0..1, or by mean and standard deviation
 _BYTE = 255
+_OVERFLOWN = 0.01  # of the voxels at the end of 16 bits
 _AIR_TOP = -850  # lungs are above in part, but no background is
 _CONSTANT_SHARE, _CONSTANT_EXCESS = 0.01, 6.0
 _FACE_SHARE = 0.1
@@ -111,7 +113,7 @@ def verdict(hu: NDArray[np.int16]) -> Verdict:
     """What the values of a volume (z, y, x) say about their scale; looks at a sample."""
     whole = sampled(hu)
     doubts = _range_doubts(whole)
-    if wrong := _normalised(whole):
+    if wrong := _normalised(whole) or _overflown(whole):
         return Verdict(wrong, doubts)
     constant = _constants(whole)
     rest = Histogram(whole.values[~constant], whole.counts[~constant])
@@ -152,6 +154,14 @@ def _normalised(found: Histogram) -> str | None:
     if len(found.values) < 2 or lowest <= LOWEST_HU or not within:
         return None
     return f"values from {lowest:.0f} to {highest:.0f}, as after normalising"
+
+
+def _overflown(found: Histogram) -> str | None:
+    """A slope so wrong that values leave 16 bits; metal reaches them in single voxels."""
+    share = float(found.counts[found.values >= _INT16.max].sum() / found.counts.sum())
+    if share < _OVERFLOWN:
+        return None
+    return f"values beyond {_INT16.max} in {share:.0%} of the voxels, as after a wrong slope"
 
 
 def _constants(found: Histogram) -> NDArray[np.bool_]:
