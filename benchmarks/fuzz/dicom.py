@@ -81,6 +81,8 @@ class Series:
         return self.draw.sample(files, min(count, len(files)))
 
     def alter(self, path: Path, change: Callable[[Dataset], None]) -> None:
+        if path.read_bytes()[128:132] != b"DICM":  # a stranger that another kind put here
+            return
         data = pydicom.dcmread(path)
         change(data)
         data.save_as(path)
