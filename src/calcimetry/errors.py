@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from calcimetry.text import visible
+from calcimetry.escape import visible
 
 
 class CalcimetryError(Exception):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from calcimetry.bounded import TextError, read_toml
 from calcimetry.errors import UsageError
-from calcimetry.texts import TextError, read_toml
 
 
 def parameter(

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.bounded import parse_toml, read_toml
 from calcimetry.errors import CalcimetryError, InputError, UsageError
 from calcimetry.terms import anatomical, code
-from calcimetry.texts import parse_toml, read_toml
 from calcimetry.versions import plugins
 
 GROUP = "calcimetry.anatomy"

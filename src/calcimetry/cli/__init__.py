@@ -27,7 +27,7 @@ from calcimetry.cli.process import (
     too_deep,
 )
 from calcimetry.errors import CalcimetryError
-from calcimetry.text import visible
+from calcimetry.escape import visible
 
 
 def _unasked(verb: Callable[..., None]) -> Callable[..., None]:

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from calcimetry.errors import InputError, OutputError
-from calcimetry.text import visible
+from calcimetry.escape import visible
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from calcimetry.text import visible
+from calcimetry.escape import visible
 
 STAGES = 7  # of `calcimetry measure`, as examine.py names them
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from calcimetry.text import visible
+from calcimetry.escape import visible
 
 
 def say(text: object, *, err: bool = False) -> None:

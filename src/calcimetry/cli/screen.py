@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcimetry.cli.say import say
-from calcimetry.text import visible
+from calcimetry.escape import visible
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -19,12 +19,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from calcimetry.bounded import TextError, parse_json
 from calcimetry.clinic.base import Statement, knowledge
 from calcimetry.clinic.conclude import Assessment, assess
 from calcimetry.clinic.document import short
 from calcimetry.clinic.fhir import INVALID, missing_extra
 from calcimetry.errors import CalcimetryError
-from calcimetry.texts import TextError, parse_json
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -14,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from calcimetry.bounded import read_json
 from calcimetry.clinic.base import SOFTWARE, Knowledge, knowledge
 from calcimetry.clinic.fhir import missing_extra
 from calcimetry.errors import InputError, UsageError
-from calcimetry.texts import read_json
 
 STYLES = ("apa", "vancouver", "bibtex", "ris", "csl-json")
 _CSL_TYPES = {"software": "webpage", "document": "report", "dataset": "report"}

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from calcimetry.bounded import TextError, read_json
 from calcimetry.clinic import choices, fhir, symptoms, weigh
 from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
 from calcimetry.clinic.extent import Extent, extent, read_examination
@@ -21,7 +22,6 @@ from calcimetry.clinic.panel import Panel, panel
 from calcimetry.clinic.results import day, read_csv, results, unreadable
 from calcimetry.errors import InputError, UsageError
 from calcimetry.records import Examination
-from calcimetry.texts import TextError, read_json
 
 MAX_AGE_DAYS = 365  # the longest interval at which KDIGO watches calcium and phosphate (G3)
 CKD_DAYS = (("kidney.egfr_below_30", 184), ("kidney.low", 365))  # G4: 3-6 months; G3: 6-12

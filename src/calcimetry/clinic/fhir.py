@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from calcimetry.bounded import shown
 from calcimetry.clinic.base import Knowledge
 from calcimetry.clinic.shapes import misfit
 from calcimetry.errors import InputError, UsageError
-from calcimetry.texts import shown
 
 LOINC = "http://loinc.org"
 ICD10 = ("icd-10", "2.16.840.1.113883.6.3", "2.16.840.1.113883.6.90")  # within the system's name

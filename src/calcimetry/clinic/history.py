@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from calcimetry import texts
+from calcimetry import bounded
 from calcimetry.clinic.base import Knowledge
 from calcimetry.clinic.panel import Person
 from calcimetry.errors import InputError
@@ -55,8 +55,8 @@ class History:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of history.toml. Raises InputError HISTORY_UNREADABLE."""
     try:
-        return texts.read_toml(path)
-    except texts.TextError as error:
+        return bounded.read_toml(path)
+    except bounded.TextError as error:
         raise _unreadable(str(path), str(error)) from error
 
 
@@ -66,14 +66,14 @@ def understood(given: Mapping[str, Any], base: Knowledge) -> History:
     terms: set[str] = set()
     places: set[str] = set()
     keys = sorted(set(given) - _known_keys())
-    unknown = [f"{texts.shown(key, 40)}: not a key of the history" for key in keys]
+    unknown = [f"{bounded.shown(key, 40)}: not a key of the history" for key in keys]
     for name, words in lists.items():
         for word in dict.fromkeys(words):
             found, where = _matches(word, name, base)
             terms |= found
             places |= where
             if not found and not where:
-                unknown.append(f"{name}: {texts.shown(word, LONGEST)}")
+                unknown.append(f"{name}: {bounded.shown(word, LONGEST)}")
     terms |= _implied(terms, base)
     person, wrong = _person(given, frozenset(terms))
     return History(
@@ -237,7 +237,7 @@ def _truth(given: Mapping[str, Any], name: str) -> bool | None:
     value = given.get(name)
     if value is None or isinstance(value, bool):
         return value
-    raise _unreadable(name, texts.shown(value), "true or false")
+    raise _unreadable(name, bounded.shown(value), "true or false")
 
 
 def _number(given: Mapping[str, Any], name: str, least: float, most: float) -> float | None:
@@ -245,7 +245,7 @@ def _number(given: Mapping[str, Any], name: str, least: float, most: float) -> f
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise _unreadable(name, texts.shown(value), f"a number from {least} to {most}")
+        raise _unreadable(name, bounded.shown(value), f"a number from {least} to {most}")
     return float(value)
 
 

@@ -17,9 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from calcimetry.bounded import TextError, read_text, shown
 from calcimetry.clinic.base import Knowledge
 from calcimetry.errors import InputError
-from calcimetry.texts import TextError, read_text, shown
 
 COLUMNS = ("loinc", "name", "value", "unit", "date", "low", "high")
 DELIMITERS = (",", ";", "\t")

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from calcimetry.bounded import shown
 from calcimetry.clinic.base import Entry, Knowledge, Statement
 from calcimetry.clinic.facts import holds
 from calcimetry.clinic.history import History
 from calcimetry.errors import InputError
-from calcimetry.texts import shown
 
 LARGEST = 1e6  # of a total that has no end of its own; beyond it a slip of the keyboard
 RADIOGRAPH_CHANGE = 0.25  # Valenzuela 2022, doi 10.1016/j.semarthrit.2022.151980

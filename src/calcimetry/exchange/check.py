@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from calcimetry.bounded import TextError, plain_bytes
 from calcimetry.errors import InputError
 from calcimetry.plan import Plan
-from calcimetry.texts import TextError, plain_bytes
 
 MOST_BYTES = 256 * 2**20  # of a document: a hundred thousand objects take 40 MB
 _LARGEST = 1e15  # of any number: beyond it, it is no measurement

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry.atomic import AtomicFolder, unfinished
+from calcimetry.bounded import TextError, read_json
 from calcimetry.errors import InputError
 from calcimetry.exchange.check import MOST_BYTES, DamagedError, check, damaged, read_file
 from calcimetry.exchange.document import SCHEMA_VERSION
 from calcimetry.exchange.png import check_picture, is_picture
-from calcimetry.texts import TextError, read_json
 
 _MOST_PNG = 32 * 2**20  # bytes of a picture; the largest that are made have a tenth
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from calcimetry.text import cell, page_text
+from calcimetry.escape import cell, page_text
 
 INTEGER, REAL, TEXT, TRUTH = "integer", "real", "text", "truth"
 
@@ -73,7 +73,7 @@ OBJECT_COLUMNS: Mapping[str, str] = {
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
     """Rows of a document's list as CSV (RFC 4180, UTF-8 text, header first).
 
-    Texts that a spreadsheet would take for a formula get an apostrophe (`calcimetry.text.cell`).
+    Texts that a spreadsheet would take for a formula get an apostrophe (`calcimetry.escape.cell`).
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calcimetry.bounded import read_toml
 from calcimetry.errors import UsageError
-from calcimetry.texts import read_toml
 
 _EXPECTED = "[[left_out]] with visit, deposit, reason; [[score]] with visit, name, value"
 

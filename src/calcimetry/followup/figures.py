@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from calcimetry.text import page_text
+from calcimetry.escape import page_text
 
 INK, RULE, SOFT = "#24333b", "#d5dee3", "#9db4c0"
 _COLOURS = {

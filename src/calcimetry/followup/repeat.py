@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from calcimetry.bounded import read_toml
 from calcimetry.errors import UsageError
-from calcimetry.texts import read_toml
 
 DEFAULT = "people"
 

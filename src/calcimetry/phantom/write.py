@@ -22,10 +22,10 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from calcimetry.atomic import AtomicFolder, atomic_file
 from calcimetry.errors import UsageError
+from calcimetry.escape import cell
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
-from calcimetry.text import cell
 
 TRUTH_COLUMNS = (
     "deposit", "family", "site", "tissue", "touches_bone", "x_mm", "y_mm", "z_mm",

@@ -11,9 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from calcimetry.escape import page_text
 from calcimetry.report.catalogue import words
 from calcimetry.report.page import Page
-from calcimetry.text import page_text
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; " + (
     "form-action 'none'"

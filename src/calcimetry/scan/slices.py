@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.escape import plain
 from calcimetry.scan import tags as t
 from calcimetry.scan.header import Header
 from calcimetry.scan.values import numbers_of
-from calcimetry.text import plain
 
 Vector = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcimetry.texts import (
+from calcimetry.bounded import (
     DEEPEST,
     LARGEST_TOML,
     MOST_MEMBERS,

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import calcimetry
 from calcimetry.errors import InputError
+from calcimetry.escape import cell, page_text, plain, visible
 from calcimetry.exchange import DEPOSIT_COLUMNS, csv_text
 from calcimetry.followup.document import LINEAGE_COLUMNS
-from calcimetry.text import cell, page_text, plain, visible
 
 COMMANDS = {
     "title": "\x1b]0;title\x07",
