@@ -206,6 +206,8 @@ def renamed(series: Series) -> None:
 
 
 def strangers(series: Series) -> None:
+    if (series.folder / "deep").exists():
+        return
     (series.folder / "deep" / "er").mkdir(parents=True)
     (series.folder / "deep" / "er" / "notes.txt").write_text("hello")
     (series.folder / "Thumbs.db").write_bytes(series.draw.randbytes(9000))
