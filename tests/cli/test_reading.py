@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import calcimetry as cm
-from calcimetry.cli.reading import described, passed_over
+from calcimetry.cli.reading import described, passed_over, say_examination
 
 EVIL = "\x1b]0;x\x07[red]=1+1[/bold]\u202e"
 
@@ -177,3 +177,20 @@ def test_a_folder_named_with_terminal_commands_is_shown_as_text(run, export, tmp
     captured = capsys.readouterr()
     assert "\x1b" not in captured.out + captured.err
     assert "\\x1b[31mout\\udcff" in captured.out
+
+
+def test_an_examination_is_said_in_a_line(capsys):
+    scan = {
+        "series_number": 4, "shape_zyx": [30, 20, 10], "spacing_zyx_mm": [2.0, 0.7, 0.7],
+        "manufacturer": "ACME\x1b[31m", "model": None, "kev": None, "kvp": 120.0, "date": None,
+    }  # fmt: skip
+    document = {"scan": scan, "totals": {"overall": {"count": 1}}}
+    say_examination(document, quiet=False, title="Visit 1, read")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        "Visit 1, read: series 4, 30 slices of 20 x 10, voxels 2 x 0.7 x 0.7 mm (z, y, x), "
+        "ACME\\x1b[31m, 120 kVp, date not stated, 1 deposit\n"
+    )
+    say_examination(document, quiet=True, title="Visit 1, read")
+    assert capsys.readouterr().err == ""

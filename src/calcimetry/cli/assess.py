@@ -43,6 +43,8 @@ def assess(
     from calcimetry.atomic import AtomicFolder
 
     with AtomicFolder(out, force=force, ours=FILES) as folder:
+        if exam is not None:
+            _say_exam(exam, quiet=quiet)
         found = clinic.assess(exam, labs, history, as_of=as_of, max_age_days=max_age)
         facts = clinic.assessment_document(found)
         folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")
@@ -54,6 +56,13 @@ def assess(
         _say(facts, out)
     if found.panel.refused:
         raise typer.Exit(5)
+
+
+def _say_exam(exam: Path, *, quiet: bool) -> None:
+    from calcimetry.cli.reading import say_examination
+    from calcimetry.exchange import saved_document
+
+    say_examination(saved_document(exam), quiet=quiet, title="Examination, read")
 
 
 def _report(exam: Path, found: Assessment) -> str:

@@ -10,6 +10,7 @@ import typer
 from calcimetry.cli.say import say
 
 if TYPE_CHECKING:
+    from calcimetry.followup.visit import Visit
     from calcimetry.records import Examination
 
 
@@ -56,11 +57,25 @@ def follow(
 
     known = read_events(events)
     with AtomicFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = list(exam_dirs)
-        if scans:
-            visits = _measured(exam_dirs, plan, hu_as_is, quiet=quiet)
+        visits: list[Any] = (
+            _measured(exam_dirs, plan, hu_as_is, quiet=quiet)
+            if scans
+            else _read(exam_dirs, quiet=quiet)
+        )
         facts = fill(follow_up(visits, repeat=repeatability, events=known), folder)
     _say(facts, out, json=json, quiet=quiet)
+
+
+def _read(folders: list[Path], *, quiet: bool) -> list[Visit]:
+    """Visits from their folders, each said in a line as it is read."""
+    from calcimetry.cli.reading import say_examination
+    from calcimetry.followup.visit import visit_of
+
+    visits = []
+    for number, folder in enumerate(folders, 1):
+        visits.append(visit_of(folder))
+        say_examination(visits[-1].facts, quiet=quiet, title=f"Visit {number}, read")
+    return visits
 
 
 def _measured(

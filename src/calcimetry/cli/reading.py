@@ -6,7 +6,7 @@ goes into a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -33,21 +33,36 @@ def say_read(scan: Scan, *, quiet: bool, err: bool, title: str = "Read") -> None
         say(line, err=err)
 
 
+def say_examination(document: Mapping[str, Any], *, quiet: bool, title: str) -> None:
+    """Say on stderr which examination was read: its scan, and how many deposits it lists."""
+    if quiet:
+        return
+    facts, count = document["scan"], document["totals"]["overall"]["count"]
+    number = facts.get("series_number")
+    series = "series without number" if number is None else f"series {number}"
+    line = _line(series, facts["shape_zyx"], facts["spacing_zyx_mm"], facts)
+    say(f"{title}: {line}, {count} deposit{'' if count == 1 else 's'}", err=True)
+
+
 def described(scan: Scan) -> str:
     """A scan in a line: series, slices, voxels, scanner, tube voltage, date."""
-    facts, (slices, rows, columns) = scan.acquisition, scan.hu.shape
-    scanner = " ".join(word for word in (facts.manufacturer, facts.model) if word)
-    energy = f"{facts.kev:g} keV" if facts.kev is not None else None
-    if energy is None and facts.kvp is not None:
-        energy = f"{facts.kvp:g} kVp"
-    edges = " x ".join(f"{edge:.3g}" for edge in scan.spacing)
+    return _line(_series(scan), scan.hu.shape, scan.spacing, asdict(scan.acquisition))
+
+
+def _line(
+    series: str, shape: Sequence[int], spacing: Sequence[float], facts: Mapping[str, Any]
+) -> str:
+    slices, rows, columns = shape
+    scanner = " ".join(word for name in ("manufacturer", "model") if (word := facts.get(name)))
+    known = [f"{facts[k]:g} {unit}" for k, unit in (("kev", "keV"), ("kvp", "kVp")) if facts.get(k)]
+    edges = " x ".join(f"{edge:.3g}" for edge in spacing)
     parts = (
-        _series(scan),
+        series,
         f"{slices} slices of {rows} x {columns}",
         f"voxels {edges} mm (z, y, x)",
         scanner or "scanner not stated",
-        energy or "kVp not stated",
-        facts.date or "date not stated",
+        known[0] if known else "kVp not stated",
+        facts.get("date") or "date not stated",
     )
     return ", ".join(parts)
 
