@@ -113,8 +113,11 @@ def verdict(hu: NDArray[np.int16]) -> Verdict:
     """What the values of a volume (z, y, x) say about their scale; looks at a sample."""
     whole = sampled(hu)
     doubts = _range_doubts(whole)
-    if wrong := _normalised(whole) or _overflown(whole):
+    if wrong := _normalised(whole):
         return Verdict(wrong, doubts)
+    if beyond := _overflown(whole):
+        small = hu.size < _LEAST
+        return Verdict(None, (beyond, *doubts)) if small else Verdict(beyond, doubts)
     constant = _constants(whole)
     rest = Histogram(whole.values[~constant], whole.counts[~constant])
     if rest.counts.sum() < _FEW * whole.counts.sum():
