@@ -43,13 +43,12 @@ def assess(
     from calcimetry.atomic import AtomicFolder
 
     with AtomicFolder(out, force=force, ours=FILES) as folder:
-        if exam is not None:
-            _say_exam(exam, quiet=quiet)
-        found = clinic.assess(exam, labs, history, as_of=as_of, max_age_days=max_age)
+        document = None if exam is None else _read(exam, quiet=quiet)
+        found = clinic.assess(document, labs, history, as_of=as_of, max_age_days=max_age)
         facts = clinic.assessment_document(found)
         folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")
-        if exam is not None and exam.is_dir():
-            folder.write("report.html", _report(exam, found))
+        if exam is not None and document is not None and exam.is_dir():
+            folder.write("report.html", _report(document, exam, found))
     if json:
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
@@ -58,21 +57,23 @@ def assess(
         raise typer.Exit(5)
 
 
-def _say_exam(exam: Path, *, quiet: bool) -> None:
+def _read(exam: Path, *, quiet: bool) -> dict[str, Any]:
+    """The examination's document, said in a line."""
     from calcimetry.cli.reading import say_examination
     from calcimetry.exchange import saved_document
 
-    say_examination(saved_document(exam), quiet=quiet, title="Examination, read")
+    document = saved_document(exam)
+    say_examination(document, quiet=quiet, title="Examination, read")
+    return document
 
 
-def _report(exam: Path, found: Assessment) -> str:
+def _report(document: dict[str, Any], exam: Path, found: Assessment) -> str:
     """The examination's report with the assessment as a chapter."""
     from calcimetry.clinic import chapter
-    from calcimetry.exchange import saved_document, saved_pictures
+    from calcimetry.exchange import saved_pictures
     from calcimetry.report import render
 
-    chapters = {"clinic": chapter(found)}
-    return render(saved_document(exam), saved_pictures(exam), chapters=chapters)
+    return render(document, saved_pictures(exam), chapters={"clinic": chapter(found)})
 
 
 def _say(facts: dict[str, Any], out: Path) -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from calcimetry.errors import InputError
 from calcimetry.records import Flag
 from calcimetry.scan import tags as t
+from calcimetry.scan.array import AIR_HU
 from calcimetry.scan.codecs import Decode, costliest, decoder
 from calcimetry.scan.depth import Depth, limits, within_depth
 from calcimetry.scan.facts import bits_of, is_signed, rescale_of
@@ -38,7 +39,6 @@ from calcimetry.scan.slices import Slice, u16
 from calcimetry.scan.walk import file_meta
 from calcimetry.threads import each
 
-AIR_HU = -1024
 # A declared padding value that would be tissue is a mistake in the file (0 in files whose
 # intercept is 0, where it is water): only values outside this range are taken for padding.
 TISSUE_HU = (-900.0, 3071.0)
