@@ -232,7 +232,7 @@ def _look_in(folder: Path) -> Found:
         found=f"{files}; {len(closed)} folders that cannot be read" if closed else files,
         expected="a CT series: DICOM files at any depth, or a NIfTI file",
         where=str(folder),
-        remedy="check the path; an archive in the folder is read when it is named itself",
+        remedy="check the path; an archive inside must be unpacked first, or be named itself",
     )
 
 
