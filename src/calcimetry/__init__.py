@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from calcimetry.clinic import assess, assessment_document
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
-    from calcimetry.exchange import document, label_volume
+    from calcimetry.exchange import document, label_volume, load
     from calcimetry.followup.follow import follow
     from calcimetry.followup.output import write_followup
     from calcimetry.output import write
@@ -45,6 +45,7 @@ _HOMES = {
     "follow": "followup",
     "from_array": "scan",
     "label_volume": "exchange",
+    "load": "exchange",
     "measure": "examine",
     "read": "scan",
     "write": "output",
@@ -64,6 +65,7 @@ __all__ = [
     "follow",
     "from_array",
     "label_volume",
+    "load",
     "measure",
     "read",
     "write",

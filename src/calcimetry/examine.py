@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -20,34 +20,32 @@ from calcimetry.anatomy import (
     pose_of,
     soft_tissue,
 )
+from calcimetry.assemble import (
+    flags_by_code,
+    numbered_deposits,
+    other_objects,
+    slices_of,
+    totals_of,
+    uid_of,
+)
+from calcimetry.describe import crops_about
 from calcimetry.plan import Plan
-from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify, total
+from calcimetry.quantity import calibrate, form, hu_threshold, noise_of, quantify
 from calcimetry.records import (
-    LISTED,
     Calibration,
     Deposit,
     Examination,
-    Finding,
-    Flag,
-    Kind,
     Objects,
     OtherObject,
     Place,
-    Quantity,
-    Runs,
+    Provenance,
     Scan,
     StoredGrid,
-    Total,
-    Totals,
 )
-from calcimetry.runs import dense_objects, voxels_of
+from calcimetry.runs import dense_objects
 from calcimetry.sites import check_site
 from calcimetry.threads import Crew, Later
 from calcimetry.versions import versions
-
-_NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
-
-Measured = tuple[Finding, Quantity]
 
 
 def measure(
@@ -81,7 +79,8 @@ def measure(
         clock.begin("finding the body")
         pose = pose_of(scan, jobs=crew)
         found = _examined(crew, in_pose(scan, pose), plan or Plan(), asked, clock)
-    return _as_it_lay(found, scan, pose) if is_turned(pose) else found
+    exam = _as_it_lay(found, scan, pose) if is_turned(pose) else found
+    return replace(exam, crops=crops_about(scan, exam.deposits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +122,22 @@ def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) 
         scan, found.findings, scale.result(), plan, noise=noise.result(), jobs=crew
     )
     pairs = list(zip(found.findings, quantities, strict=True))
-    listed = _deposits(scan, pairs, found, places.result())
+    listed = numbered_deposits(scan, pairs, found, places.result())
     return Examination(
-        scan=scan,
+        frame=scan.frame,
+        acquisition=scan.acquisition,
+        provenance=Provenance.of(scan.source),
         plan=plan,
         calibration=scale.result(),
         deposits=tuple(listed),
-        objects=_others(scan, pairs, found),
-        totals=_totals(listed, scale.result()),
-        flags=_by_code(
+        objects=other_objects(scan, pairs, found),
+        totals=totals_of(listed, scale.result()),
+        flags=flags_by_code(
             scan.flags, scale.result().flags, found.flags, finder.site_flags(asked.site, scan)
         ),
         timings=clock.end(),
         versions=versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         landmarks=replace(marks.result(), soft=soft.result()),
         anatomy={} if names is None else {"scheme": names.scheme, **names.made_by},
     )
@@ -151,8 +153,9 @@ def _as_it_lay(exam: Examination, scan: Scan, pose: StoredGrid) -> Examination:
         slopes = (slopes[::-1] if pose.flipped[0] else slopes) if along else None
     return replace(
         exam,
-        scan=scan,
+        frame=scan.frame,
         deposits=tuple(_deposit_as_it_lay(deposit, scan, pose) for deposit in exam.deposits),
+        objects=tuple(_object_as_it_lay(item, pose) for item in exam.objects),
         calibration=replace(scale, per_slice=slopes),
     )
 
@@ -162,11 +165,16 @@ def _deposit_as_it_lay(deposit: Deposit, scan: Scan, pose: StoredGrid) -> Deposi
     volume = deposit.quantity.volume_mm3.value
     return replace(
         deposit,
-        uid=_uid(scan, runs),
+        uid=uid_of(scan, runs),
         runs=runs,
-        slices=_slices(scan, runs),
+        slices=slices_of(scan.frame, runs),
         form=form(scan, runs, shape=said.shape, volume_mm3=volume, numbers=said.numbers),
     )
+
+
+def _object_as_it_lay(item: OtherObject, pose: StoredGrid) -> OtherObject:
+    runs = item.runs
+    return item if runs is None else replace(item, runs=out_of_pose(runs, pose))
 
 
 def _dense(crew: Crew, scan: Scan, plan: Plan) -> Later[Objects]:
@@ -191,11 +199,6 @@ def _with_threshold(plan: Plan, scale: Calibration) -> Plan:
     return plan.changed("find", {"threshold_hu": hu}, where="find.threshold_mg_cm3")
 
 
-def _by_code(*rooms: Iterable[Flag]) -> tuple[Flag, ...]:
-    """Flags of all rooms; of two with one code the later says more, as it knows the outcome."""
-    return tuple({flag.code: flag for flags in rooms for flag in flags}.values())
-
-
 @dataclass(slots=True)
 class _Clock:
     """Seconds of each stage, and word of it to whoever watches."""
@@ -216,114 +219,3 @@ class _Clock:
             self.seconds[self.stage] = perf_counter() - self.since
         self.stage = ""
         return self.seconds
-
-
-def _deposits(
-    scan: Scan, pairs: Sequence[Measured], found: finder.Found, places: dict[int, Place]
-) -> list[Deposit]:
-    """Deposits and uncertain ones, numbered: those sure first, then by mass."""
-    order = sorted(found.listed, key=lambda k: _rank(pairs[k]))
-    centres = scan.to_lps(found.centroid[order]).tolist()
-    made: list[Deposit] = []
-    for at in order:
-        finding, quantity = pairs[at]
-        numbers = finder.shape_numbers(scan, finding.runs, found.evidence[at].axes_mm)
-        made.append(
-            Deposit(
-                number=len(made) + 1,
-                uid=_uid(scan, finding.runs),
-                kind=finding.kind,
-                confidence=finding.confidence,
-                reason=finding.reason,
-                runs=finding.runs,
-                centroid_mm=tuple(centres[len(made)]),
-                slices=_slices(scan, finding.runs),
-                place=places[at],
-                form=form(
-                    scan,
-                    finding.runs,
-                    shape=finder.shape_name(numbers),
-                    volume_mm3=quantity.volume_mm3.value,
-                    numbers=numbers,
-                ),
-                quantity=quantity,
-                flags=finding.flags,
-            )
-        )
-    return made
-
-
-def _rank(pair: Measured) -> tuple[int, float, int, int]:
-    finding, quantity = pair
-    runs = finding.runs
-    first = int(runs.row[0]), int(runs.start[0])
-    return LISTED.index(finding.kind), -(quantity.mass_mg.value or 0.0), *first
-
-
-def _uid(scan: Scan, runs: Runs) -> str:
-    """A UID that the same voxels get again: from their HU and where they lie.
-
-    DICOM form for UUIDs (PS3.5 B.2). Files and patients do not enter, so that a scan read
-    from DICOM and from NIfTI gives the same.
-    """
-    voxels = voxels_of(runs)
-    values = scan.hu[tuple(voxels.T)].astype("<i2").tobytes()
-    corners = scan.to_lps(voxels[[0, -1]]).round(1).tolist()
-    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{values.hex()} {corners}').int}"
-
-
-def _slices(scan: Scan, runs: Runs) -> tuple[int, int]:
-    height = runs.shape[1]
-    ends = [scan.stored.slice_index(int(runs.row[end]) // height) for end in (0, -1)]
-    return min(ends), max(ends)
-
-
-def _others(scan: Scan, pairs: Sequence[Measured], found: finder.Found) -> tuple[OtherObject, ...]:
-    """Dense objects of all other kinds, biggest first."""
-    voxels = [evidence.voxels for evidence in found.evidence]
-    rest = [k for k, (finding, _) in enumerate(pairs) if finding.kind not in LISTED]
-    rest.sort(key=lambda k: (-voxels[k], int(pairs[k][0].runs.row[0])))
-    centres, voxel = scan.to_lps(found.centroid[rest]).tolist(), scan.voxel_mm3
-    return tuple(
-        OtherObject(
-            number=number,
-            kind=pairs[k][0].kind,
-            reason=pairs[k][0].reason,
-            confidence=pairs[k][0].confidence,
-            volume_mm3=voxels[k] * voxel,
-            mass_mg=pairs[k][1].mass_mg.value,
-            centroid_mm=tuple(centre),
-        )
-        for number, (k, centre) in enumerate(zip(rest, centres, strict=True), 1)
-    )
-
-
-def _totals(listed: Sequence[Deposit], scale: Calibration) -> Totals:
-    return Totals(
-        overall=_total(listed, scale),
-        by_region=_grouped(listed, scale, lambda deposit: deposit.place.region),
-        by_tissue=_grouped(listed, scale, lambda deposit: deposit.place.tissue),
-    )
-
-
-def _grouped(
-    listed: Sequence[Deposit], scale: Calibration, key: Callable[[Deposit], str | None]
-) -> dict[str, Total]:
-    names = sorted({key(deposit) or "unknown" for deposit in listed})
-    return {
-        name: _total([d for d in listed if (key(d) or "unknown") == name], scale) for name in names
-    }
-
-
-def _total(listed: Sequence[Deposit], scale: Calibration) -> Total:
-    sure = [deposit.quantity for deposit in listed if deposit.kind is Kind.DEPOSIT]
-    scores = [quantity.agatston for quantity in sure]
-    sums = total(sure, scale)
-    known = [score for score in scores if score is not None]
-    return Total(
-        count=len(sure),
-        uncertain=len(listed) - len(sure),
-        mass_mg=sums.mass_mg,
-        volume_mm3=sums.volume_mm3,
-        agatston=sum(known) if len(known) == len(scores) else None,
-    )

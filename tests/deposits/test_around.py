@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.deposits.around import NOTHING, surroundings
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan, StoredGrid
 from calcimetry.runs import dense_objects, parts, sampled, to_mask, voxels_of
 
 THRESHOLD = 130.0
@@ -19,8 +19,8 @@ def _scan(spacing, shape=(14, 40, 90), seed=0):
     hu = np.round(hu * 150 / hu.std() - 60).astype(np.int16)
     hu[3:5, 10, 5:85] = 900  # longer than a word of bits
     affine = np.diag([*spacing[::-1], 1.0])
-    stored = StoredGrid(shape[::-1], affine)
-    return Scan(hu, affine, Acquisition(), stored, Source("", "array"))
+    StoredGrid(shape[::-1], affine)
+    return Scan.of(hu, affine)
 
 
 def _noise(hu):

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from calcimetry.deposits.cut import cut
 from calcimetry.plan import Plan
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan, StoredGrid
 from calcimetry.runs import dense_objects, to_mask, voxels_of
 
 PLAN = Plan().changed("find", {"deposit_probability": 0.5, "peak_probability": 0.85}).find
 
 
 def scan_of(hu: np.ndarray) -> Scan:
-    grid = StoredGrid(hu.shape[::-1], np.eye(4))
-    return Scan(hu.astype(np.int16), np.eye(4), Acquisition(), grid, Source("", "array"))
+    StoredGrid(hu.shape[::-1], np.eye(4))
+    return Scan.of(hu.astype(np.int16), np.eye(4))
 
 
 def bone_with_a_nodule(radius: float) -> tuple[Scan, np.ndarray]:

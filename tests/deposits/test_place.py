@@ -6,14 +6,12 @@ import pytest
 from calcimetry.anatomy import LabelMap, Structure
 from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.place import nearest_bone, region_of, side_and_site, site_flags, tissue
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Scan, StoredGrid
 
 
 def scan(**facts) -> Scan:
-    grid = StoredGrid((4, 4, 4), np.eye(4))
-    return Scan(
-        np.zeros((4, 4, 4), np.int16), np.eye(4), Acquisition(**facts), grid, Source("", "array")
-    )
+    StoredGrid((4, 4, 4), np.eye(4))
+    return Scan.of(np.zeros((4, 4, 4), np.int16), np.eye(4), Acquisition(**facts))
 
 
 @pytest.mark.parametrize(

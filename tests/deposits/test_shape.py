@@ -5,7 +5,7 @@ import pytest
 
 from calcimetry.deposits.evidence import axes
 from calcimetry.deposits.shape import shape_name, shape_numbers
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 from calcimetry.runs import from_mask, objects
 
 STEP = 0.5
@@ -16,7 +16,7 @@ def drawn(inside) -> dict[str, float]:
     mask = inside(z, y, x)
     affine = np.diag([STEP, STEP, STEP, 1.0])
     hu = np.where(mask, 500, 40).astype(np.int16)
-    scan = Scan(hu, affine, Acquisition(), StoredGrid(hu.shape[::-1], affine), Source("", "array"))
+    scan = Scan.of(hu, affine)
     runs = from_mask(mask)
     found = objects(hu, runs)
     assert len(found) == 1

@@ -37,7 +37,7 @@ def kept(tmp_path_factory) -> Path:
     """A small examination, written once."""
     out = tmp_path_factory.mktemp("kept") / "exam"
     phantom = make_phantom("hand", seed=3, spacing=(3.0, 1.6, 1.6))
-    cm.write(cm.measure(phantom.scan), out)
+    cm.write(cm.measure(phantom.scan), out, scan=phantom.scan)
     return out
 
 

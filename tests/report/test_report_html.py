@@ -16,8 +16,10 @@ import calcimetry.report
 from calcimetry.errors import UsageError
 from calcimetry.exchange.document import document
 from calcimetry.records import Flag, Kind, Place, Severity
-from calcimetry.report import choice, pictures, render
+from calcimetry.report import choice, render
 from calcimetry.report.catalogue import words
+
+from .conftest import seen
 
 CASES = {
     "none": (0, {}),
@@ -42,7 +44,7 @@ CASES = {
 def page(request, exam_with):
     count, changes = CASES[request.param]
     exam = exam_with(count, **changes)
-    return exam, render(document(exam), pictures(exam))
+    return exam, render(document(exam), seen(exam))
 
 
 class Tags(HTMLParser):
@@ -112,7 +114,7 @@ def test_research_use_stands_on_the_page_and_in_every_margin(page):
 
 def test_text_of_others_is_not_markup(exam_with):
     exam = exam_with(2, **CASES["non-Latin"][1])
-    html = render(document(exam), pictures(exam))
+    html = render(document(exam), seen(exam))
     assert "<script>" not in html
     assert "&lt;b&gt;&amp;&lt;/b&gt; кальциноз" in html
 
@@ -121,7 +123,7 @@ def test_sixty_deposits_are_small_and_quick(exam_with):
     exam = exam_with(60)
     render(document(exam), {})  # templates are compiled once in a process
     start = time.perf_counter()
-    html = render(document(exam), pictures(exam))
+    html = render(document(exam), seen(exam))
     seconds = time.perf_counter() - start
     assert len(html.encode()) < 5_000_000
     assert seconds < 2
@@ -129,7 +131,7 @@ def test_sixty_deposits_are_small_and_quick(exam_with):
 
 def test_four_hundred_deposits_all_stand_in_the_page(exam_with):
     exam = exam_with(400)
-    html = render(document(exam), pictures(exam))
+    html = render(document(exam), seen(exam))
     assert len(html.encode()) < 5_000_000
     rows = {facts["id"] for _, facts in tags(html) if facts.get("id", "").startswith("deposit-")}
     sure = {f"deposit-{d.number}" for d in exam.deposits if d.kind is Kind.DEPOSIT}
@@ -146,7 +148,7 @@ def test_without_pictures_the_numbers_are_still_there(exam_with):
 def test_cards_without_pictures_use_the_whole_width(exam_with):
     exam = exam_with(2)
     assert 'class="card bare"' in render(document(exam), {})
-    assert 'class="card bare"' not in render(document(exam), pictures(exam))
+    assert 'class="card bare"' not in render(document(exam), seen(exam))
 
 
 def test_nothing_found_is_said_without_an_interval(exam_with):

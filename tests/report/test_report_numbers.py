@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcimetry.exchange.document import document
-from calcimetry.report import pictures, render
+from calcimetry.report import render
 from calcimetry.report.catalogue import words
 from calcimetry.report.numbers import NNBSP, Numbers, decimals, lookup, pointer
+
+from .conftest import seen
 
 
 class DataReader(HTMLParser):
@@ -54,7 +56,7 @@ def shown(text: str) -> float:
 def test_every_number_is_the_documents(exam_with, count):
     exam = exam_with(count)
     facts = json.loads(json.dumps(document(exam)))
-    reader = read(render(facts, pictures(exam)))
+    reader = read(render(facts, seen(exam)))
     assert len(reader.found) > 20
     for value, at, text in reader.found:
         held = lookup(facts, at)
@@ -73,7 +75,7 @@ def shown_decimals(text: str) -> str:
 def test_every_deposit_shows_its_mass_volume_density_and_interval(exam_with):
     exam = exam_with(70)
     facts = document(exam)
-    reader = read(render(facts, pictures(exam)))
+    reader = read(render(facts, seen(exam)))
     pointers = {at for _, at, _ in reader.found}
     for k, row in enumerate(facts["deposits"]):
         if row["kind"] != "deposit":
@@ -89,7 +91,7 @@ def test_every_deposit_shows_its_mass_volume_density_and_interval(exam_with):
 def test_withheld_numbers_are_said_to_be_withheld_and_never_zero(exam_with):
     exam = exam_with(3, per_deposit={"withheld": True})
     facts = document(exam)
-    html = render(facts, pictures(exam))
+    html = render(facts, seen(exam))
     reader = read(html)
     assert "/deposits/0/mass_mg" in reader.absent
     assert not [at for _, at, _ in reader.found if at.endswith("mass_mg")]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.records import Runs, Scan, StoredGrid
+from calcimetry.records import Frame, Runs, Scan, StoredGrid
 from calcimetry.runs import box_of, from_mask, paint
 from calcimetry.runs._jit import frozen, kernel
 from calcimetry.scan.grid import scan_affine
@@ -75,7 +75,7 @@ def in_pose(scan: Scan, pose: StoredGrid) -> Scan:
     if not is_turned(pose):
         return scan
     hu = np.ascontiguousarray(pose.to_scan(scan.hu.T))
-    return replace(scan, hu=hu, affine=scan_affine(pose), stored=pose)
+    return replace(scan, hu=hu, frame=Frame(hu.shape, scan_affine(pose), pose))
 
 
 def into_pose(runs: Runs, pose: StoredGrid) -> Runs:

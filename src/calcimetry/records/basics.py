@@ -1,0 +1,59 @@
+"""Small records and words that all others are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Box = tuple[slice, slice, slice]
+"""A box of voxels, in array order (z, y, x); always with explicit start and stop."""
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    WITHHELD = "withheld"
+
+
+class Kind(StrEnum):
+    """What a dense object is."""
+
+    DEPOSIT = "deposit"
+    UNCERTAIN = "uncertain"
+    VESSEL = "vessel"
+    CARTILAGE = "cartilage"
+    STONE = "stone"
+    BONE = "bone"
+    TOOTH = "tooth"
+    CONTRAST = "contrast"
+    METAL = "metal"
+    EXTERNAL = "external"
+    NOISE = "noise"  # what the noise of the scan explains
+
+
+LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
+"""Kinds with a row in deposits.csv and a number in the label map, in this order. They alone are
+measured in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A coded remark on the fitness of a scan, a deposit or a number.
+
+    text : what was found; it gets into documents, so it names no file, folder or person
+    names : of the files that it is about; for the terminal alone
+    """
+
+    code: str
+    text: str
+    severity: Severity = Severity.WARNING
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval. `value` None: withheld or unknown."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
