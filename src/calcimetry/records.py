@@ -47,6 +47,40 @@ class Kind(StrEnum):
     NOISE = "noise"  # what the noise of the scan explains
 
 
+class Rule(StrEnum):
+    """Which rule of the finder decided what a dense object is; `deposits.reasons` has its sentence.
+
+    A code never changes its meaning; new rules get new codes.
+    """
+
+    EXTERNAL = "EXTERNAL"
+    METAL = "METAL"
+    LABEL_MAP = "LABEL_MAP"
+    FIELD_EDGE = "FIELD_EDGE"
+    LARGE_SPLIT_DOUBTED = "LARGE_SPLIT_DOUBTED"
+    SPLIT_DOUBTED = "SPLIT_DOUBTED"
+    SKELETON = "SKELETON"
+    NOISE = "NOISE"
+    SPLIT_AMID_BONES = "SPLIT_AMID_BONES"
+    SPLIT_FROM_BONE = "SPLIT_FROM_BONE"
+    CONTRAST_POOL = "CONTRAST_POOL"
+    AIR_AROUND = "AIR_AROUND"
+    WITHIN_TRUNK = "WITHIN_TRUNK"
+    AT_RIBS = "AT_RIBS"
+    TRUNK_WALL = "TRUNK_WALL"
+    BESIDE_BONE = "BESIDE_BONE"
+    CONTRAST_LEVEL = "CONTRAST_LEVEL"
+    LINEAR = "LINEAR"
+    SMALL_DEEP = "SMALL_DEEP"
+    NETWORK_POSITIVE = "NETWORK_POSITIVE"
+    ISOLATED = "ISOLATED"
+    ISOLATED_LOW_PROBABILITY = "ISOLATED_LOW_PROBABILITY"
+    UNDECIDED = "UNDECIDED"
+    VESSEL_COURSE = "VESSEL_COURSE"
+    REMAINDER = "REMAINDER"
+    SATELLITE = "SATELLITE"
+
+
 LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
 """Kinds with a row in deposits.csv and a number in the label map, in this order. They alone are
 measured in full."""
@@ -272,6 +306,7 @@ class Finding:
     reason: str  # in words a reader understands
     confidence: float  # 0 to 1, that the kind is right
     flags: tuple[Flag, ...] = ()
+    rule: Rule | None = None  # that decided; None where the finder did not judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +387,7 @@ class Deposit:
     kind: Kind
     confidence: float
     reason: str
+    rule: Rule | None  # that decided; None where the finder did not judge
     runs: Runs
     centroid_mm: tuple[float, float, float]  # LPS x, y, z
     slices: tuple[int, int]  # first and last, index along the stored slice axis, from 0
@@ -368,6 +404,7 @@ class OtherObject:
     number: int
     kind: Kind
     reason: str
+    rule: Rule | None
     confidence: float
     volume_mm3: float
     mass_mg: float | None

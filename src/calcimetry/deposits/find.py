@@ -39,8 +39,6 @@ from calcimetry.deposits.evidence import (
     thicknesses,
 )
 from calcimetry.deposits.rules import (
-    ALONE_BUT_DOUBTED,
-    CUT_FREE,
     DOUBTFUL_ALONE,
     SMALL_MM3,
     SURE,
@@ -55,7 +53,7 @@ from calcimetry.deposits.rules import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
+from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Rule, Scan
 from calcimetry.runs import parts, taken, voxels_of
 from calcimetry.threads import Jobs
 
@@ -238,7 +236,7 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
     """Verdicts as findings, those doubtful by themselves looked at again beside deposits."""
     final = _accompanied(scan, listed, _rejoined(scan, listed, verdicts))
     return tuple(
-        Finding(runs, verdict.kind, verdict.reason, verdict.confidence)
+        Finding(runs, verdict.kind, verdict.reason, verdict.confidence, rule=verdict.rule)
         for runs, verdict in zip(listed.runs, final, strict=True)
     )
 
@@ -246,8 +244,8 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
 def _rejoined(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts, but what stands alone and touches a deposit cut from it is one with it."""
     final = list(verdicts)
-    cores = [listed.runs[k] for k, v in enumerate(verdicts) if v.reason == CUT_FREE]
-    rests = [k for k, v in enumerate(verdicts) if v.reason == ALONE_BUT_DOUBTED]
+    cores = [listed.runs[k] for k, v in enumerate(verdicts) if v.rule is Rule.SPLIT_FROM_BONE]
+    rests = [k for k, v in enumerate(verdicts) if v.rule is Rule.ISOLATED_LOW_PROBABILITY]
     if not cores or not rests:
         return final
     points = [voxels_of(runs) for runs in cores]
@@ -266,10 +264,10 @@ def _accompanied(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> lis
     """The verdicts, but satellites of bigger deposits are deposits."""
     hosts, doubtful = [], []
     for k, (runs, verdict) in enumerate(zip(listed.runs, verdicts, strict=True)):
-        sure = verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE
+        sure = verdict.kind is Kind.DEPOSIT and verdict.rule is not Rule.SPLIT_FROM_BONE
         if sure and runs.voxels * scan.voxel_mm3 > SMALL_MM3:
             hosts.append(k)
-        if verdict.reason in DOUBTFUL_ALONE:
+        if verdict.rule in DOUBTFUL_ALONE:
             doubtful.append(k)
     final = list(verdicts)
     if hosts and doubtful:

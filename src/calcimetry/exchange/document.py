@@ -28,7 +28,7 @@ from calcimetry.records import (
 from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 RESEARCH_USE = (
     "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
 )
@@ -139,6 +139,7 @@ def _deposit(deposit: Deposit, identify: bool) -> dict[str, Any]:
         "ceiling_voxels": quantity.ceiling_voxels,
         "density_shares": dict(quantity.density_shares),
         "reason": deposit.reason,
+        "rule": deposit.rule and str(deposit.rule),
         "flags": _flags(deposit.flags + quantity.flags),
     }
     rounded: dict[str, Any] = _rounded(row)
@@ -150,6 +151,7 @@ def _object(item: OtherObject) -> dict[str, Any]:
         "object": item.number,
         "kind": str(item.kind),
         "reason": item.reason,
+        "rule": item.rule and str(item.rule),
         "confidence": item.confidence,
         "volume_mm3": item.volume_mm3,
         "mass_mg": item.mass_mg,
