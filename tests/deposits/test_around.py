@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.deposits.around import NOTHING, surroundings
+from calcimetry.deposits.around import surroundings
 from calcimetry.records import Acquisition, Scan, Source, StoredGrid
 from calcimetry.runs import dense_objects, parts, sampled, to_mask, voxels_of
 
@@ -69,7 +69,7 @@ def test_shells_are_those_of_a_distance_map(spacing, jobs):
 def test_an_object_that_fills_the_scan_has_no_surroundings():
     scan = _scan((1.0, 1.0, 1.0), (6, 12, 90))
     scan.hu[:] = 500
-    assert surroundings(scan, parts(dense_objects(scan.hu, THRESHOLD)), THRESHOLD) == [NOTHING]
+    assert surroundings(scan, parts(dense_objects(scan.hu, THRESHOLD)), THRESHOLD) == [None]
     assert surroundings(scan, [], THRESHOLD) == []
 
 

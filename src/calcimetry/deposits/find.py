@@ -25,7 +25,7 @@ from calcimetry.anatomy import (
     water_equivalent_diameter,
 )
 from calcimetry.deposits import network
-from calcimetry.deposits.around import NOTHING, surroundings
+from calcimetry.deposits.around import surroundings
 from calcimetry.deposits.course import along_course
 from calcimetry.deposits.cut import Pieces, cut, uncut
 from calcimetry.deposits.evidence import (
@@ -113,7 +113,7 @@ def find(
     anatomy = body, skeleton
     looks = (
         partial(_surrounded, scan, plan=plan, jobs=jobs),
-        partial(_closer, scan, anatomy=anatomy, plan=plan, jobs=jobs),
+        partial(_closer, scan, anatomy=anatomy, jobs=jobs),
         partial(_deeper, scan, anatomy=anatomy, jobs=jobs),
     )
     verdicts, evidence = _judged(listed, sights, looks)
@@ -133,11 +133,11 @@ def _judged(
     """The verdict on each object, and the evidence that it rests on.
 
     looks : around, closer and deeper. Each is taken at those alone that are not decided without
-        it; closer and deeper ones also at whatever is on the list.
+        it, and at whatever is on the list by then, whose place is told.
     """
     around, closer, deeper = looks
     verdicts = [at_sight(seen) for seen in sights]
-    evidence = _renewed(listed, sights, _which(verdicts), around)
+    evidence = _renewed(listed, sights, _which(verdicts, LISTED), around)
     verdicts = [v or at_sight(seen) for v, seen in zip(verdicts, evidence, strict=True)]
     evidence = _renewed(listed, evidence, _which(verdicts, LISTED), closer)
     verdicts = [v or not_marked(seen) for v, seen in zip(verdicts, evidence, strict=True)]
@@ -184,7 +184,6 @@ def _closer(
     sights: Sequence[Evidence],
     *,
     anatomy: tuple[Body, Skeleton],
-    plan: Plan,
     jobs: Jobs,
 ) -> list[Evidence]:
     """Evidence with what the rules of NOT_MARKED ask for."""
@@ -192,15 +191,13 @@ def _closer(
     bone = known(bone_gaps(skeleton, listed.points, listed.bounds, jobs=jobs))
     contrast = enhancement(scan, body, skeleton)
     thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
-    unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
-    around = partial(_surrounded, scan, plan=plan, jobs=jobs)
     return [
         evidence.with_more(
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(_renewed(listed, sights, unseen, around))
+        for k, evidence in enumerate(sights)
     ]
 
 
@@ -359,7 +356,6 @@ def _at_sight(
         "inside": pile.share(inside(body, pile.points)).tolist(),
         "at_edge": at_edge(objects)[number].tolist(),
         "skeletal": skeleton.members[number].tolist(),
-        "surroundings": [NOTHING] * len(number),
         "contrast_given": [scan.acquisition.contrast] * len(number),
         "in_trunk": (pile.share(trunk) > 0.5).tolist(),
         "structure": structures_of(scan, labels, pile),

@@ -185,11 +185,29 @@ def _chance(evidence: Evidence) -> float:
     return evidence.deposit_probability or 0.0
 
 
+def _noise_hu(evidence: Evidence) -> float:
+    """1 SD of the noise around it; a typical one where it could not be measured, or is none."""
+    around = evidence.surroundings
+    return (around.noise_hu if around else None) or TYPICAL_NOISE_HU
+
+
+def _dense_around(evidence: Evidence) -> float:
+    """How much of its shell is dense; a shell that is not in the scan speaks against nothing."""
+    return evidence.surroundings.dense if evidence.surroundings else 0.0
+
+
+def _air_around(evidence: Evidence) -> float:
+    """How much of its shell is air, in the same way."""
+    return evidence.surroundings.air if evidence.surroundings else 0.0
+
+
 def _noise(evidence: Evidence) -> Verdict | None:
     """Peaks of noise above the threshold: many in a noisy scan, none far above it."""
-    sd, median = evidence.surroundings.noise_hu, evidence.surroundings.median_hu
-    trusted = evidence.freed or _sure(evidence)
-    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS or trusted:
+    around, trusted = evidence.surroundings, evidence.freed or _sure(evidence)
+    if around is None or evidence.voxels >= SPECK_VOXELS or trusted:
+        return None
+    sd, median = around.noise_hu, around.median_hu
+    if sd is None or median is None:
         return None
     if evidence.peak_hu >= max(median, SOFT_HU) + NOISE_SDS * sd:
         return None
@@ -207,10 +225,10 @@ def _pool(evidence: Evidence) -> Verdict | None:
     """A big, even, moderately bright pool: contrast medium, unless none was given."""
     if _sure(evidence):
         return None
-    noise = evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
-    even = evidence.peak_hu - evidence.mean_hu < NOISE_SDS * noise
+    even = evidence.peak_hu - evidence.mean_hu < NOISE_SDS * _noise_hu(evidence)
     if (
         not even
+        or evidence.thickness_mm is None
         or evidence.thickness_mm < POOL_THICK_MM
         or evidence.mean_hu >= POOL_MEAN_HU
         or evidence.volume_mm3 < POOL_MM3
@@ -224,7 +242,7 @@ def _pool(evidence: Evidence) -> Verdict | None:
 def _tube(evidence: Evidence) -> Verdict | None:
     """Long and thin in soft tissue: more likely in a vessel's wall than in a muscle."""
     long, middle, _ = evidence.axes_mm
-    alone = evidence.surroundings.dense < ALONE_DENSE
+    alone = _dense_around(evidence) < ALONE_DENSE
     if not alone or long < TUBE_RATIO * middle or long < 12.0:
         return None
     shallow = evidence.skin_depth_mm is not None and evidence.skin_depth_mm < SUPERFICIAL_MM
@@ -235,7 +253,7 @@ def _tube(evidence: Evidence) -> Verdict | None:
 
 def _enhanced(evidence: Evidence) -> Verdict | None:
     """No brighter than what contrast medium makes of vessels and organs in this scan."""
-    level, noise = evidence.contrast_hu, evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
+    level, noise = evidence.contrast_hu, _noise_hu(evidence)
     if level is None or evidence.deposit_probability is None or evidence.marked:
         return None
     if evidence.peak_hu >= level + NOISE_SDS * noise or _chance(evidence) >= DOUBT:
@@ -247,7 +265,7 @@ def _trunk(evidence: Evidence) -> Verdict | None:
     """In the trunk much else calcifies, and the network learnt from few trunks."""
     if not (evidence.in_trunk and evidence.marked):
         return None
-    if evidence.surroundings.air >= MOSTLY_AIR:
+    if _air_around(evidence) >= MOSTLY_AIR:
         return Verdict(Kind.EXTERNAL, Rule.AIR_AROUND, 0.6)
     if _within_trunk(evidence):
         return Verdict(Kind.UNCERTAIN, Rule.WITHIN_TRUNK, 0.5)
@@ -299,8 +317,8 @@ def _in_cavity(evidence: Evidence) -> bool:
 
 def _alone(evidence: Evidence) -> Verdict | None:
     """Alone in soft tissue, with none of the marks of something else."""
-    around = evidence.surroundings
-    if not evidence.marked and (around.dense >= ALONE_DENSE or around.air >= ALONE_AIR):
+    crowded = _dense_around(evidence) >= ALONE_DENSE or _air_around(evidence) >= ALONE_AIR
+    if crowded and not evidence.marked:
         return None
     if evidence.at_edge and not evidence.marked:
         return Verdict(Kind.UNCERTAIN, Rule.FIELD_EDGE, 0.4)
