@@ -22,6 +22,7 @@ from calcimetry.records import (
     Place,
     Provenance,
     Quantity,
+    Rule,
     Runs,
     Total,
     Totals,
@@ -47,6 +48,7 @@ def deposit(number: int = 1, **row: Any) -> Deposit:
         kind=Kind(row.get("kind", "deposit")),
         confidence=row.get("confidence", 0.9),
         reason=row.get("reason", "drawn by hand"),
+        rule=row.get("rule", Rule.ISOLATED),
         runs=row.get("runs", runs_of(SHAPE, (1, 1, number % SHAPE[2]))),
         centroid_mm=row.get("centroid_mm", (0.0, 0.0, 0.0)),
         slices=row.get("slices", (0, 0)),
@@ -100,4 +102,4 @@ def other(number: int, kind: Any) -> OtherObject:
     """A left-out object of a kind."""
     if isinstance(kind, OtherObject):
         return kind
-    return OtherObject(number, Kind(kind), "drawn by hand", 0.9, 40.0, None, (0.0, 0.0, 0.0))
+    return OtherObject(number, Kind(kind), "drawn by hand", None, 0.9, 40.0, None, (0.0, 0.0, 0.0))

@@ -16,7 +16,7 @@ from benchmarks.finder.tables import _table as table
 
 from calcimetry.anatomy import Anatomy, bone_gaps, find_body, find_bone, skin_gaps
 from calcimetry.deposits import places
-from calcimetry.deposits.around import NOTHING, surroundings
+from calcimetry.deposits.around import surroundings
 from calcimetry.deposits.evidence import Evidence, known, samples
 from calcimetry.phantom.body import PhantomSpec, make, realise
 from calcimetry.records import Place, Runs, Scan
@@ -35,7 +35,6 @@ ANY = Evidence(
     inside=1.0,
     at_edge=False,
     skeletal=False,
-    surroundings=NOTHING,
     contrast_given=None,
 )
 """What the finder sees, but for what `places` asks."""

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.anatomy import warm
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Scan
 
 FAT, MUSCLE, BONE, LUNG, CARBON = -100, 50, 900, -850, 100
 
@@ -61,7 +61,6 @@ class Stage:
             hu[np.broadcast_to(outside, hu.shape)] = padding
         if affine is None:
             affine = np.diag([*self.spacing[::-1], 1.0])
-        StoredGrid(hu.shape[::-1], affine)
         values = np.ascontiguousarray(np.rint(hu).astype(np.int16))
         return Scan.of(values, affine)
 

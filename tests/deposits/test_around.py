@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.deposits.around import NOTHING, surroundings
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.deposits.around import surroundings
+from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, parts, sampled, to_mask, voxels_of
 
 THRESHOLD = 130.0
@@ -19,7 +19,6 @@ def _scan(spacing, shape=(14, 40, 90), seed=0):
     hu = np.round(hu * 150 / hu.std() - 60).astype(np.int16)
     hu[3:5, 10, 5:85] = 900  # longer than a word of bits
     affine = np.diag([*spacing[::-1], 1.0])
-    StoredGrid(shape[::-1], affine)
     return Scan.of(hu, affine)
 
 
@@ -69,7 +68,7 @@ def test_shells_are_those_of_a_distance_map(spacing, jobs):
 def test_an_object_that_fills_the_scan_has_no_surroundings():
     scan = _scan((1.0, 1.0, 1.0), (6, 12, 90))
     scan.hu[:] = 500
-    assert surroundings(scan, parts(dense_objects(scan.hu, THRESHOLD)), THRESHOLD) == [NOTHING]
+    assert surroundings(scan, parts(dense_objects(scan.hu, THRESHOLD)), THRESHOLD) == [None]
     assert surroundings(scan, [], THRESHOLD) == []
 
 

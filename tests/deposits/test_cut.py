@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from calcimetry.deposits.cut import cut
 from calcimetry.plan import Plan
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, to_mask, voxels_of
 
 PLAN = Plan().changed("find", {"deposit_probability": 0.5, "peak_probability": 0.85}).find
 
 
 def scan_of(hu: np.ndarray) -> Scan:
-    StoredGrid(hu.shape[::-1], np.eye(4))
     return Scan.of(hu.astype(np.int16), np.eye(4))
 
 

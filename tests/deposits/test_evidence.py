@@ -7,13 +7,12 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.deposits.evidence import MOST_VOXELS, listed_of, thicknesses
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, parts, voxels_of
 
 
 def scan_of(mask: np.ndarray, spacing: tuple[float, float, float]) -> Scan:
     affine = np.diag([*spacing[::-1], 1.0])
-    StoredGrid(mask.shape[::-1], affine)
     hu = np.where(mask, 500, 0).astype(np.int16)
     return Scan.of(hu, affine)
 

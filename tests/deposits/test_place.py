@@ -6,11 +6,10 @@ import pytest
 from calcimetry.anatomy import LabelMap, Structure
 from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.place import nearest_bone, region_of, side_and_site, site_flags, tissue
-from calcimetry.records import Acquisition, Scan, StoredGrid
+from calcimetry.records import Acquisition, Scan
 
 
 def scan(**facts) -> Scan:
-    StoredGrid((4, 4, 4), np.eye(4))
     return Scan.of(np.zeros((4, 4, 4), np.int16), np.eye(4), Acquisition(**facts))
 
 
@@ -99,7 +98,8 @@ def around(fat: float, soft: float, air: float = 0.0) -> Surroundings:
         (around(0.1, 0.2, 0.7), 50.0, "lung"),
         (around(0.3, 0.1, 0.6), 3.0, "subcutis"),  # a fingertip: that air is the room's
         (around(0.9, 0.1), None, "subcutis"),
-        (Surroundings(0.0, 0.0, 0.0, 0.0, None, None), 5.0, None),
+        (Surroundings(0.0, 0.0, 0.0, 1.0, None, None), 5.0, None),
+        (None, 5.0, None),
     ],
 )
 def test_tissue_by_what_surrounds_it(surroundings, depth, expected):

@@ -10,7 +10,6 @@ from calcimetry.anatomy import Structure
 from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.evidence import Evidence
 from calcimetry.deposits.rules import (
-    ALONE_BUT_DOUBTED,
     Verdict,
     in_company,
     in_place,
@@ -20,7 +19,7 @@ from calcimetry.deposits.rules import (
     of_one_piece,
     on_course,
 )
-from calcimetry.records import Kind
+from calcimetry.records import Kind, Rule
 
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
 ON_SKIN = replace(ALONE_IN_FAT, fat=0.3, air=0.6)
@@ -182,10 +181,10 @@ def test_satellites_of_a_deposit_are_no_phleboliths():
 
 
 def test_what_stands_alone_is_one_with_the_deposit_that_was_cut_from_it():
-    doubted = Verdict(Kind.UNCERTAIN, ALONE_BUT_DOUBTED, 0.5)
+    doubted = Verdict(Kind.UNCERTAIN, Rule.ISOLATED_LOW_PROBABILITY, 0.5)
     assert of_one_piece(doubted, 0.5).kind is Kind.DEPOSIT
     assert of_one_piece(doubted, 0.1) == doubted, "a crumb says little of the whole"
-    bone = Verdict(Kind.BONE, "large, with the make of bone", 0.9)
+    bone = Verdict(Kind.BONE, Rule.SKELETON, 0.9)
     assert of_one_piece(bone, 0.5) == bone
 
 

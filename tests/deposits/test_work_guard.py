@@ -18,7 +18,7 @@ from calcimetry.anatomy import find_body
 from calcimetry.deposits import ask, find
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
-from calcimetry.records import Acquisition, Kind, Scan, StoredGrid
+from calcimetry.records import Acquisition, Kind, Scan
 from calcimetry.runs import dense_objects
 
 CALLS_PER_SPECK = 42
@@ -41,7 +41,6 @@ def _scan(specks):
     for k, j, i in places[:specks]:
         hu[k : k + 2, j : j + 2, i : i + 2] = 140
     affine = np.diag([1.0, 1.0, 1.0, 1.0])
-    StoredGrid(hu.shape[::-1], affine)
     values = np.round(hu).astype(np.int16)
     return Scan.of(values, affine, Acquisition(kvp=120.0))
 

@@ -23,6 +23,7 @@ from calcimetry.records import (
     Place,
     Provenance,
     Quantity,
+    Rule,
     Runs,
     Scan,
     Severity,
@@ -98,6 +99,7 @@ def make_deposit(scan: Scan, number: int, corner: tuple[int, int, int], **change
         "kind": Kind.DEPOSIT,
         "confidence": 0.9312,
         "reason": "isolated dense object in soft tissue",
+        "rule": Rule.ISOLATED,
         "place": place,
         "form": Form("nodule", 5.4321, 6.789, 3.21),
         "flags": (Flag("CEILING", "Voxels at the ceiling.", Severity.WITHHELD),) * withheld,
@@ -129,7 +131,7 @@ def total_of(deposits: list[Deposit]) -> Total:
 def make_exam(scan: Scan, deposits: list[Deposit], **changes: Any) -> Examination:
     """An examination of these deposits, with a few objects left out."""
     objects = tuple(
-        OtherObject(k + 1, kind, f"reason {k}", confidence, 40.0 + k, None, (0.0, 0.0, 320.0))
+        OtherObject(k + 1, kind, f"reason {k}", None, confidence, 40.0 + k, None, (0.0, 0.0, 320.0))
         for k, (kind, confidence) in enumerate([(Kind.BONE, 0.99), (Kind.VESSEL, 0.55)])
     )
     totals = Totals(

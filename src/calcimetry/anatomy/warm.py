@@ -8,7 +8,7 @@ from calcimetry.anatomy.body import find_body, skin_depth
 from calcimetry.anatomy.bone import bone_distance, find_bone
 from calcimetry.anatomy.joint import Joint, nearest_joints
 from calcimetry.anatomy.pose import pose_of
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Scan
 from calcimetry.runs import dense_objects
 
 
@@ -18,7 +18,6 @@ def warm() -> None:
     hu[:, 6:18, 6:18] = 40
     hu[:, 9:15, 9:15] = 900
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    StoredGrid((24, 24, 16), affine)
     scan = Scan.of(hu, affine)
     pose_of(scan)
     body = find_body(scan)

@@ -48,13 +48,10 @@ class Surroundings:
     noise_hu: float | None
 
 
-NOTHING = Surroundings(0.0, 0.0, 0.0, 0.0, None, None)
-
-
 def surroundings(
     scan: Scan, pieces: Sequence[Runs], threshold: float, *, jobs: Jobs = 1
-) -> list[Surroundings]:
-    """What lies in a shell around each object.
+) -> list[Surroundings | None]:
+    """What lies in a shell around each object; None where no voxel of the scan does.
 
     threshold : HU at and above which a voxel is dense
 
@@ -77,10 +74,10 @@ def surroundings(
     return [_told(row) for row in table.tolist()]
 
 
-def _told(row: list[float]) -> Surroundings:
+def _told(row: list[float]) -> Surroundings | None:
     fat, soft, air, dense, median, noise = row
     if np.isnan(fat):
-        return NOTHING
+        return None
     known = [None if np.isnan(value) else value for value in (median, noise)]
     return Surroundings(fat, soft, air, dense, *known)
 

@@ -33,6 +33,8 @@ class Evidence:
     """One dense object as the rules see it.
 
     axes_mm : full lengths of the ellipsoid of equal moments, longest first
+    surroundings : of the shell around it; None where it was not looked at, or no voxel of the
+        scan lies in it
     thickness_mm : diameter of the largest ball that fits inside, right to a voxel; this and
         the distances only where a rule asks for them
     inside : fraction of it that lies in the body
@@ -57,14 +59,14 @@ class Evidence:
     inside: float
     at_edge: bool
     skeletal: bool
-    surroundings: Surroundings
     contrast_given: bool | None
+    surroundings: Surroundings | None = None
     in_trunk: bool = False
     structure: Structure | None = None
     deposit_probability: float | None = None
     marked: bool = False
     freed: bool = False
-    thickness_mm: float = 0.0
+    thickness_mm: float | None = None
     bone_distance_mm: float | None = None
     skin_depth_mm: float | None = None
     enclosure: float | None = None

@@ -25,7 +25,7 @@ from calcimetry.anatomy import (
     water_equivalent_diameter,
 )
 from calcimetry.deposits import network
-from calcimetry.deposits.around import NOTHING, surroundings
+from calcimetry.deposits.around import surroundings
 from calcimetry.deposits.course import along_course
 from calcimetry.deposits.cut import Pieces, cut, uncut
 from calcimetry.deposits.evidence import (
@@ -39,8 +39,6 @@ from calcimetry.deposits.evidence import (
     thicknesses,
 )
 from calcimetry.deposits.rules import (
-    ALONE_BUT_DOUBTED,
-    CUT_FREE,
     DOUBTFUL_ALONE,
     SMALL_MM3,
     SURE,
@@ -55,7 +53,7 @@ from calcimetry.deposits.rules import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
+from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Rule, Scan
 from calcimetry.runs import parts, taken, voxels_of
 from calcimetry.threads import Jobs
 
@@ -115,7 +113,7 @@ def find(
     anatomy = body, skeleton
     looks = (
         partial(_surrounded, scan, plan=plan, jobs=jobs),
-        partial(_closer, scan, anatomy=anatomy, plan=plan, jobs=jobs),
+        partial(_closer, scan, anatomy=anatomy, jobs=jobs),
         partial(_deeper, scan, anatomy=anatomy, jobs=jobs),
     )
     verdicts, evidence = _judged(listed, sights, looks)
@@ -135,11 +133,11 @@ def _judged(
     """The verdict on each object, and the evidence that it rests on.
 
     looks : around, closer and deeper. Each is taken at those alone that are not decided without
-        it; closer and deeper ones also at whatever is on the list.
+        it, and at whatever is on the list by then, whose place is told.
     """
     around, closer, deeper = looks
     verdicts = [at_sight(seen) for seen in sights]
-    evidence = _renewed(listed, sights, _which(verdicts), around)
+    evidence = _renewed(listed, sights, _which(verdicts, LISTED), around)
     verdicts = [v or at_sight(seen) for v, seen in zip(verdicts, evidence, strict=True)]
     evidence = _renewed(listed, evidence, _which(verdicts, LISTED), closer)
     verdicts = [v or not_marked(seen) for v, seen in zip(verdicts, evidence, strict=True)]
@@ -186,7 +184,6 @@ def _closer(
     sights: Sequence[Evidence],
     *,
     anatomy: tuple[Body, Skeleton],
-    plan: Plan,
     jobs: Jobs,
 ) -> list[Evidence]:
     """Evidence with what the rules of NOT_MARKED ask for."""
@@ -194,15 +191,13 @@ def _closer(
     bone = known(bone_gaps(skeleton, listed.points, listed.bounds, jobs=jobs))
     contrast = enhancement(scan, body, skeleton)
     thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
-    unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
-    around = partial(_surrounded, scan, plan=plan, jobs=jobs)
     return [
         evidence.with_more(
             thickness_mm=thick[k],
             bone_distance_mm=bone[k],
             contrast_hu=contrast,
         )
-        for k, evidence in enumerate(_renewed(listed, sights, unseen, around))
+        for k, evidence in enumerate(sights)
     ]
 
 
@@ -238,7 +233,7 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
     """Verdicts as findings, those doubtful by themselves looked at again beside deposits."""
     final = _accompanied(scan, listed, _rejoined(scan, listed, verdicts))
     return tuple(
-        Finding(runs, verdict.kind, verdict.reason, verdict.confidence)
+        Finding(runs, verdict.kind, verdict.reason, verdict.confidence, rule=verdict.rule)
         for runs, verdict in zip(listed.runs, final, strict=True)
     )
 
@@ -246,8 +241,8 @@ def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[
 def _rejoined(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The verdicts, but what stands alone and touches a deposit cut from it is one with it."""
     final = list(verdicts)
-    cores = [listed.runs[k] for k, v in enumerate(verdicts) if v.reason == CUT_FREE]
-    rests = [k for k, v in enumerate(verdicts) if v.reason == ALONE_BUT_DOUBTED]
+    cores = [listed.runs[k] for k, v in enumerate(verdicts) if v.rule is Rule.SPLIT_FROM_BONE]
+    rests = [k for k, v in enumerate(verdicts) if v.rule is Rule.ISOLATED_LOW_PROBABILITY]
     if not cores or not rests:
         return final
     points = [voxels_of(runs) for runs in cores]
@@ -266,10 +261,10 @@ def _accompanied(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> lis
     """The verdicts, but satellites of bigger deposits are deposits."""
     hosts, doubtful = [], []
     for k, (runs, verdict) in enumerate(zip(listed.runs, verdicts, strict=True)):
-        sure = verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE
+        sure = verdict.kind is Kind.DEPOSIT and verdict.rule is not Rule.SPLIT_FROM_BONE
         if sure and runs.voxels * scan.voxel_mm3 > SMALL_MM3:
             hosts.append(k)
-        if verdict.reason in DOUBTFUL_ALONE:
+        if verdict.rule in DOUBTFUL_ALONE:
             doubtful.append(k)
     final = list(verdicts)
     if hosts and doubtful:
@@ -361,7 +356,6 @@ def _at_sight(
         "inside": pile.share(inside(body, pile.points)).tolist(),
         "at_edge": at_edge(objects)[number].tolist(),
         "skeletal": skeleton.members[number].tolist(),
-        "surroundings": [NOTHING] * len(number),
         "contrast_given": [scan.acquisition.contrast] * len(number),
         "in_trunk": (pile.share(trunk) > 0.5).tolist(),
         "structure": structures_of(scan, labels, pile),

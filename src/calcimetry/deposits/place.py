@@ -143,13 +143,13 @@ def site_flags(site: str | None, scan: Scan) -> tuple[Flag, ...]:
     return (Flag("SITE_CONTRADICTS", text),)
 
 
-def tissue(around: Surroundings, depth: float | None) -> str | None:
+def tissue(around: Surroundings | None, depth: float | None) -> str | None:
     """The tissue that surrounds a deposit, in a word; None where nothing tells.
 
     Skin, lung, subcutis, fascia (fat and muscle both) or muscle; `beside` adds what joints and
     label maps tell. Reasons: docs/anatomy.md.
     """
-    if around.median_hu is None:
+    if around is None or around.median_hu is None:
         return None
     if depth is not None and depth <= SKIN_MM:
         return "skin"

@@ -141,6 +141,7 @@ def _deposit(deposit: Deposit, identify: bool) -> dict[str, Any]:
         "ceiling_voxels": quantity.ceiling_voxels,
         "density_shares": dict(quantity.density_shares),
         "reason": deposit.reason,
+        "rule": deposit.rule and str(deposit.rule),
         "flags": _flags(deposit.flags),
     }
     rounded: dict[str, Any] = _rounded(row)
@@ -152,6 +153,7 @@ def _object(item: OtherObject) -> dict[str, Any]:
         "object": item.number,
         "kind": str(item.kind),
         "reason": item.reason,
+        "rule": item.rule and str(item.rule),
         "confidence": item.confidence,
         "volume_mm3": item.volume_mm3,
         "mass_mg": item.mass_mg,

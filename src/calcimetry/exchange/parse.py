@@ -26,6 +26,7 @@ from calcimetry.records import (
     Place,
     Provenance,
     Quantity,
+    Rule,
     Runs,
     Severity,
     StoredGrid,
@@ -117,6 +118,7 @@ def _deposit(row: Row, runs: Runs) -> Deposit:
         kind=Kind(row["kind"]),
         confidence=row["confidence"],
         reason=row["reason"],
+        rule=_rule(row),
         runs=runs,
         centroid_mm=_position(row),
         slices=(row["slice_first"], row["slice_last"]),
@@ -149,6 +151,7 @@ def _object(row: Row, runs: Runs | None) -> OtherObject:
         number=row["object"],
         kind=Kind(row["kind"]),
         reason=row["reason"],
+        rule=_rule(row),
         confidence=row["confidence"],
         volume_mm3=row["volume_mm3"],
         mass_mg=row["mass_mg"],
@@ -175,6 +178,12 @@ def _total(given: Row) -> Total:
         Estimate(**given["volume_mm3"]),
         given["agatston"],
     )
+
+
+def _rule(row: Row) -> Rule | None:
+    """The finder's rule; None in documents before 1.3, and for codes of later versions."""
+    code = row.get("rule")
+    return Rule(code) if code in set(Rule) else None
 
 
 def _estimate(row: Row, name: str) -> Estimate:

@@ -10,7 +10,7 @@ from calcimetry.plan import Plan
 from calcimetry.quantity.calibration import calibrate
 from calcimetry.quantity.diameter import form
 from calcimetry.quantity.measure import quantify
-from calcimetry.records import Acquisition, Finding, Kind, Scan, StoredGrid
+from calcimetry.records import Acquisition, Finding, Kind, Scan
 from calcimetry.runs import dense_objects, from_mask, parts
 
 _NODULES = ((30, 48, 66), 6.0), ((30, 48, 24), 4.0), ((30, 12, 48), 2.0), ((30, 88, 48), 3.0)
@@ -46,6 +46,5 @@ def limb() -> tuple[Scan, NDArray[np.bool_]]:
     hu[nodules] = 500
     hu += np.random.default_rng(0).integers(-15, 16, hu.shape)
     affine = np.diag([1.5, 1.5, 1.5, 1.0])
-    StoredGrid((64, 64, 40), affine)
     scan = Scan.of(hu.astype(np.int16), affine, Acquisition(kvp=120.0))
     return scan, nodules

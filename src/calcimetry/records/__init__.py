@@ -6,7 +6,7 @@ lengths mm, volumes mm3, masses mg of hydroxyapatite (HA), densities mg HA per c
 Unknown is ``None``, never 0.
 """
 
-from calcimetry.records.basics import LISTED, Box, Estimate, Flag, Kind, Severity
+from calcimetry.records.basics import LISTED, Box, Estimate, Flag, Kind, Rule, Severity
 from calcimetry.records.examination import (
     Calibration,
     Crops,
@@ -44,6 +44,7 @@ __all__ = [
     "Place",
     "Provenance",
     "Quantity",
+    "Rule",
     "Runs",
     "Scan",
     "Severity",

@@ -31,6 +31,40 @@ class Kind(StrEnum):
     NOISE = "noise"  # what the noise of the scan explains
 
 
+class Rule(StrEnum):
+    """Which rule of the finder decided what a dense object is; `deposits.reasons` has its sentence.
+
+    A code never changes its meaning; new rules get new codes.
+    """
+
+    EXTERNAL = "EXTERNAL"
+    METAL = "METAL"
+    LABEL_MAP = "LABEL_MAP"
+    FIELD_EDGE = "FIELD_EDGE"
+    LARGE_SPLIT_DOUBTED = "LARGE_SPLIT_DOUBTED"
+    SPLIT_DOUBTED = "SPLIT_DOUBTED"
+    SKELETON = "SKELETON"
+    NOISE = "NOISE"
+    SPLIT_AMID_BONES = "SPLIT_AMID_BONES"
+    SPLIT_FROM_BONE = "SPLIT_FROM_BONE"
+    CONTRAST_POOL = "CONTRAST_POOL"
+    AIR_AROUND = "AIR_AROUND"
+    WITHIN_TRUNK = "WITHIN_TRUNK"
+    AT_RIBS = "AT_RIBS"
+    TRUNK_WALL = "TRUNK_WALL"
+    BESIDE_BONE = "BESIDE_BONE"
+    CONTRAST_LEVEL = "CONTRAST_LEVEL"
+    LINEAR = "LINEAR"
+    SMALL_DEEP = "SMALL_DEEP"
+    NETWORK_POSITIVE = "NETWORK_POSITIVE"
+    ISOLATED = "ISOLATED"
+    ISOLATED_LOW_PROBABILITY = "ISOLATED_LOW_PROBABILITY"
+    UNDECIDED = "UNDECIDED"
+    VESSEL_COURSE = "VESSEL_COURSE"
+    REMAINDER = "REMAINDER"
+    SATELLITE = "SATELLITE"
+
+
 LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
 """Kinds with a row in deposits.csv and a number in the label map, in this order. They alone are
 measured in full."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from calcimetry.records.basics import Estimate, Flag, Kind
+from calcimetry.records.basics import Estimate, Flag, Kind, Rule
 from calcimetry.records.runs import Runs
 from calcimetry.records.scan import Acquisition, Frame, Provenance
 from calcimetry.records.squeezed import squeezed, unsqueezed
@@ -97,6 +97,7 @@ class Deposit:
     kind: Kind
     confidence: float
     reason: str
+    rule: Rule | None  # that decided; None where the finder did not judge
     runs: Runs
     centroid_mm: tuple[float, float, float]  # LPS x, y, z
     slices: tuple[int, int]  # first and last, index along the stored slice axis, from 0
@@ -113,6 +114,7 @@ class OtherObject:
     number: int
     kind: Kind
     reason: str
+    rule: Rule | None
     confidence: float
     volume_mm3: float
     mass_mg: float | None

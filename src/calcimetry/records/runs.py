@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calcimetry.records.basics import Flag, Kind
+from calcimetry.records.basics import Flag, Kind, Rule
 from calcimetry.records.squeezed import Squeezed, squeezed, unsqueezed
 
 if TYPE_CHECKING:
@@ -85,3 +85,4 @@ class Finding:
     reason: str  # in words a reader understands
     confidence: float  # 0 to 1, that the kind is right
     flags: tuple[Flag, ...] = ()
+    rule: Rule | None = None  # that decided; None where the finder did not judge
