@@ -15,9 +15,10 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from calcimetry.clinic import listen
-from calcimetry.clinic.guard import LARGEST
 from calcimetry.errors import ServiceError, UsageError
+from calcimetry.serve import server
+from calcimetry.serve.http import LARGEST
+from calcimetry.serve.server import sockets
 
 PATH = b"/cds-services/calcinosis-assessment"
 
@@ -145,21 +146,21 @@ def test_it_ends_although_clients_hold_it():
 def test_a_head_has_its_time(sent, monkeypatch):
     import uvicorn
 
-    from calcimetry.clinic.cds import app
+    from calcimetry.serve.cds import app
 
-    monkeypatch.setattr(listen, "HEAD_SECONDS", 0.2)
-    config = uvicorn.Config(app(), http=listen.Protocol, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    listening = listen.sockets("127.0.0.1", 0)
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    config = uvicorn.Config(app(), http=server.Protocol, log_level="critical", lifespan="off")
+    running = uvicorn.Server(config)
+    listening = sockets("127.0.0.1", 0)
     port = listening[0].getsockname()[1]
-    thread = threading.Thread(target=server.run, args=(listening,), daemon=True)
+    thread = threading.Thread(target=running.run, args=(listening,), daemon=True)
     thread.start()
     with socket.create_connection(("127.0.0.1", port), 600) as talk:
         if sent:
             talk.sendall(sent)
             assert heard(talk)[0] == 408
         assert talk.recv(10) == b""  # closed
-    server.should_exit = True
+    running.should_exit = True
     thread.join(60)
 
 
@@ -169,22 +170,22 @@ def test_a_head_has_its_time(sent, monkeypatch):
 )
 def test_hosts_and_ports_that_there_are_not(host, port):
     with pytest.raises(UsageError, match="BAD_OPTION"):
-        listen.sockets(host, port)
+        sockets(host, port)
 
 
 def test_a_port_in_use():
-    (taken,) = listen.sockets("127.0.0.1", 0)
+    (taken,) = sockets("127.0.0.1", 0)
     with taken, pytest.raises(ServiceError, match="PORT_IN_USE"):
-        listen.sockets("127.0.0.1", taken.getsockname()[1])
+        sockets("127.0.0.1", taken.getsockname()[1])
 
 
 def test_an_address_of_another_machine():
     with pytest.raises(ServiceError, match="CANNOT_LISTEN"):
-        listen.sockets("192.0.2.1", 0)  # kept for documentation: no machine has it
+        sockets("192.0.2.1", 0)  # kept for documentation: no machine has it
 
 
 def test_the_command_refuses_a_port_in_use():
-    (taken,) = listen.sockets("127.0.0.1", 0)
+    (taken,) = sockets("127.0.0.1", 0)
     with taken:
         command = [sys.executable, "-m", "calcimetry", "cds", "--port"]
         port = str(taken.getsockname()[1])

@@ -1,4 +1,4 @@
-"""CDS Hooks 2.0: shapes of requests and answers, over real HTTP, and the work they are."""
+"""CDS Hooks 2.0: shapes of requests and answers, over real HTTP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from datetime import date
 from urllib.parse import urlparse
 
 import jsonschema
@@ -16,13 +15,11 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from calcimetry.clinic.cds import SUMMARY, app, problem, respond, services
-from clinic.test_fhir import PATIENT, bundle, condition, drug, observation
-from counted import calls
+from calcimetry.clinic.cards import SUMMARY, services
+from calcimetry.serve.cds import app, problem
+from cds_requests import PATH, view
+from clinic.test_fhir import PATIENT, bundle
 
-CALLS_PER_RESOURCE = 120
-"""Python calls for each resource of a record, the assessment included; measured 93."""
-TODAY = date.today().isoformat()
 DISCOVERY = {
     "type": "object",
     "required": ["services"],
@@ -103,28 +100,6 @@ def send(url, body=None):
             return error.code, json.loads(error.read())
 
 
-def view(**more):
-    return {
-        "hook": "patient-view",
-        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
-        "context": {"userId": "Practitioner/1", "patientId": "1"},
-        "prefetch": {
-            "patient": PATIENT,
-            "observations": bundle(
-                observation("2777-1", 7.1, "mg/dL", effectiveDateTime=TODAY),
-                observation("17861-6", 9.4, "mg/dL", effectiveDateTime=TODAY),
-            ),
-            "conditions": bundle(condition("N18.6"), condition(text="Skin necrosis")),
-            "medications": bundle(drug("Warfarin 5 MG Oral Tablet")),
-            "procedures": None,
-        },
-        **more,
-    }
-
-
-PATH = "/cds-services/calcinosis-assessment"
-
-
 def test_discovery(server):
     status, content = send(server + "/cds-services")
     assert status == 200
@@ -183,19 +158,6 @@ def test_a_good_request_has_no_problem():
     assert problem(view()) is None
 
 
-def test_a_whole_record_costs_so_many_calls(shared_data):
-    """Counted, not timed: what one patient's record of 661 resources asks of Python."""
-    import gzip
-
-    whole = json.loads(
-        gzip.decompress((shared_data / "fhir" / "R4_Isaiah_Schaden.json.gz").read_bytes())
-    )
-    request = view(prefetch={"patient": PATIENT, "everything": whole})
-    respond(request)  # the first one reads the knowledge base
-    _, made = calls(lambda: respond(request))
-    assert made < CALLS_PER_RESOURCE * len(whole["entry"])
-
-
 ODD = [
     {"resourceType": "Observation", "code": {"coding": [{"code": ["2777-1"]}]}},
     {"resourceType": "Observation", "code": [1], "interpretation": 5},
@@ -243,7 +205,7 @@ def asked(body, more_body=False):
 
 
 def test_a_bug_is_an_answer_without_a_traceback(monkeypatch, capfd):
-    from calcimetry.clinic import cds
+    from calcimetry.serve import cds
 
     monkeypatch.setattr(cds, "problem", lambda _: 1 / 0)
     status, content = asked(json.dumps(view(hookInstance="secret")).encode())
@@ -256,9 +218,9 @@ def test_a_bug_is_an_answer_without_a_traceback(monkeypatch, capfd):
 @pytest.mark.parametrize(("bound", "status"), [("BODY_SECONDS", 408), ("ANSWER_SECONDS", 503)])
 def test_times_are_bounded(monkeypatch, bound, status):
     """A body that does not end, and an answer that does not come."""
-    from calcimetry.clinic import cds, guard
+    from calcimetry.serve import cds, http
 
-    monkeypatch.setattr(guard, bound, 0.05)
+    monkeypatch.setattr(http, bound, 0.05)
     go_on = threading.Event()
     monkeypatch.setattr(cds, "_answered", lambda _: (go_on.wait(30), {}))
     answer = asked(b"{}", more_body=status == 408)
@@ -268,9 +230,9 @@ def test_times_are_bounded(monkeypatch, bound, status):
 
 
 def test_bodies_are_bounded_together(monkeypatch, server):
-    from calcimetry.clinic import guard
+    from calcimetry.serve import http
 
-    monkeypatch.setattr(guard, "MOST_BYTES", 10)
+    monkeypatch.setattr(http, "MOST_BYTES", 10)
     assert send(server + PATH, view())[0] == 503
-    monkeypatch.setattr(guard, "MOST_REQUESTS", 0)
+    monkeypatch.setattr(http, "MOST_REQUESTS", 0)
     assert send(server + "/cds-services")[0] == 503
