@@ -14,6 +14,7 @@ from tinyhtml5.parser import HTMLParser as StrictParser
 import calcimetry.report
 from calcimetry.errors import UsageError
 from calcimetry.exchange.document import document
+from calcimetry.plan import Plan
 from calcimetry.records import Flag, Kind, Place, Severity
 from calcimetry.report import choice, pictures, render
 from calcimetry.report.catalogue import words
@@ -187,6 +188,38 @@ def test_flags_are_told_worst_first_in_words(exam_with):
     assert places == sorted(places)
     assert "<strong>Withheld.</strong> A gap." in html
     assert "Nothing in the scan speaks against" in render(document(exam_with(1, flags=())), {})
+
+
+def parameters_of(facts):
+    html = render(facts, {})
+    return html[
+        html.index('id="parameters"') : html.index("</table>", html.index('id="parameters"'))
+    ]
+
+
+def test_a_changed_parameter_is_marked_by_the_default_of_the_version_that_measured(exam_with):
+    facts = document(exam_with(1))
+    assert "(changed)" not in parameters_of(facts)
+    about = facts["plan_described"]["find"]["threshold_hu"]
+    about |= {"default": 155.5, "text": "as it was meant then", "source": "of those days"}
+    part = parameters_of(facts)
+    assert part.count("(changed)") == 1
+    assert "as it was meant then" in part
+    assert "of those days" in part
+
+
+def test_an_old_document_is_not_given_the_defaults_and_meanings_of_today(exam_with):
+    exam = exam_with(1, plan=Plan().changed("find", {"threshold_hu": 200.0}))
+    facts = document(exam)
+    del facts["plan_described"]  # as documents of before schema 1.3
+    part = parameters_of(facts)
+    assert 'data-at="/plan/find/threshold_hu"' in part
+    assert "(changed)" not in part
+    for section in Plan().definitions().values():
+        for about in section.values():
+            assert about["text"] not in part
+            assert not about.get("source") or about["source"] not in part
+    assert "by value alone" in part
 
 
 def test_later_chapters_have_their_place(exam_with):

@@ -10,7 +10,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from calcimetry.plan import Plan
 from calcimetry.report import bodymap, charts, choice, paint, prose
 from calcimetry.report.catalogue import Words
 from calcimetry.report.numbers import Numbers, lookup, pointer
@@ -193,15 +192,28 @@ class Page:
         found = self.words.find(f"flag.{flag['code']}")
         return found if isinstance(found, str) else flag["text"]
 
-    def changed(self, section: str, name: str) -> bool:
-        """Whether a parameter of the plan stands at other than its default."""
-        about = self.parameters.get(section, {}).get(name)
-        return about is not None and about["default"] != self.at("plan", section, name)
-
     @cached_property
     def parameters(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-        """What the plan says about its parameters: default, unit, meaning, source."""
-        return Plan().described()
+        """What the version that measured says of its parameters: default, unit, meaning, source.
+
+        Empty for documents of before schema 1.3: they hold values alone, and what a parameter
+        is today may not be what it was.
+        """
+        found: Mapping[str, Mapping[str, Mapping[str, Any]]]
+        found = self.document.get("plan_described") or {}
+        return found
+
+    def about(self, section: str, name: str) -> Mapping[str, Any]:
+        """What the document says of one parameter, its meaning in the page's language."""
+        said = self.parameters.get(section, {}).get(name)
+        if said is None:
+            return {}
+        return {**said, "text": self.words.find(f"plan.{section}.{name}") or said.get("text", "")}
+
+    def changed(self, section: str, name: str) -> bool:
+        """Whether a parameter of the plan stood at other than its default."""
+        about = self.about(section, name)
+        return "default" in about and about["default"] != self.at("plan", section, name)
 
     def value(self, at: str, unit: str = "") -> Markup:
         """A parameter of any type, with its pointer."""
