@@ -52,6 +52,7 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
         "scan": scan_facts(exam.frame, exam.acquisition, identify=identify),
         "anatomy": dict(exam.anatomy),
         "plan": exam.plan.as_dict(),
+        "plan_described": exam.plan.definitions(),
         "flags": _flags(exam.flags),
         "calibration": _rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),

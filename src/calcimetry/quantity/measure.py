@@ -59,7 +59,7 @@ def bench(
     rules = Rules(
         part.rim_mm, part.shell_mm, part.cut_sd_voxels, part.border_sd_mm, part.border_sd_share
     )
-    profile = agatston.profile(part.agatston_profile)
+    profile = agatston.PROFILES[part.agatston_profile]
     return Bench(
         scan=scan,
         plan=plan,
@@ -88,13 +88,10 @@ def quantify(
     others get voxel volume and a plain mass over 50 HU, without intervals. All dense objects
     of the scan should be among the findings: they are kept out of each other's background,
     and share the blur between them. `noise` is the scan's, where it is known already.
-
-    Raises UsageError for an Agatston profile that does not exist.
     """
     others = [finding for finding in findings if finding.kind not in LISTED]
     plain = _plain(scan, others, calibration, jobs)
     if len(others) == len(findings):
-        agatston.profile(plan.quantity.agatston_profile)
         return tuple(plain)
     tools = bench(scan, findings, calibration, plan, noise)
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]

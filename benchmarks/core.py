@@ -1,13 +1,17 @@
-"""The core may not become slower: measured against plain work of its kind, never in seconds.
+"""Is the core as quick as it was? Measured against plain work of its kind, not in seconds.
 
-The yardstick is the plainest loop that finds runs and sums them, compiled by numba in the same
-process for the same processor; rounds of both alternate, the processor time of this thread
-counts, and the least of many rounds is taken, so that other programs do not matter. A core
-that takes 1.5 times as long as it did fails.
+    python -m benchmarks.core
+
+It stands here and not among the tests, as a busy machine may disturb even a ratio. The yardstick
+is the plainest loop that finds runs and sums them, compiled by numba in the same process for the
+same processor; rounds of both alternate, the processor time of this thread counts, and the least
+of many rounds is taken, so that other programs hardly matter. A core that takes 1.4 times as long
+as it did ends with exit code 1.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numba
@@ -71,9 +75,18 @@ def share_of_yardstick(core, hu):
     return least[0] / least[1]
 
 
-def test_the_core_is_not_slower_than_it_was():
+def main() -> int:
     hu = volume()
     assert 0.02 < (hu >= THRESHOLD).mean() < 0.03
     dense_objects(hu, THRESHOLD)  # compiled, not timed
-    shares = (share_of_yardstick(lambda: dense_objects(hu, THRESHOLD), hu) for _ in range(TRIES))
-    assert any(share < ALLOWED * USUAL for share in shares)
+    bound = ALLOWED * USUAL
+    for _ in range(TRIES):
+        share = share_of_yardstick(lambda: dense_objects(hu, THRESHOLD), hu)
+        print(f"the core takes {share:.2f} times the yardstick; at most {bound:.2f} is allowed")
+        if share < bound:
+            return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,9 +15,10 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from calcimetry.clinic import listen
-from calcimetry.clinic.guard import LARGEST
 from calcimetry.errors import ServiceError, UsageError
+from calcimetry.serve import server
+from calcimetry.serve.http import LARGEST
+from calcimetry.serve.server import sockets
 
 PATH = b"/cds-services/calcinosis-assessment"
 
@@ -35,7 +36,7 @@ def service(*options):
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                rest = process.communicate(timeout=60)
+                rest = process.communicate(timeout=600)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
@@ -49,7 +50,7 @@ def head(method=b"POST", path=PATH, host=b"localhost", more=b""):
 
 def said(port, *parts):
     """Status and JSON of what the service answers to raw bytes."""
-    with socket.create_connection(("127.0.0.1", port), 60) as talk:
+    with socket.create_connection(("127.0.0.1", port), 600) as talk:
         for part in parts:
             talk.sendall(part)
         return heard(talk)
@@ -99,7 +100,7 @@ def test_every_answer_is_json(running, parts, status):
 
 
 def test_a_chunked_body_is_counted(running):
-    with socket.create_connection(("127.0.0.1", running), 60) as talk:
+    with socket.create_connection(("127.0.0.1", running), 600) as talk:
         talk.sendall(head(more=JSON + b"Transfer-Encoding: chunked\r\n"))
         chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
         for _ in range(LARGEST // 0x100000 + 1):
@@ -108,7 +109,7 @@ def test_a_chunked_body_is_counted(running):
 
 
 def test_a_body_that_is_sent_in_spite_of_the_refusal_is_let_pass(running):
-    with socket.create_connection(("127.0.0.1", running), 60) as talk:
+    with socket.create_connection(("127.0.0.1", running), 600) as talk:
         talk.sendall(head(more=JSON + b"Content-Length: 100000000\r\n"))
         for _ in range(100):
             talk.sendall(b" " * 1_000_000)
@@ -131,12 +132,12 @@ def test_many_at_once_are_all_answered(running):
 
 def test_it_ends_although_clients_hold_it():
     with service() as (process, port):
-        held = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(3)]
+        held = [socket.create_connection(("127.0.0.1", port), 600) for _ in range(3)]
         held[1].sendall(b"GET /cds-ser")
         held[2].sendall(head(more=JSON + b"Content-Length: 50\r\n") + b"{")
         assert said(port, head(b"GET", b"/cds-services"))[0] == 200
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(600)
         for talk in held:
             talk.close()
 
@@ -145,21 +146,21 @@ def test_it_ends_although_clients_hold_it():
 def test_a_head_has_its_time(sent, monkeypatch):
     import uvicorn
 
-    from calcimetry.clinic.cds import app
+    from calcimetry.serve.cds import app
 
-    monkeypatch.setattr(listen, "HEAD_SECONDS", 0.2)
-    config = uvicorn.Config(app(), http=listen.Protocol, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    listening = listen.sockets("127.0.0.1", 0)
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    config = uvicorn.Config(app(), http=server.Protocol, log_level="critical", lifespan="off")
+    running = uvicorn.Server(config)
+    listening = sockets("127.0.0.1", 0)
     port = listening[0].getsockname()[1]
-    thread = threading.Thread(target=server.run, args=(listening,), daemon=True)
+    thread = threading.Thread(target=running.run, args=(listening,), daemon=True)
     thread.start()
-    with socket.create_connection(("127.0.0.1", port), 60) as talk:
+    with socket.create_connection(("127.0.0.1", port), 600) as talk:
         if sent:
             talk.sendall(sent)
             assert heard(talk)[0] == 408
         assert talk.recv(10) == b""  # closed
-    server.should_exit = True
+    running.should_exit = True
     thread.join(60)
 
 
@@ -169,25 +170,25 @@ def test_a_head_has_its_time(sent, monkeypatch):
 )
 def test_hosts_and_ports_that_there_are_not(host, port):
     with pytest.raises(UsageError, match="BAD_OPTION"):
-        listen.sockets(host, port)
+        sockets(host, port)
 
 
 def test_a_port_in_use():
-    (taken,) = listen.sockets("127.0.0.1", 0)
+    (taken,) = sockets("127.0.0.1", 0)
     with taken, pytest.raises(ServiceError, match="PORT_IN_USE"):
-        listen.sockets("127.0.0.1", taken.getsockname()[1])
+        sockets("127.0.0.1", taken.getsockname()[1])
 
 
 def test_an_address_of_another_machine():
     with pytest.raises(ServiceError, match="CANNOT_LISTEN"):
-        listen.sockets("192.0.2.1", 0)  # kept for documentation: no machine has it
+        sockets("192.0.2.1", 0)  # kept for documentation: no machine has it
 
 
 def test_the_command_refuses_a_port_in_use():
-    (taken,) = listen.sockets("127.0.0.1", 0)
+    (taken,) = sockets("127.0.0.1", 0)
     with taken:
         command = [sys.executable, "-m", "calcimetry", "cds", "--port"]
         port = str(taken.getsockname()[1])
-        done = subprocess.run([*command, port], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*command, port], capture_output=True, text=True, timeout=600)
     assert done.returncode == 7
     assert done.stderr.startswith("PORT_IN_USE")  # and no line that it listens

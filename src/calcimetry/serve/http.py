@@ -1,7 +1,8 @@
-"""What the CDS service does with every request, good or bad: hosts, sizes, times, and errors.
+"""What a service does with every request, good or bad: hosts, sizes, times, and errors.
 
-Every answer is JSON, also the refusals; none holds what the request held. Nothing is logged.
+Every answer is JSON, also the refusals. Nothing is logged, and no traceback is printed.
 
+    400, 422, 500, 503 an error of ours, by its class: its code and what was found (`STATUS`)
     400 a Host that is not ours (a page of another site that had its name point here), no JSON
     413 a body larger than `LARGEST`, told by Content-Length before it is read, else by counting
     415 a body that does not call itself JSON
@@ -14,15 +15,27 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from calcimetry.bounded import TextError
+from calcimetry.errors import (
+    CalcimetryError,
+    GeometryError,
+    InputError,
+    ServiceError,
+    UsageError,
+    WithheldError,
+)
+
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -34,7 +47,32 @@ ANSWER_SECONDS = 60.0
 AT_ONCE = 2  # threads that compute; the interpreter's lock lets one run at a time
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
+STATUS: Mapping[type[CalcimetryError], int] = {
+    UsageError: 400,
+    InputError: 400,
+    GeometryError: 422,
+    WithheldError: 422,
+    ServiceError: 503,
+}
+"""HTTP status of an error by its class; 500 for those that no caller can mend."""
+
 T = TypeVar("T")
+
+
+def guarded(routes: Sequence[BaseRoute], hosts: Collection[str] = ()) -> Guard:
+    """An application of these routes: every failure is JSON, foreign hosts are refused.
+
+    hosts : names by which it may be called, beside this machine's own (`LOCAL`)
+    """
+    handlers = {
+        HTTPException: on_refusal,
+        CalcimetryError: on_error,
+        TextError: on_text,
+        Exception: on_bug,
+    }
+    made = Starlette(routes=routes, exception_handlers=handlers)
+    made.router.redirect_slashes = False  # a redirect's address would be made of the Host's text
+    return Guard(made, {*LOCAL, *hosts})
 
 
 def answer(
@@ -103,6 +141,20 @@ async def on_refusal(request: Request, raised: Exception) -> Response:
     del request
     assert isinstance(raised, HTTPException)
     return answer(raised.status_code, {"message": raised.detail.lower()}, raised.headers)
+
+
+async def on_error(request: Request, raised: Exception) -> Response:
+    """An error of ours as JSON: its code and what was found, with the status of its class."""
+    del request
+    assert isinstance(raised, CalcimetryError)
+    status = next((STATUS[kind] for kind in type(raised).__mro__ if kind in STATUS), 500)
+    return answer(status, {"code": raised.code, "message": raised.found})
+
+
+async def on_text(request: Request, raised: Exception) -> Response:
+    """A body that is no JSON, or goes beyond its bounds (`bounded.parse_json`)."""
+    del request
+    return answer(400, {"message": f"the body is no JSON: {raised}"})
 
 
 async def on_bug(request: Request, raised: Exception) -> Response:

@@ -16,8 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from calcimetry.clinic.cds import HOOK, SERVICE, SUMMARY, app, openapi
-from calcimetry.clinic.guard import LARGEST
+from calcimetry.clinic.cards import HOOK, SERVICE, SUMMARY
+from calcimetry.serve.cds import app, openapi
+from calcimetry.serve.http import LARGEST
 
 CHECKS = [
     not_a_server_error,

@@ -1,4 +1,4 @@
-"""The CDS service's ear: sockets, the server, and what becomes of clients that say nothing.
+"""A service's sockets and server, and what becomes of clients that say nothing.
 
 uvicorn waits without end for a request's head; here a head has `HEAD_SECONDS` to come, and what
 a client goes on sending after it was refused has as many to end. On SIGTERM and SIGINT requests
