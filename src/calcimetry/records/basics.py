@@ -29,6 +29,7 @@ class Kind(StrEnum):
     METAL = "metal"
     EXTERNAL = "external"
     NOISE = "noise"  # what the noise of the scan explains
+    OTHER = "other"  # what a reader left out without saying what it is
 
 
 class Rule(StrEnum):
@@ -63,6 +64,7 @@ class Rule(StrEnum):
     VESSEL_COURSE = "VESSEL_COURSE"
     REMAINDER = "REMAINDER"
     SATELLITE = "SATELLITE"
+    READER = "READER"  # a reader's correction
 
 
 LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN)
