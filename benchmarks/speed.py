@@ -259,7 +259,7 @@ PARTS = {
     "the body": "calcimetry.examine.find_body",
     "rods": "calcimetry.quantity.calibration.from_rods",
     "the network, with resampling": "calcimetry.deposits.network.probability",
-    "cutting deposits free": "calcimetry.deposits.find.cut",
+    "cutting deposits free": "calcimetry.deposits.find.split_by_probability",
     "the skeleton": "calcimetry.deposits.find._skeleton",
     "shells around objects": "calcimetry.deposits.find.surroundings",
     "distances to the skin": "calcimetry.deposits.find.skin_gaps",

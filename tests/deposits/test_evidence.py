@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.deposits.evidence import MOST_VOXELS, listed_of, thicknesses
+from calcimetry.deposits.evidence import MOST_VOXELS, sample_objects, thicknesses
 from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, parts, voxels_of
 
@@ -65,12 +65,12 @@ def test_some_of_the_listed_are_listed_as_if_alone():
     scan = scan_of(rng.random((6, 20, 90)) < 0.1, (1.0, 1.0, 1.0))
     pieces = parts(dense_objects(scan.hu, 130.0))
     chosen = [4, 0, 17, 17]
-    some = listed_of(pieces, scan.hu.shape).some(chosen)
-    alone = listed_of([pieces[k] for k in chosen], scan.hu.shape)
+    some = sample_objects(pieces, scan.hu.shape).subset(chosen)
+    alone = sample_objects([pieces[k] for k in chosen], scan.hu.shape)
     assert np.array_equal(some.points, alone.points)
     assert np.array_equal(some.bounds, alone.bounds)
-    assert np.array_equal(some.middles, alone.middles)
-    none = listed_of(pieces, scan.hu.shape).some([])
+    assert np.array_equal(some.centroids, alone.centroids)
+    none = sample_objects(pieces, scan.hu.shape).subset([])
     assert len(none.points) == len(none.runs) == 0
 
 
@@ -78,5 +78,5 @@ def test_share_is_of_each_objects_own_points():
     mask = np.zeros((1, 4, 8), np.bool_)
     mask[0, 0, :4] = mask[0, 2, 2:] = True
     scan = scan_of(mask, (1.0, 1.0, 1.0))
-    listed = listed_of(parts(dense_objects(scan.hu, 130.0)), scan.hu.shape)
-    assert listed.share(listed.points[:, 2] < 3).tolist() == [3 / 4, 1 / 6]
+    listed = sample_objects(parts(dense_objects(scan.hu, 130.0)), scan.hu.shape)
+    assert listed.fraction_where(listed.points[:, 2] < 3).tolist() == [3 / 4, 1 / 6]

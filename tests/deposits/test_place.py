@@ -1,12 +1,28 @@
+"""Where a deposit lies: words, regions and tissue by themselves, and places on a drawn limb."""
+
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from calcimetry.anatomy import LabelMap, Structure
+import limb_maker
+from calcimetry.anatomy import Anatomy, LabelMap, Structure, find_bone
 from calcimetry.deposits.around import Surroundings
-from calcimetry.deposits.place import nearest_bone, region_of, side_and_site, site_flags, tissue
-from calcimetry.records import Acquisition, Scan
+from calcimetry.deposits.evidence import Evidence
+from calcimetry.deposits.place import (
+    REACH_MM,
+    TOUCH_MM,
+    nearest_bone,
+    places,
+    region_of,
+    side_and_site,
+    site_flags,
+    tissue,
+)
+from calcimetry.records import Acquisition, Place, Runs, Scan
+from calcimetry.runs import from_mask
 
 
 def scan(**facts) -> Scan:
@@ -121,3 +137,116 @@ def test_the_nearest_bone_of_a_label_map_is_named():
     assert found is not None
     assert found.name == "radius_left"
     assert nearest_bone(labels, np.array([-300.0, 0.0, 0.0])) is None
+
+
+# places of deposits on a limb
+
+SEEN = Evidence(
+    voxels=100,
+    volume_mm3=100.0,
+    mean_hu=500.0,
+    peak_hu=700,
+    axes_mm=(6.0, 6.0, 6.0),
+    fraction_in_body=1.0,
+    touches_field_edge=False,
+    skeletal=False,
+    contrast_given=None,
+    surroundings=Surroundings(0.05, 0.95, 0.0, 0.0, 50.0, 10.0),
+    bone_distance_mm=16.0,
+    skin_depth_mm=20.0,
+)
+"""As the finder's steps leave it: in muscle, away from skin and bone."""
+
+
+@pytest.fixture(scope="module")
+def limb() -> limb_maker.Limb:
+    return limb_maker.draw()
+
+
+@pytest.fixture(scope="module")
+def anatomy(limb) -> Anatomy:
+    return Anatomy(limb.body, find_bone(limb.scan, limb.dense, limb.body))
+
+
+def ball(limb, name: str = "mass") -> Runs:
+    return from_mask(limb.masks[name])
+
+
+def bone_map(limb, name: str = "femur_left", side: str | None = "left") -> LabelMap:
+    numbers = limb.masks["bone"].astype(np.uint8).transpose(2, 1, 0)
+    return LabelMap(numbers, limb.scan.affine, {1: Structure(name, "bone", side)}, "test")
+
+
+def test_a_place_holds_what_the_finder_saw(limb, anatomy):
+    (place,) = places(limb.scan, [ball(limb)], [SEEN], anatomy, "left thigh")
+    assert (place.side, place.site, place.region) == ("left", "thigh", "lower limb")
+    assert place.tissue == "muscle"
+    assert (place.skin_depth_mm, place.bone_distance_mm) == (20.0, 16.0)
+    assert place.touches_bone is False
+    assert place.nearest_bone is None, "no label map names it"
+
+
+@pytest.mark.parametrize(
+    ("gap", "touches"),
+    [(None, None), (0.0, True), (TOUCH_MM + 1.0, True), (TOUCH_MM + 1.1, False)],
+)
+def test_a_gap_of_a_voxel_more_than_can_be_seen_touches(limb, anatomy, gap, touches):
+    assert max(limb.scan.spacing[1:]) == 1.0
+    seen = replace(SEEN, bone_distance_mm=gap)
+    (place,) = places(limb.scan, [ball(limb)], [seen], anatomy, None)
+    assert place.touches_bone is touches
+    assert place.bone_distance_mm == gap
+
+
+def test_what_was_not_seen_is_not_told(limb, anatomy):
+    seen = replace(SEEN, surroundings=None, skin_depth_mm=None, bone_distance_mm=None)
+    (place,) = places(limb.scan, [ball(limb)], [seen], anatomy, None)
+    assert place == Place()
+
+
+def test_a_label_map_names_bone_side_and_site_where_the_user_named_none(limb, anatomy):
+    labelled = replace(anatomy, labels=bone_map(limb))
+    (place,) = places(limb.scan, [ball(limb)], [SEEN], labelled, None)
+    assert place.nearest_bone == "femur_left"
+    assert (place.side, place.site, place.region) == ("left", "thigh", "lower limb")
+
+
+def test_the_users_words_outrank_a_label_map(limb, anatomy):
+    labelled = replace(anatomy, labels=bone_map(limb))
+    (place,) = places(limb.scan, [ball(limb)], [SEEN], labelled, "right knee")
+    assert place.nearest_bone == "femur_left"
+    assert (place.side, place.site, place.region) == ("right", "knee", "lower limb")
+
+
+def test_a_bone_without_a_known_site_is_named_and_no_more(limb, anatomy):
+    labelled = replace(anatomy, labels=bone_map(limb, "hyoid", None))
+    (place,) = places(limb.scan, [ball(limb)], [SEEN], labelled, None)
+    assert place.nearest_bone == "hyoid"
+    assert (place.side, place.site, place.region) == (None, None, None)
+
+
+def test_a_bone_out_of_reach_is_not_named(limb, anatomy):
+    affine = limb.scan.affine.copy()
+    affine[0, 3] += 10 * REACH_MM
+    far = replace(bone_map(limb), affine=affine)
+    (place,) = places(limb.scan, [ball(limb)], [SEEN], replace(anatomy, labels=far), None)
+    assert place.nearest_bone is None
+    assert place.site is None
+
+
+def test_a_structure_of_the_label_map_tells_the_tissue(limb, anatomy):
+    numbers = limb.masks["mass"].astype(np.uint8).transpose(2, 1, 0)
+    vessel = {1: Structure("iliac_artery_left", "vessel", "left")}
+    labelled = replace(anatomy, labels=LabelMap(numbers, limb.scan.affine, vessel, "test"))
+    inside, beside = places(
+        limb.scan, [ball(limb), ball(limb, "speck")], [SEEN, SEEN], labelled, None
+    )
+    assert inside.tissue == "vessel wall"
+    assert beside.tissue == "muscle"
+
+
+def test_places_are_in_the_order_of_the_deposits(limb, anatomy):
+    deep = replace(SEEN, skin_depth_mm=1.0)
+    found = places(limb.scan, [ball(limb), ball(limb, "speck")], [SEEN, deep], anatomy, None)
+    assert [place.tissue for place in found] == ["muscle", "skin"]
+    assert places(limb.scan, [], [], anatomy, "left hand") == []

@@ -37,7 +37,7 @@ class Evidence:
         scan lies in it
     thickness_mm : diameter of the largest ball that fits inside, right to a voxel; this and
         the distances only where a rule asks for them
-    inside : fraction of it that lies in the body
+    fraction_in_body : fraction of it that lies in the body
     skeletal : the skeleton's finder took it for bone
     in_trunk : it lies in slices as thick as a trunk
     structure : of the user's label map, that most of it lies in
@@ -47,8 +47,8 @@ class Evidence:
     contrast_hu : of the brightest blood and organs with contrast medium in the scan; None
         where there is none, or is not asked for
     deposit_probability : the network's mean over it; None without a network
-    marked : the network takes it for a deposit
-    freed : it was cut from something bigger, such as a bone
+    network_positive : the network takes it for a deposit
+    split_off : it was cut from something bigger, such as a bone
     """
 
     voxels: int
@@ -56,16 +56,16 @@ class Evidence:
     mean_hu: float
     peak_hu: int
     axes_mm: tuple[float, float, float]
-    inside: float
-    at_edge: bool
+    fraction_in_body: float
+    touches_field_edge: bool
     skeletal: bool
     contrast_given: bool | None
     surroundings: Surroundings | None = None
     in_trunk: bool = False
     structure: Structure | None = None
     deposit_probability: float | None = None
-    marked: bool = False
-    freed: bool = False
+    network_positive: bool = False
+    split_off: bool = False
     thickness_mm: float | None = None
     bone_distance_mm: float | None = None
     skin_depth_mm: float | None = None
@@ -83,38 +83,38 @@ _values = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listed:
+class SampledObjects:
     """Objects with some of their voxels, evenly taken.
 
     points : int32 (n, 3), (z, y, x); object k has ``points[bounds[k]:bounds[k + 1]]``
-    middles : float64 (objects, 3), the mean of each object's points
+    centroids : float64 (objects, 3), the mean of each object's points
     """
 
     runs: Sequence[Runs]
     points: NDArray[np.int32]
     bounds: NDArray[np.int64]
-    middles: NDArray[np.float64]
+    centroids: NDArray[np.float64]
 
-    def some(self, chosen: Sequence[int]) -> Listed:
+    def subset(self, chosen: Sequence[int]) -> SampledObjects:
         """Some of the objects, by index."""
         pick = np.asarray(chosen, np.int64)
         count = np.diff(self.bounds)[pick]
         bounds = np.append(0, np.cumsum(count))
         at = np.repeat(self.bounds[pick] - bounds[:-1], count) + np.arange(bounds[-1])
         runs = [self.runs[k] for k in chosen]
-        return Listed(runs, self.points[at], bounds, self.middles[pick])
+        return SampledObjects(runs, self.points[at], bounds, self.centroids[pick])
 
-    def share(self, of: NDArray[Any]) -> NDArray[np.float64]:
+    def fraction_where(self, of: NDArray[Any]) -> NDArray[np.float64]:
         """The share of each object's points for which `of` (n,) is True."""
         count = np.diff(self.bounds)
         owner = np.repeat(np.arange(len(count)), count)
         return np.bincount(owner, of, len(count)) / np.maximum(count, 1)
 
 
-def listed_of(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> Listed:
+def sample_objects(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> SampledObjects:
     """Objects of a volume of `shape` with at most SAMPLED voxels of each."""
     points, bounds = samples(pieces, shape)
-    return Listed(pieces, points, bounds, means(points, bounds))
+    return SampledObjects(pieces, points, bounds, group_means(points, bounds))
 
 
 def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> NDArray[np.float64]:
@@ -213,19 +213,21 @@ def _nearer(line: Any, step: Any) -> None:
                 line[at] = min(line[at], before[at + by] + apart)
 
 
-def at_edge(objects: Objects) -> NDArray[np.bool_]:
+def touches_field_edge(objects: Objects) -> NDArray[np.bool_]:
     """Which objects reach the border of the volume, so that part of them may be missing."""
     low, high = objects.box[:, ::2], objects.box[:, 1::2]
     edge: NDArray[np.bool_] = (low == 0).any(axis=1) | (high == objects.runs.shape).any(axis=1)
     return edge
 
 
-def structures_of(scan: Scan, labels: LabelMap | None, listed: Listed) -> list[Structure | None]:
+def structures_of(
+    scan: Scan, labels: LabelMap | None, objects: SampledObjects
+) -> list[Structure | None]:
     """The structure that each object lies in, or beside which it lies; None without a map."""
     if labels is None:
-        return [None] * len(listed.runs)
-    groups = pairwise(listed.bounds.tolist())
-    return [structure_of(scan, labels, listed.points[a:b]) for a, b in groups]
+        return [None] * len(objects.runs)
+    groups = pairwise(objects.bounds.tolist())
+    return [structure_of(scan, labels, objects.points[a:b]) for a, b in groups]
 
 
 def structure_of(scan: Scan, labels: LabelMap, points: NDArray[Any]) -> Structure | None:
@@ -249,12 +251,12 @@ def samples(
     return sampled(pieces, shape, SAMPLED)
 
 
-def means(points: NDArray[Any], bounds: NDArray[np.int64]) -> NDArray[np.float64]:
+def group_means(points: NDArray[Any], bounds: NDArray[np.int64]) -> NDArray[np.float64]:
     """The mean of each group of points (n, 3); groups begin where `bounds` says."""
     total: NDArray[np.float64] = np.add.reduceat(points.astype(np.float64), bounds[:-1], axis=0)
     return total / np.diff(bounds)[:, None]
 
 
-def known(distances: NDArray[np.float64]) -> list[float | None]:
+def none_for_nan(distances: NDArray[np.float64]) -> list[float | None]:
     """Distances with None for those unknown (not a number)."""
     return [float(d) if np.isfinite(d) else None for d in distances]

@@ -81,8 +81,8 @@ def places(
     if labels is None:
         return made
     points, bounds = samples(deposits, scan.hu.shape)
-    middles = [points[a:b].mean(axis=0) for a, b in pairwise(bounds)]
-    return [_named(p, scan, m, labels) for p, m in zip(made, middles, strict=True)]
+    centroids = [points[a:b].mean(axis=0) for a, b in pairwise(bounds)]
+    return [_named(p, scan, m, labels) for p, m in zip(made, centroids, strict=True)]
 
 
 def _named(place: Place, scan: Scan, middle: NDArray[np.float64], labels: LabelMap) -> Place:

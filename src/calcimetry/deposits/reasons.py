@@ -1,10 +1,11 @@
-"""The finder's rules in words: what a reader is told of each verdict."""
+"""Verdicts of the finder, and its rules in words: what a reader is told of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from calcimetry.records import Rule
+from calcimetry.records import Kind, Rule
 
 Values = Mapping[str, str | float]
 """What a rule saw, by the names in its template."""
@@ -54,3 +55,18 @@ the same table."""
 def reason_of(rule: Rule, values: Values) -> str:
     """The rule's sentence with its values. Raises KeyError where one is missing."""
     return REASONS[rule].format_map(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an object is, by which rule; `values` are those that the rule's sentence names."""
+
+    kind: Kind
+    rule: Rule
+    confidence: float
+    values: Values = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """The rule in words, for readers; programs compare `rule`."""
+        return reason_of(self.rule, self.values)

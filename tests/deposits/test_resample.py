@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calcimetry.deposits.regrid import (
+from calcimetry.deposits.resample import (
     GRID_MM,
     OUTSIDE_HU,
     axis_cells,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcimetry.deposits.course import LEAST, along_course
+from calcimetry.deposits.vessel_course import LEAST, along_course
 
 
 def strung(count: int, length_mm: float, bend_mm: float) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""Deposits cut from what they touch, by the network's probability of every dense voxel."""
+"""Splits deposits from the bone they touch: connected voxels of high network probability become
+components of their own."""
 
 from __future__ import annotations
 
@@ -29,30 +30,29 @@ from calcimetry.threads import Jobs
 
 WHOLE_SHARE = 0.5
 """An object of which at least this share is deposit is taken whole: its blurred rim, which
-the network doubts, belongs to it. Of other objects only the deposit is cut out."""
+the network doubts, belongs to it. Of other objects only the deposit is split off."""
 
 CRUMB_SHARE = 0.25
-"""What a cut leaves behind joins the deposit beside it when it is smaller than this share of
-it: the rim on the side away from the bone."""
-
+"""A remainder joins the core beside it when it is smaller than this share of it: the rim on the
+side away from the bone."""
 
 OWN_SHARE = 0.3
-"""A cut keeps to the voxels that are surely the deposit's where at least this share is."""
+"""A split keeps to the voxels that are surely the deposit's where at least this share is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pieces:
-    """Objects after the cut, in their order.
+class Components:
+    """Objects after the split, in their order.
 
     probability : float (count,), the network's mean over each; not a number where none ran
-    marked : bool (count,), the network takes it for a deposit
-    freed : bool (count,), it was cut from something bigger
+    network_positive : bool (count,), the network takes it for a deposit
+    split_off : bool (count,), it was split from something bigger
     """
 
     objects: Objects
     probability: NDArray[np.float64]
-    marked: NDArray[np.bool_]
-    freed: NDArray[np.bool_]
+    network_positive: NDArray[np.bool_]
+    split_off: NDArray[np.bool_]
 
     @property
     def runs(self) -> list[Runs]:
@@ -60,66 +60,66 @@ class Pieces:
         return parts(self.objects)
 
 
-def uncut(dense: Objects) -> Pieces:
+def unsplit(dense: Objects) -> Components:
     """Dense objects as they are, where no network ran."""
     none = np.zeros(len(dense), np.bool_)
-    return Pieces(dense, np.full(len(dense), np.nan), none, none)
+    return Components(dense, np.full(len(dense), np.nan), none, none)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cores:
-    """Connected marked voxels that are sure and big enough.
+    """Connected voxels that the network takes for deposit, where they are sure and big enough.
 
     runs : of each, only the voxels that are more likely its own than the bone's, unless too few
-    chance : float (cores,), how probable each is
+    probability : float (cores,), how probable each is
     owner : int64 (cores,), the index of the dense object that it lies in
-    share : float (objects,), of each dense object, how much of it is marked
+    share : float (objects,), of each dense object, how much of it the network takes for one
     """
 
     runs: list[Runs]
-    chance: NDArray[np.float64]
+    probability: NDArray[np.float64]
     owner: NDArray[np.int64]
     share: NDArray[np.float64]
 
 
-def cut(
+def split_by_probability(
     scan: Scan,
     dense: Objects,
     probability: NDArray[np.float32],
     plan: FindPlan,
     *,
     jobs: Jobs = 1,
-) -> Pieces:
-    """Dense objects, with the deposits among them cut free.
+) -> Components:
+    """Dense objects, with the deposits among them split from the bone they touch.
 
     probability : (voxels,), of every voxel of `dense.runs`, in run order
     """
     cores = _cores(scan, dense, probability, plan)
     holds = np.bincount(cores.owner, minlength=len(dense)) > 0
-    marked = holds & (cores.share >= WHOLE_SHARE)
-    divided = holds & ~marked
+    positive = holds & (cores.share >= WHOLE_SHARE)
+    divided = holds & ~positive
     mean = _means(dense, probability, ~holds)
-    np.maximum.at(mean, cores.owner, cores.chance)  # of an object taken whole, its surest core's
-    if not divided.any():
-        return Pieces(dense, mean, marked, np.zeros(len(dense), np.bool_))
-    return _with_pieces(scan, Pieces(dense, mean, marked, divided), cores, jobs)
+    # Of an object taken whole, its surest core's.
+    np.maximum.at(mean, cores.owner, cores.probability)
+    whole = Components(dense, mean, positive, np.zeros(len(dense), np.bool_))
+    return _with_parts(scan, whole, cores, divided, jobs) if divided.any() else whole
 
 
 def _cores(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: FindPlan) -> _Cores:
-    marked = probability >= plan.deposit_probability
-    found = objects(scan.hu, kept(dense.runs, marked))
+    positive = probability >= plan.deposit_probability
+    found = objects(scan.hu, kept(dense.runs, positive))
     number = np.repeat(found.label, found.runs.stop - found.runs.start) - 1
-    chance = probability[marked]
+    values = probability[positive]
     peak = np.zeros(len(found))
-    np.maximum.at(peak, number, chance)
-    core = _upper_half_mean(number, chance, len(found))
+    np.maximum.at(peak, number, values)
+    core = _upper_half_mean(number, values, len(found))
     big = found.voxels * scan.voxel_mm3 >= plan.smallest_mm3
     keep = big & (found.voxels >= plan.smallest_voxels) & (peak >= plan.peak_probability)
     order = np.argsort(number, kind="stable")
     ends = np.cumsum(found.voxels)
     connected = parts(found)
     own = [
-        _own_part(runs, chance[order[end - runs.voxels : end]] >= plan.cut_probability, plan)
+        _core_voxels(runs, values[order[end - runs.voxels : end]] >= plan.cut_probability, plan)
         for runs, end, good in zip(connected, ends.tolist(), keep, strict=True)
         if good
     ]
@@ -128,7 +128,7 @@ def _cores(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: F
     return _Cores(own, core[keep], owner[keep], held / np.maximum(dense.voxels, 1))
 
 
-def _own_part(runs: Runs, own: NDArray[np.bool_], plan: FindPlan) -> Runs:
+def _core_voxels(runs: Runs, own: NDArray[np.bool_], plan: FindPlan) -> Runs:
     """The voxels that are its own, or all where those are too few to be a deposit's core."""
     enough = own.sum() >= max(plan.smallest_voxels, OWN_SHARE * runs.voxels)
     return kept(runs, own) if enough else runs
@@ -147,11 +147,11 @@ def _upper_half_mean(
     return total / np.maximum(-(-size // 2), 1)
 
 
-def _owner(dense: Objects, pieces: list[Runs]) -> NDArray[np.int64]:
-    """The index of the object that each piece lies in, by the run that holds its first voxel."""
+def _owner(dense: Objects, parts_of: list[Runs]) -> NDArray[np.int64]:
+    """The index of the object that each part lies in, by the run that holds its first voxel."""
     width = np.int64(dense.runs.shape[2])
     begin = dense.runs.row.astype(np.int64) * width + dense.runs.start
-    first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in pieces], np.int64)
+    first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in parts_of], np.int64)
     return dense.label[np.searchsorted(begin, first, side="right") - 1].astype(np.int64) - 1
 
 
@@ -165,31 +165,34 @@ def _means(
     return sums / np.maximum(dense.voxels, 1)
 
 
-def _with_pieces(scan: Scan, whole: Pieces, cores: _Cores, jobs: Jobs) -> Pieces:
-    """Objects with the pieces of those divided in their place: cores with rims, what is left.
+def _with_parts(
+    scan: Scan, whole: Components, cores: _Cores, divided: NDArray[np.bool_], jobs: Jobs
+) -> Components:
+    """Objects with the parts of those divided in their place: cores with rims, remainders.
 
-    whole : of all dense objects; `freed` says which are divided
+    whole : all dense objects
+    divided : bool (objects,), which of them have parts
     """
-    dense, divided = whole.objects, whole.freed
+    dense = whole.objects
     made = _divided(scan, dense, cores, divided, jobs)
-    count = np.bincount([piece.owner for piece in made], minlength=len(dense)) + ~divided
-    number = np.flatnonzero(np.repeat(divided, count))  # the index of each piece that is made
+    count = np.bincount([part.owner for part in made], minlength=len(dense)) + ~divided
+    number = np.flatnonzero(np.repeat(divided, count))  # the index of each part that is made
     stay = ~divided[dense.label - 1]
-    pile = piled([taken(dense.runs, stay), *(piece.runs for piece in made)], scan.hu.shape)
+    pile = piled([taken(dense.runs, stay), *(part.runs for part in made)], scan.hu.shape)
     before = np.cumsum(count) - count
     label = np.append(before[dense.label[stay] - 1], np.repeat(number, np.diff(pile.bounds)[1:]))
     runs, label = in_order(Runs(scan.hu.shape, *pile.columns), label.astype(np.int32) + 1)
     probability = np.repeat(whole.probability, count)
-    marked, freed = np.repeat(whole.marked, count), np.repeat(divided, count)
-    probability[number] = [piece.probability for piece in made]
-    marked[number] = freed[number] = [piece.core for piece in made]
+    positive, split_off = np.repeat(whole.network_positive, count), np.repeat(divided, count)
+    probability[number] = [part.probability for part in made]
+    positive[number] = split_off[number] = [part.core for part in made]
     objects = tabulate(scan.hu, runs, label, known=dense, jobs=jobs)
-    return Pieces(objects, probability, marked, freed)
+    return Components(objects, probability, positive, split_off)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Piece:
-    """A piece of the dense object whose index is `owner`: a core with its rim, or what is left."""
+class _Part:
+    """A part of the dense object whose index is `owner`: a core with its rim, or a remainder."""
 
     owner: int
     runs: Runs
@@ -199,37 +202,39 @@ class _Piece:
 
 def _divided(
     scan: Scan, dense: Objects, cores: _Cores, divided: NDArray[np.bool_], jobs: Jobs
-) -> list[_Piece]:
-    """The pieces of all divided objects, object by object, cores first."""
+) -> list[_Part]:
+    """The parts of all divided objects, object by object, cores first."""
     inner = np.flatnonzero(divided[cores.owner])
     whole = taken(dense.runs, divided[dense.label - 1])
     rest = difference(whole, joined([cores.runs[k] for k in inner], scan.hu.shape))
-    crumbs = split(rest, connect(rest, jobs=jobs))
-    owner = _owner(dense, crumbs)
-    made: list[_Piece] = []
+    remainders = split(rest, connect(rest, jobs=jobs))
+    owner = _owner(dense, remainders)
+    made: list[_Part] = []
     for index in np.flatnonzero(divided).tolist():
         own = inner[cores.owner[inner] == index]
-        left = [crumbs[k] for k in np.flatnonzero(owner == index)]
+        left = [remainders[k] for k in np.flatnonzero(owner == index)]
         rimmed, apart = _with_rims(scan, [cores.runs[k] for k in own], left)
         made += [
-            _Piece(index, runs, chance, True)
-            for runs, chance in zip(rimmed, cores.chance[own].tolist(), strict=True)
+            _Part(index, runs, probability, True)
+            for runs, probability in zip(rimmed, cores.probability[own].tolist(), strict=True)
         ]
-        made += [_Piece(index, runs, 0.0, False) for runs in apart]
+        made += [_Part(index, runs, 0.0, False) for runs in apart]
     return made
 
 
-def _with_rims(scan: Scan, cores: list[Runs], crumbs: list[Runs]) -> tuple[list[Runs], list[Runs]]:
-    """An object's cores with the crumbs that belong to them, and the crumbs that do not."""
+def _with_rims(
+    scan: Scan, cores: list[Runs], remainders: list[Runs]
+) -> tuple[list[Runs], list[Runs]]:
+    """An object's cores with the remainders that belong to them, and the remainders that do not."""
     shape = scan.hu.shape
-    inner, outer = piled(cores, shape), piled(crumbs, shape)
-    host = np.full(len(crumbs), -1)
+    inner, outer = piled(cores, shape), piled(remainders, shape)
+    host = np.full(len(remainders), -1)
     lattice = shape[1], np.array(scan.spacing)
     _find_hosts(inner.columns, inner.bounds, outer.columns, outer.bounds, lattice, host)
     return [
-        joined([core, *(crumbs[k] for k in np.flatnonzero(host == n))], shape)
+        joined([core, *(remainders[k] for k in np.flatnonzero(host == n))], shape)
         for n, core in enumerate(cores)
-    ], [crumbs[k] for k in np.flatnonzero(host < 0)]
+    ], [remainders[k] for k in np.flatnonzero(host < 0)]
 
 
 @kernel

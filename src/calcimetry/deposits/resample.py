@@ -18,14 +18,14 @@ OUTSIDE_HU = -1024
 
 _LEAST = np.float32(OUTSIDE_HU)
 
-Taps = tuple[NDArray[np.int32], NDArray[np.float32]]
+FilterTaps = tuple[NDArray[np.int32], NDArray[np.float32]]
 """For each place along an axis, native indices and their weights, both (places, taps)."""
 
-Cells = tuple[NDArray[np.int32], NDArray[np.float32]]
+LinearCells = tuple[NDArray[np.int32], NDArray[np.float32]]
 """For each voxel along an axis, the grid voxel before it, and how far it is beyond that."""
 
 
-def axis_weights(count: int, spacing: float) -> Taps:
+def axis_weights(count: int, spacing: float) -> FilterTaps:
     """How one axis is brought to the network's grid: a triangle filter, antialiased.
 
     Parameters
@@ -47,14 +47,14 @@ def axis_weights(count: int, spacing: float) -> Taps:
     return np.clip(index, 0, count - 1).astype(np.int32), weight.astype(np.float32)
 
 
-def axis_cells(count: int, spacing: float, length: int) -> Cells:
+def axis_cells(count: int, spacing: float, length: int) -> LinearCells:
     """Where the voxels of an axis lie on the network's grid of `length` along that axis."""
     at = np.minimum(np.arange(count) * (spacing / GRID_MM), length - 1)
     low = np.minimum(at.astype(np.int32), max(length - 2, 0)).astype(np.int32)
     return low, (at - low).astype(np.float32)
 
 
-def turned_round(axis: tuple[Taps, Cells]) -> tuple[Taps, Cells]:
+def turned_round(axis: tuple[FilterTaps, LinearCells]) -> tuple[FilterTaps, LinearCells]:
     """An axis' taps and cells for a grid that begins at its last voxel and runs against it."""
     (index, weight), (low, beyond) = axis
     return (len(low) - 1 - index, weight), (low[::-1].copy(), beyond[::-1].copy())
@@ -128,7 +128,7 @@ def unfolded(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @kernel
-def mark(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) -> None:
+def mark_blocks(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) -> None:
     """Mark the `side`-long blocks of all grid voxels that the runs are interpolated from.
 
     runs : row, start, stop; low_z, low_y, low_x : the first part of `axis_cells`
