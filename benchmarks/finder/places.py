@@ -16,8 +16,8 @@ from benchmarks.finder.tables import _table as table
 
 from calcimetry.anatomy import Anatomy, bone_gaps, find_body, find_bone, skin_gaps
 from calcimetry.deposits import places
-from calcimetry.deposits.around import surroundings
-from calcimetry.deposits.evidence import Evidence, none_for_nan, samples
+from calcimetry.describe.evidence import Evidence, none_for_nan, samples
+from calcimetry.describe.surroundings import surroundings
 from calcimetry.phantom.body import PhantomSpec, make, realise
 from calcimetry.records import Place, Runs, Scan
 from calcimetry.runs import dense_objects, from_mask

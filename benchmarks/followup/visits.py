@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import Anatomy, Body, in_pose, into_pose, pose_of
-from calcimetry.deposits.evidence import axes
+from calcimetry.describe.evidence import axes
 from calcimetry.examine import measure
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.phantom.insertion import Placement

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from calcimetry.output import write
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
+    from calcimetry.remeasure import prepare, remeasure
     from calcimetry.scan import from_array, read
 
 _HOMES = {
@@ -47,6 +48,8 @@ _HOMES = {
     "label_volume": "exchange",
     "load": "exchange",
     "measure": "examine",
+    "prepare": "remeasure",
+    "remeasure": "remeasure",
     "read": "scan",
     "write": "output",
     "write_followup": "followup",
@@ -67,7 +70,9 @@ __all__ = [
     "label_volume",
     "load",
     "measure",
+    "prepare",
     "read",
+    "remeasure",
     "write",
     "write_followup",
 ]

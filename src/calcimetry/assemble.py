@@ -1,13 +1,13 @@
-"""Measured findings, numbered, named and summed: an examination. Nothing is judged here."""
+"""Measured objects, numbered, named and summed: the parts of an examination. Nothing is judged."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from calcimetry import deposits as finder
-from calcimetry.quantity import form, total
+from calcimetry.describe import form, shape_name, shape_numbers
+from calcimetry.quantity import total
 from calcimetry.records import (
     LISTED,
     Calibration,
@@ -28,50 +28,86 @@ from calcimetry.runs import voxels_of
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
 
-Measured = tuple[Finding, Quantity]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A finding with all that was measured of it.
+
+    place : of those that are listed
+    axes_mm : of the ellipsoid of equal moments, longest first
+    centroid_mm : LPS
+    skeletal : it is a bone of the skeleton that distances to bone are measured to
+    """
+
+    finding: Finding
+    quantity: Quantity
+    place: Place | None
+    axes_mm: tuple[float, float, float]
+    centroid_mm: tuple[float, float, float]
+    skeletal: bool = False
 
 
-def numbered_deposits(
-    scan: Scan, pairs: Sequence[Measured], found: finder.Found, places: dict[int, Place]
-) -> list[Deposit]:
-    """Deposits and uncertain ones, numbered: those sure first, then by mass."""
-    order = sorted(found.listed, key=lambda k: _rank(pairs[k]))
-    centres = scan.to_lps(found.centroid[order]).tolist()
-    made: list[Deposit] = []
-    for at in order:
-        finding, quantity = pairs[at]
-        numbers = finder.shape_numbers(scan, finding.runs, found.evidence[at].axes_mm)
-        made.append(
-            Deposit(
-                number=len(made) + 1,
-                uid=uid_of(scan, finding.runs),
-                kind=finding.kind,
-                confidence=finding.confidence,
-                reason=finding.reason,
-                rule=finding.rule,
-                runs=finding.runs,
-                centroid_mm=tuple(centres[len(made)]),
-                slices=slices_of(scan.frame, finding.runs),
-                place=places[at],
-                form=form(
-                    scan,
-                    finding.runs,
-                    shape=finder.shape_name(numbers),
-                    volume_mm3=quantity.volume_mm3.value,
-                    numbers=numbers,
-                ),
-                quantity=replace(quantity, flags=()),
-                flags=tuple(dict.fromkeys(finding.flags + quantity.flags)),
-            )
-        )
-    return made
+def ranked(described: Iterable[Described]) -> tuple[list[Described], list[Described]]:
+    """Those that are listed, deposits first and then by falling mass; and all others by size."""
+    listed: list[Described] = []
+    others: list[Described] = []
+    for item in described:
+        (listed if item.finding.kind in LISTED else others).append(item)
+    return sorted(listed, key=_rank), sorted(others, key=_size)
 
 
-def _rank(pair: Measured) -> tuple[int, float, int, int]:
-    finding, quantity = pair
-    runs = finding.runs
-    first = int(runs.row[0]), int(runs.start[0])
-    return LISTED.index(finding.kind), -(quantity.mass_mg.value or 0.0), *first
+def _rank(item: Described) -> tuple[int, float, int, int]:
+    runs = item.finding.runs
+    mass = item.quantity.mass_mg.value or 0.0
+    return LISTED.index(item.finding.kind), -mass, int(runs.row[0]), int(runs.start[0])
+
+
+def _size(item: Described) -> tuple[int, int]:
+    runs = item.finding.runs
+    return -runs.voxels, int(runs.row[0])
+
+
+def deposit_of(scan: Scan, number: int, item: Described) -> Deposit:
+    """A listed object as a deposit of an examination."""
+    finding, quantity, runs = item.finding, item.quantity, item.finding.runs
+    numbers = shape_numbers(scan, runs, item.axes_mm)
+    return Deposit(
+        number=number,
+        uid=uid_of(scan, runs),
+        kind=finding.kind,
+        confidence=finding.confidence,
+        reason=finding.reason,
+        rule=finding.rule,
+        runs=runs,
+        centroid_mm=item.centroid_mm,
+        slices=slices_of(scan.frame, runs),
+        place=item.place or Place(),
+        form=form(
+            scan,
+            runs,
+            shape=shape_name(numbers),
+            volume_mm3=quantity.volume_mm3.value,
+            numbers=numbers,
+        ),
+        quantity=replace(quantity, flags=()),
+        flags=tuple(dict.fromkeys(finding.flags + quantity.flags)),
+    )
+
+
+def object_of(number: int, item: Described) -> OtherObject:
+    """An object that was left out."""
+    finding = item.finding
+    return OtherObject(
+        number=number,
+        kind=finding.kind,
+        reason=finding.reason,
+        rule=finding.rule,
+        confidence=finding.confidence,
+        volume_mm3=item.quantity.volume_mm3.value or 0.0,
+        mass_mg=item.quantity.mass_mg.value,
+        centroid_mm=item.centroid_mm,
+        runs=finding.runs,
+    )
 
 
 def uid_of(scan: Scan, runs: Runs) -> str:
@@ -87,36 +123,14 @@ def uid_of(scan: Scan, runs: Runs) -> str:
 
 
 def slices_of(frame: Frame, runs: Runs) -> tuple[int, int]:
+    """The first and last slice that runs lie in, along the stored slice axis."""
     height = runs.shape[1]
     ends = [frame.stored.slice_index(int(runs.row[end]) // height) for end in (0, -1)]
     return min(ends), max(ends)
 
 
-def other_objects(
-    scan: Scan, pairs: Sequence[Measured], found: finder.Found
-) -> tuple[OtherObject, ...]:
-    """Dense objects of all other kinds, biggest first."""
-    voxels = [evidence.voxels for evidence in found.evidence]
-    rest = [k for k, (finding, _) in enumerate(pairs) if finding.kind not in LISTED]
-    rest.sort(key=lambda k: (-voxels[k], int(pairs[k][0].runs.row[0])))
-    centres, voxel = scan.to_lps(found.centroid[rest]).tolist(), scan.voxel_mm3
-    return tuple(
-        OtherObject(
-            number=number,
-            kind=pairs[k][0].kind,
-            reason=pairs[k][0].reason,
-            rule=pairs[k][0].rule,
-            confidence=pairs[k][0].confidence,
-            volume_mm3=voxels[k] * voxel,
-            mass_mg=pairs[k][1].mass_mg.value,
-            centroid_mm=tuple(centre),
-            runs=pairs[k][0].runs,
-        )
-        for number, (k, centre) in enumerate(zip(rest, centres, strict=True), 1)
-    )
-
-
 def totals_of(listed: Sequence[Deposit], scale: Calibration) -> Totals:
+    """Sums over all deposits, and over those of each region and tissue."""
     return Totals(
         overall=_total(listed, scale),
         by_region=_grouped(listed, scale, lambda deposit: deposit.place.region),

@@ -24,6 +24,8 @@ FILES = (
     "examination.json",
     "report.html",
     "report.pdf",
+    "original/examination.json",
+    "original/objects.npz",
     *(f"pictures/{name}" for name in PICTURES),
 )
 """Everything that an examination may write, # for a number; what an older run left is replaced."""
@@ -72,12 +74,20 @@ def fill(
         "labels.nii.gz": labels,
         "landmarks.npz": exchange.landmark_bytes(exam.landmarks),
         "crops.npz": exchange.crop_bytes(exam.crops),
-        "examination.json": json.dumps(facts, indent=1, allow_nan=False) + "\n",
+        "examination.json": _json(facts),
         "report.html": page,
         **{f"pictures/{name}": png for name, png in pictures.items()},
     }
     if pdf:
         files["report.pdf"] = report.render_pdf(page)
+    if exam.original is not None:
+        facts_before = exchange.document(exam.original, identify=identify)
+        files["original/examination.json"] = _json(facts_before)
+        files["original/objects.npz"] = exchange.voxel_bytes(exam.original, b"")
     for name, content in files.items():
         folder.write(name, content)
     return facts
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"

@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.classify import (
     EvidenceSteps,
     classify,
@@ -17,7 +16,8 @@ from calcimetry.deposits.classify import (
     first_pass,
     second_pass,
 )
-from calcimetry.deposits.evidence import Evidence
+from calcimetry.describe.evidence import Evidence
+from calcimetry.describe.surroundings import Surroundings
 from calcimetry.records import LISTED, Kind, Rule
 
 SURROUNDINGS = ("surroundings",)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calcimetry.deposits.evidence import Evidence, SampledObjects, sample_objects
 from calcimetry.deposits.neighbours import (
     COMPANY_MM,
     NEARLY_HALF,
@@ -23,6 +22,7 @@ from calcimetry.deposits.neighbours import (
 from calcimetry.deposits.reasons import Verdict
 from calcimetry.deposits.rules import SMALL_MM3
 from calcimetry.deposits.vessel_course import LEAST
+from calcimetry.describe.evidence import Evidence, SampledObjects, sample_objects
 from calcimetry.records import LISTED, Kind, Rule, Runs, Scan
 from calcimetry.runs import from_mask
 from calcimetry.scan import from_array

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.around import Surroundings
 from calcimetry.deposits.classify import first_pass, second_pass
-from calcimetry.deposits.evidence import Evidence
 from calcimetry.deposits.reasons import Verdict
+from calcimetry.describe.evidence import Evidence
+from calcimetry.describe.surroundings import Surroundings
 from calcimetry.records import Kind, Rule
 
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)

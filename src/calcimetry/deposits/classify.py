@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from calcimetry.deposits.evidence import Evidence
 from calcimetry.deposits.reasons import Verdict
 from calcimetry.deposits.rules import EARLY_SECOND_PASS, FIRST_PASS, SECOND_PASS, RuleFunction
+from calcimetry.describe.evidence import Evidence
 from calcimetry.records import LISTED, Kind, Rule
 
 EvidenceStep = Callable[[Sequence[int], Sequence[Evidence]], list[Evidence]]

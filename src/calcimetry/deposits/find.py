@@ -30,9 +30,12 @@ from calcimetry.anatomy import (
     water_equivalent_diameter,
 )
 from calcimetry.deposits import network
-from calcimetry.deposits.around import surroundings
 from calcimetry.deposits.classify import EvidenceSteps, classify
-from calcimetry.deposits.evidence import (
+from calcimetry.deposits.neighbours import mark_vessels, promote_satellites, rejoin_remainders
+from calcimetry.deposits.reasons import Verdict
+from calcimetry.deposits.rules import SURE
+from calcimetry.deposits.split import Components, split_by_probability, unsplit
+from calcimetry.describe.evidence import (
     Evidence,
     SampledObjects,
     axes,
@@ -42,13 +45,11 @@ from calcimetry.deposits.evidence import (
     thicknesses,
     touches_field_edge,
 )
-from calcimetry.deposits.neighbours import mark_vessels, promote_satellites, rejoin_remainders
-from calcimetry.deposits.reasons import Verdict
-from calcimetry.deposits.rules import SURE
-from calcimetry.deposits.split import Components, split_by_probability, unsplit
+from calcimetry.describe.surroundings import surroundings
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import LISTED, Finding, Flag, Objects, Scan
+from calcimetry.records import LISTED, Finding, Flag, Objects, Runs, Scan
+from calcimetry.runs import objects as objects_of
 from calcimetry.runs import parts, taken
 from calcimetry.threads import Jobs
 
@@ -209,6 +210,24 @@ def network_probability(
             remedy="install onnxruntime, or take find.finder = auto",
         )
     return None
+
+
+def split_free(
+    scan: Scan, runs: Runs, body: Body, plan: Plan, *, jobs: Jobs = 1
+) -> tuple[list[Runs], list[Runs]]:
+    """An object's deposits by the network's probability, and what is left of it.
+
+    As `find` splits it, without the rules' word on what the parts are.
+
+    Raises UsageError NO_NETWORK.
+    """
+    dense = objects_of(scan.hu, runs)
+    asked = plan.changed("find", {"finder": "network"})
+    probability = network_probability(scan, dense, body, asked, jobs=jobs)
+    assert probability is not None  # or it was refused
+    found = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
+    pairs = list(zip(parts(found.objects), found.network_positive.tolist(), strict=True))
+    return [part for part, own in pairs if own], [part for part, own in pairs if not own]
 
 
 def _worth_asking(scan: Scan, dense: Objects, body: Body, plan: Plan) -> NDArray[np.bool_]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from calcimetry.deposits.evidence import Evidence, SampledObjects
 from calcimetry.deposits.reasons import Verdict
 from calcimetry.deposits.rules import SMALL_MM3
 from calcimetry.deposits.vessel_course import along_course
+from calcimetry.describe.evidence import Evidence, SampledObjects
 from calcimetry.records import LISTED, Kind, Rule, Scan
 from calcimetry.runs import voxels_of
 

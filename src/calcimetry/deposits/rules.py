@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.evidence import Evidence
 from calcimetry.deposits.reasons import Verdict
+from calcimetry.describe.evidence import Evidence
 from calcimetry.records import Kind, Rule
 
 METAL_PEAK_HU = 3000  # above enamel (about 2,900 HU) and the densest stones seen at 120 kVp

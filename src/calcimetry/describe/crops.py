@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcimetry.records import Crops, Deposit, Frame, Scan
 from calcimetry.runs import box_of, crop
@@ -17,15 +18,37 @@ MARGIN_MM = 14.0
 UNKNOWN_HU = -32768  # of a voxel that was not kept
 
 
-def crops_about(scan: Scan, deposits: Sequence[Deposit]) -> Crops | None:
-    """HU of a box about each deposit whose cut from bone has an error; None where none has."""
+def crops_about(
+    scan: Scan, deposits: Sequence[Deposit], *, known: Crops | None = None
+) -> Crops | None:
+    """HU of a box about each deposit whose cut from bone has an error; None where none has.
+
+    known : earlier crops of the scan, taken as they are
+    """
     kept = [d for d in deposits if d.quantity.relative_error.get("segmentation", 0.0) > 0]
     if not kept:
         return None
-    boxes = [crop(box_of(d.runs), d.runs.shape, MARGIN_MM, scan.spacing) for d in kept]
-    ends = [[end for side in box for end in (side.start, side.stop)] for box in boxes]
-    hu = np.concatenate([scan.hu[box].ravel() for box in boxes])
-    return Crops(np.array(ends, np.int32), hu, tuple(d.uid for d in kept))
+    earlier = {} if known is None else dict(zip(known.uids, _parts(known), strict=True))
+    parts = [earlier.get(d.uid) or _about(scan, d) for d in kept]
+    ends, values = zip(*parts, strict=True)
+    return Crops(np.stack(ends), np.concatenate(values), tuple(d.uid for d in kept))
+
+
+_Part = tuple[NDArray[np.int32], NDArray[np.int16]]
+"""The box of a crop, int32 (6,), and its voxels, flat."""
+
+
+def _about(scan: Scan, deposit: Deposit) -> _Part:
+    runs = deposit.runs
+    box = crop(box_of(runs), runs.shape, MARGIN_MM, scan.spacing)
+    ends = [end for side in box for end in (side.start, side.stop)]
+    return np.array(ends, np.int32), scan.hu[box].ravel()
+
+
+def _parts(crops: Crops) -> list[_Part]:
+    """The crops one by one."""
+    sides = (crops.box[:, 1::2] - crops.box[:, ::2]).astype(np.int64)
+    return list(zip(crops.box, np.split(crops.hu, np.cumsum(sides.prod(axis=1))[:-1]), strict=True))
 
 
 def laid_out(crops: Crops, frame: Frame) -> Scan:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from calcimetry.edits.codec import edits_to_json
 from calcimetry.records import (
     Acquisition,
     Deposit,
@@ -51,8 +52,10 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
         "input": _input(exam.provenance, exam.acquisition.sop_instance_uids),
         "scan": scan_facts(exam.frame, exam.acquisition, identify=identify),
         "anatomy": dict(exam.anatomy),
+        "site": exam.site if identify else anatomical(exam.site),
         "plan": exam.plan.as_dict(),
         "plan_described": exam.plan.definitions(),
+        "edits": edits_to_json(exam.edits),
         "flags": _flags(exam.flags),
         "calibration": _rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),

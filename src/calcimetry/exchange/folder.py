@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import InputError
+from calcimetry.exchange.check import damaged
 from calcimetry.exchange.crops import saved_crops
 from calcimetry.exchange.labels import saved_labels
 from calcimetry.exchange.landmarks import saved_landmarks
 from calcimetry.exchange.parse import parse
 from calcimetry.exchange.saved import saved_document, saved_pictures
-from calcimetry.exchange.voxels import saved_voxels
+from calcimetry.exchange.voxels import Voxels, saved_voxels
 from calcimetry.records import Examination, Runs
+
+ORIGINAL = "original"
+"""The folder, in that of a corrected examination, which holds what it was made of."""
 
 
 def load(path: str | Path) -> Examination:
@@ -34,13 +38,28 @@ def load(path: str | Path) -> Examination:
     document = saved_document(folder)
     if not folder.is_dir():
         return parse(document)
-    deposits, objects = saved_voxels(folder, document) or (_labelled(folder, document), {})
+    voxels = saved_voxels(folder, document) or Voxels(_labelled(folder, document), {})
     return replace(
-        parse(document, deposits, objects),
+        _parsed(document, voxels),
         landmarks=saved_landmarks(folder),
         crops=saved_crops(folder, document),
         pictures=saved_pictures(folder),
+        original=_original(folder / ORIGINAL) if document.get("edits") else None,
     )
+
+
+def _parsed(document: Mapping[str, Any], voxels: Voxels) -> Examination:
+    exam = parse(document, voxels.deposits, voxels.objects)
+    return replace(exam, skeleton=voxels.skeleton)
+
+
+def _original(folder: Path) -> Examination:
+    """What a corrected examination was made of: its document and its objects' voxels."""
+    document = saved_document(folder)
+    voxels = saved_voxels(folder, document)
+    if voxels is None:
+        raise damaged(folder / "objects.npz", "no such file")
+    return _parsed(document, voxels)
 
 
 def _labelled(folder: Path, document: Mapping[str, Any]) -> dict[int, Runs]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from calcimetry.edits.codec import edits_from_json
 from calcimetry.plan import Plan
 from calcimetry.records import (
     Acquisition,
@@ -65,6 +66,8 @@ def parse(
         versions=dict(document["software"]),
         created=document["created"],
         anatomy=dict(document.get("anatomy") or {}),
+        site=document.get("site"),
+        edits=edits_from_json(document.get("edits") or []),
     )
 
 

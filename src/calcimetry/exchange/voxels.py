@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def voxel_bytes(exam: Examination, labels: bytes) -> bytes:
             ("shape", np.array(exam.frame.shape, np.int64)),
             *((name, _joined(runs, name)) for name in _COLUMNS),
             ("number", number),
+            ("skeleton", np.array(exam.skeleton, np.int32)),
             ("uid", np.array([deposit.uid for deposit in exam.deposits], np.str_)),
             ("labels_crc32", np.array(checksum(labels), np.uint32)),
         ]
@@ -56,10 +58,17 @@ def _joined(runs: Sequence[Runs], name: str) -> NDArray[np.int32]:
     return np.concatenate(columns) if columns else np.zeros(0, np.int32)
 
 
-def saved_voxels(
-    folder: Path, document: Mapping[str, Any]
-) -> tuple[dict[int, Runs], dict[int, Runs]] | None:
-    """Runs of deposits and of other objects by number; None where the file is missing.
+@dataclass(frozen=True, slots=True, eq=False)
+class Voxels:
+    """Runs of deposits and of other objects by number; skeleton : as in `Examination`."""
+
+    deposits: dict[int, Runs]
+    objects: dict[int, Runs]
+    skeleton: tuple[int, ...] = ()
+
+
+def saved_voxels(folder: Path, document: Mapping[str, Any]) -> Voxels | None:
+    """What `folder`/objects.npz holds; None where the file is missing.
 
     document : the examination's, whose grid and objects they must have
 
@@ -90,7 +99,7 @@ def _check_labels(path: Path, stated: int) -> None:
         raise damaged(path, "a label map that was changed after the scan was measured")
 
 
-def _read(archive: Archive, document: Mapping[str, Any]) -> tuple[dict[int, Runs], dict[int, Runs]]:
+def _read(archive: Archive, document: Mapping[str, Any]) -> Voxels:
     shape = tuple(document["scan"]["shape_zyx"])
     if tuple(archive.read("shape", "int64", (3,), 1024).tolist()) != shape:
         raise DamagedError("the objects of another grid")
@@ -104,12 +113,14 @@ def _read(archive: Archive, document: Mapping[str, Any]) -> tuple[dict[int, Runs
         raise DamagedError("voxels that are not in the scan")
     if (start < 0).any() or (stop > shape[2]).any() or (start >= stop).any():
         raise DamagedError("voxels that are not in the scan")
-    return _by_number(number, Runs(shape, row, start, stop), document)
+    found = _by_number(number, Runs(shape, row, start, stop), document)
+    skeleton = archive.read("skeleton", "int32", (None,), 4 * _MOST_RUNS).tolist()
+    if not {*found.deposits, *(-n for n in found.objects)}.issuperset(skeleton):
+        raise DamagedError("bones that are no objects")
+    return replace(found, skeleton=tuple(skeleton))
 
 
-def _by_number(
-    number: NDArray[np.int32], runs: Runs, document: Mapping[str, Any]
-) -> tuple[dict[int, Runs], dict[int, Runs]]:
+def _by_number(number: NDArray[np.int32], runs: Runs, document: Mapping[str, Any]) -> Voxels:
     ends = np.flatnonzero(np.diff(number, prepend=0, append=0)) if len(number) else np.zeros(1, int)
     bounds = list(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
     numbers = [int(number[first]) for first, _ in bounds]
@@ -126,7 +137,7 @@ def _by_number(
         raise DamagedError("other deposits than the document's")
     if not set(objects) <= {row["object"] for row in document["objects"]}:
         raise DamagedError("other objects than the document's")
-    return deposits, objects
+    return Voxels(deposits, objects)
 
 
 def _in_raster_order(runs: Runs) -> bool:

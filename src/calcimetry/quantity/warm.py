@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy import find_body
+from calcimetry.describe.diameter import form
 from calcimetry.plan import Plan
 from calcimetry.quantity.calibration import calibrate
-from calcimetry.quantity.diameter import form
 from calcimetry.quantity.measure import quantify
 from calcimetry.records import Acquisition, Finding, Kind, Scan
 from calcimetry.runs import dense_objects, from_mask, parts

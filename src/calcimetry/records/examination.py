@@ -16,6 +16,7 @@ from calcimetry.records.squeezed import squeezed, unsqueezed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from calcimetry.edits import Edit
     from calcimetry.plan import Plan
 
 
@@ -207,6 +208,10 @@ class Examination:
     created : when it was measured, ISO 8601, UTC
     landmarks, crops : what is kept of the scan for follow-up
     anatomy : the label map's scheme and maker
+    site : the body part in the user's words
+    skeleton : the objects that distances to bone are measured to; deposits by number, others by
+        minus their number
+    edits, original : a reader's corrections, and the examination that they were made of
     pictures : PNGs by name, where it was loaded with them; else they are made from the scan
     """
 
@@ -224,5 +229,9 @@ class Examination:
     created: str
     landmarks: Landmarks | None = None
     crops: Crops | None = None
+    site: str | None = None
+    skeleton: tuple[int, ...] = ()
     anatomy: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    edits: tuple[Edit, ...] = ()
+    original: Examination | None = field(default=None, repr=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcimetry.quantity import diameters, form
+from calcimetry.describe import diameters, form
 from calcimetry.runs import from_mask
 
 

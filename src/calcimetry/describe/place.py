@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy import Anatomy, LabelMap, Structure, structures_at
-from calcimetry.deposits.around import Surroundings
-from calcimetry.deposits.beside import beside
-from calcimetry.deposits.evidence import Evidence, samples
+from calcimetry.describe.evidence import samples
+from calcimetry.describe.joint import beside
+from calcimetry.describe.surroundings import Surroundings
 from calcimetry.records import Flag, Place, Runs, Scan
 from calcimetry.sites import agree, laterality, region_of, understand
 
@@ -50,16 +51,27 @@ SITES = {
 REACH_MM, STEP_MM = 45.0, 3.0  # how far, and how finely, a label map is searched for bone
 
 
+class HasPlace(Protocol):
+    """What a place is told from: `Located`, or the finder's `Evidence`."""
+
+    @property
+    def surroundings(self) -> Surroundings | None: ...
+    @property
+    def skin_depth_mm(self) -> float | None: ...
+    @property
+    def bone_distance_mm(self) -> float | None: ...
+
+
 def places(
     scan: Scan,
     deposits: Sequence[Runs],
-    evidence: Sequence[Evidence],
+    evidence: Sequence[HasPlace],
     anatomy: Anatomy,
     site: str | None,
 ) -> list[Place]:
     """The place of each deposit.
 
-    evidence : what the finder saw of each, looked at closely
+    evidence : what was seen of each
     site : the user's words, such as "left hand"; else the scan's own tags
     """
     side, word = side_and_site(site, scan)

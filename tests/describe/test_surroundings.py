@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.deposits.around import surroundings
+from calcimetry.describe.surroundings import surroundings
 from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, parts, sampled, to_mask, voxels_of
 

@@ -9,9 +9,8 @@ import pytest
 
 import limb_maker
 from calcimetry.anatomy import Anatomy, LabelMap, Structure, find_bone
-from calcimetry.deposits.around import Surroundings
-from calcimetry.deposits.evidence import Evidence
-from calcimetry.deposits.place import (
+from calcimetry.describe.evidence import Evidence
+from calcimetry.describe.place import (
     REACH_MM,
     TOUCH_MM,
     nearest_bone,
@@ -21,6 +20,7 @@ from calcimetry.deposits.place import (
     site_flags,
     tissue,
 )
+from calcimetry.describe.surroundings import Surroundings
 from calcimetry.records import Acquisition, Place, Runs, Scan
 from calcimetry.runs import from_mask
 

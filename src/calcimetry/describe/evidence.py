@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy import LabelMap, Structure, structures_at
-from calcimetry.deposits.around import Surroundings
+from calcimetry.describe.surroundings import Surroundings
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import piled, sampled
 from calcimetry.runs._jit import kernel

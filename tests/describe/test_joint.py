@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calcimetry.anatomy import Anatomy, LabelMap, Structure, find_body, find_bone
-from calcimetry.deposits.beside import _within, beside, near_joint, tissue_in
+from calcimetry.describe.joint import _within, beside, near_joint, tissue_in
 from calcimetry.records import Place, Runs, Scan
 from calcimetry.runs import dense_objects, from_mask
 from calcimetry.scan import from_array

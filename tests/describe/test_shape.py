@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calcimetry.deposits.evidence import axes
-from calcimetry.deposits.shape import shape_name, shape_numbers
+from calcimetry.describe.evidence import axes
+from calcimetry.describe.shape import shape_name, shape_numbers
 from calcimetry.records import Scan
 from calcimetry.runs import from_mask, objects
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.deposits.evidence import MOST_VOXELS, sample_objects, thicknesses
+from calcimetry.describe.evidence import MOST_VOXELS, sample_objects, thicknesses
 from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, parts, voxels_of
 
