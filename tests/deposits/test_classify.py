@@ -134,7 +134,7 @@ class Steps:
         return EvidenceSteps(*map(self.step, ORDER))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=250)
 @given(st.lists(everything, max_size=6))
 @example([NODULE, SPLIT_IN_AN_ORGAN])
 def test_lazy_steps_decide_as_all_steps_for_all_objects_would(whole):
@@ -145,7 +145,7 @@ def test_lazy_steps_decide_as_all_steps_for_all_objects_would(whole):
             assert seen == full, "the place of what is listed is reported"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(everything, max_size=6))
 def test_no_object_takes_a_step_twice_or_out_of_order(whole):
     steps = Steps(whole)

@@ -147,11 +147,11 @@ def _upper_half_mean(
     return total / np.maximum(-(-size // 2), 1)
 
 
-def _owner(dense: Objects, parts_of: list[Runs]) -> NDArray[np.int64]:
+def _owner(dense: Objects, inner: list[Runs]) -> NDArray[np.int64]:
     """The index of the object that each part lies in, by the run that holds its first voxel."""
     width = np.int64(dense.runs.shape[2])
     begin = dense.runs.row.astype(np.int64) * width + dense.runs.start
-    first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in parts_of], np.int64)
+    first = np.array([int(c.row[0]) * width + int(c.start[0]) for c in inner], np.int64)
     return dense.label[np.searchsorted(begin, first, side="right") - 1].astype(np.int64) - 1
 
 

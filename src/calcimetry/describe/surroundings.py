@@ -71,10 +71,10 @@ def surroundings(
         _look(hu, pile.columns, pile.bounds, (inner, outer, margin), least, table, first, end)
 
     over_chunks(chunk, len(pieces), jobs)
-    return [_told(row) for row in table.tolist()]
+    return [_of_row(row) for row in table.tolist()]
 
 
-def _told(row: list[float]) -> Surroundings | None:
+def _of_row(row: list[float]) -> Surroundings | None:
     fat, soft, air, dense, median, noise = row
     if np.isnan(fat):
         return None
