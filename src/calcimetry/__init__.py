@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from calcimetry.output import write
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
-    from calcimetry.remeasure import prepare, remeasure
+    from calcimetry.correct import prepare, remeasure
     from calcimetry.scan import from_array, read
 
 _HOMES = {
@@ -48,8 +48,8 @@ _HOMES = {
     "label_volume": "exchange",
     "load": "exchange",
     "measure": "examine",
-    "prepare": "remeasure",
-    "remeasure": "remeasure",
+    "prepare": "correct",
+    "remeasure": "correct",
     "read": "scan",
     "write": "output",
     "write_followup": "followup",
