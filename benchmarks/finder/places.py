@@ -18,7 +18,8 @@ from calcimetry.anatomy import Anatomy, bone_gaps, find_body, find_bone, skin_ga
 from calcimetry.deposits import places
 from calcimetry.deposits.around import NOTHING, surroundings
 from calcimetry.deposits.evidence import Evidence, known, samples
-from calcimetry.phantom.body import PhantomSpec, make, realise
+from calcimetry.phantom.body import make, realise
+from calcimetry.phantom.spec import PhantomSpec
 from calcimetry.records import Place, Runs, Scan
 from calcimetry.runs import dense_objects, from_mask
 

@@ -20,7 +20,7 @@ from calcimetry.anatomy import Anatomy, Body, in_pose, into_pose, pose_of
 from calcimetry.deposits.evidence import axes
 from calcimetry.examine import LISTED, measure
 from calcimetry.followup.visit import Visit, visit_of
-from calcimetry.phantom.insertion import Placement
+from calcimetry.phantom.spec import Placement
 from calcimetry.plan import Plan
 from calcimetry.records import Examination, Finding, Kind, Runs, Scan
 from calcimetry.runs import difference, from_mask, stacked, tabulate, to_labels, voxels_of
