@@ -145,8 +145,8 @@ def _upper(param: Any) -> str:
 def _default(param: Any) -> str:
     if param.required:
         return "must be given"
-    if param.default is None or param.default is False:
-        return ""
+    if isinstance(param.default, bool) or not isinstance(param.default, str | int | float | tuple):
+        return ""  # nothing, in whichever way this version of typer says so
     values = param.default if isinstance(param.default, tuple) else (param.default,)
     return "`" + " ".join(str(value) for value in values) + "`"
 
