@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from calcimetry.clinic import assess, assessment_document
+    from calcimetry.correct import prepare, remeasure
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume, load
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from calcimetry.output import write
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
-    from calcimetry.correct import prepare, remeasure
     from calcimetry.scan import from_array, read
 
 _HOMES = {

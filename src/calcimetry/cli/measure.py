@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from calcimetry.plan import Plan
     from calcimetry.records import Examination
 
+STAGES = 6  # reading, the four that `examine.measure` names, writing; a segmenter is one more
+
 
 def measure(
     scan: Annotated[
@@ -87,7 +89,8 @@ def measure(
     _check_options(labels, segment, site)
     _check_calibration(calibration, chosen)
     key = None if no_link else chosen_key(link_key)
-    with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
+    count = STAGES + (segment is not None)
+    with AtomicFolder(out, force=force, ours=FILES) as folder, stages(count, quiet=quiet) as stage:
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
         from calcimetry.output import fill

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 
 from calcimetry.escape import visible
 
-STAGES = 7  # of `calcimetry measure`, as examine.py names them
-
 
 @contextmanager
-def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yields a function that is told the name of each stage as it begins."""
+def stages(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yields a function that is told the name of each stage as it begins; `total` of them come."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -21,7 +19,7 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
     columns = (named, BarColumn(), TimeElapsedColumn())
     hidden = quiet or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("starting", total=STAGES)
+        task = bar.add_task("starting", total=total)
 
         def begin(name: str) -> None:
             started = bar.tasks[0].description != "starting"
