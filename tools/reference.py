@@ -26,6 +26,7 @@ ROOMS = {
     "plan": "The plan",
     "errors": "Errors",
     "scan": "Reading scans",
+    "edits": "Corrections",
     "exchange": "Documents and files",
     "report": "The report",
     "followup": "Follow-up",
@@ -33,6 +34,7 @@ ROOMS = {
     "quantity": "Numbers",
     "anatomy": "Anatomy",
     "deposits": "The finder",
+    "describe": "What can be said of a piece",
     "runs": "Runs",
     "phantom": "Phantoms",
 }

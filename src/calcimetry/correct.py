@@ -6,13 +6,14 @@ to share blur or background with changed voxels, and those whose distance to bon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import (
@@ -35,6 +36,7 @@ from calcimetry.edits import Edit, Piece, Pieces, Seen, apply
 from calcimetry.edits.apply import changed_voxels, same_voxels
 from calcimetry.errors import InputError, UsageError
 from calcimetry.examine import deposit_as_it_lay, object_as_it_lay
+from calcimetry.plan import Plan
 from calcimetry.quantity import MeasurementContext, calibrate, context_of, measure_deposit, quantify
 from calcimetry.records import (
     Box,
@@ -53,7 +55,7 @@ from calcimetry.records import (
     Severity,
     StoredGrid,
 )
-from calcimetry.runs import box_of, crop, joined, voxels_of
+from calcimetry.runs import box_of, crop, dense_objects, joined, voxels_of
 from calcimetry.sites import region_of
 
 _BONES = (Kind.BONE, Kind.TOOTH)
@@ -68,6 +70,7 @@ class Prepared:
     exam : the original examination
     pieces : its objects; posed_runs : their voxels in the pose, by number
     tools : blur, noise, calibration and what is dense where, in the pose
+    network : all dense voxels and the network's probability of each; worked out once, if asked
     """
 
     scan: Scan
@@ -80,6 +83,7 @@ class Prepared:
     skeleton: Skeleton
     labels: LabelMap | None
     tools: MeasurementContext
+    network: Callable[[], tuple[Runs, NDArray[np.float32]]]
     jobs: int
 
 
@@ -113,6 +117,7 @@ def prepare(
         skeleton=skeleton_of(posed, joined([runs[n] for n in exam.skeleton], posed.hu.shape), body),
         labels=None if labels is None else labels_of(scan, labels),
         tools=context_of(posed, findings, _calibration(posed, pose, exam, body), exam.plan),
+        network=cache(partial(_network, posed, body, exam.plan, jobs)),
         jobs=jobs,
     )
 
@@ -238,11 +243,31 @@ def _numbered(pieces: Pieces) -> list[tuple[int, Piece]]:
 def _split_free(ready: Prepared, runs: Runs) -> tuple[list[Runs], list[Runs]]:
     """See `Seen.cut`: as the finder splits it, in its pose."""
     posed = _posed(runs, ready.pose)
-    found = finder.split_free(ready.posed, posed, ready.body, ready.exam.plan, jobs=ready.jobs)
+    dense, probability = ready.network()
+    own = probability[_voxels_within(dense, posed)]
+    found = finder.split_free(ready.posed, posed, own, ready.exam.plan, jobs=ready.jobs)
     if not is_turned(ready.pose):
         return found
     cores, rests = ([out_of_pose(part, ready.pose) for part in side] for side in found)
     return cores, rests
+
+
+def _network(posed: Scan, body: Body, plan: Plan, jobs: int) -> tuple[Runs, NDArray[np.float32]]:
+    """All dense voxels, and the network's probability of each: as in measuring, where its tiles
+    lie, and so the last digits, hang on all that is dense. Raises UsageError NO_NETWORK."""
+    dense = dense_objects(posed.hu, plan.find.threshold_hu, jobs=jobs)
+    asked = plan.changed("find", {"finder": "network"})
+    found = finder.network_probability(posed, dense, body, asked, jobs=jobs)
+    return dense.runs, np.zeros(0, np.float32) if found is None else found
+
+
+def _voxels_within(dense: Runs, runs: Runs) -> NDArray[np.int64]:
+    """For each voxel of runs its place among the dense voxels; one that is not dense, which a
+    reader drew, has that of the dense voxel before it."""
+    shape = np.array(dense.shape)
+    keys = [np.ravel_multi_index(tuple(voxels_of(part).T), shape) for part in (dense, runs)]
+    at = np.searchsorted(keys[0], keys[1], side="right") - 1
+    return np.asarray(np.maximum(at, 0), np.int64)
 
 
 def _measured_again(ready: Prepared, after: Pieces) -> dict[int, Any]:
@@ -286,6 +311,8 @@ def _relabelled(record: Deposit | OtherObject, piece: Piece) -> Deposit | OtherO
         "reason": piece.reason,
         "confidence": piece.confidence,
     }
+    if not piece.place and all(getattr(record, name) == told[name] for name in told):
+        return record
     if isinstance(record, Deposit):
         return replace(record, **told, place=_said(record.place, piece))
     return replace(record, **told)
