@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal, special
 
+from calcimetry.kernels.order import median_of_counts, quantile
 from calcimetry.quantity.background import _levels, _logistic, _otsu, _probability
 from calcimetry.quantity.crop import flooded
 from calcimetry.quantity.noise import Noise, _correlation, _less_plane
@@ -13,7 +14,6 @@ from calcimetry.quantity.plain import summed
 from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import shares
 from calcimetry.runs import from_mask
-from calcimetry.runs._order import middle, quantile
 
 
 @pytest.fixture
@@ -141,6 +141,6 @@ def test_flood_reaches_over_corners_only_what_holds_a_seed(rng):
 @pytest.mark.parametrize("size", [1, 2, 7, 8])
 def test_order_statistics(rng, size):
     values = np.sort(rng.integers(0, 12, size))
-    assert middle(np.bincount(values, minlength=12), size) == np.median(values)
+    assert median_of_counts(np.bincount(values, minlength=12), size) == np.median(values)
     for share in (0.0, 0.1, 0.95, 1.0):
         assert quantile(values, share) == pytest.approx(np.quantile(values, share))

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import RunColumns, Vector, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import connect, from_mask, taken, to_mask
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs, over_slabs
 
@@ -82,7 +83,7 @@ def flooded(seeds: Mask, room: Mask, connectivity: int) -> Mask:
     """The connected parts of `room` that hold a seed."""
     runs, label = connected(room, connectivity)
     held = np.zeros(len(runs), np.bool_)
-    _hold(columns(runs), frozen(seeds, np.bool_), held)
+    _hold(columns(runs), read_only(seeds, np.bool_), held)
     reached = np.zeros(int(label.max(initial=0)) + 1, np.bool_)
     reached[label[held]] = True
     return painted(runs, reached[label])
@@ -104,7 +105,7 @@ def eroded(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
 
 
 @kernel
-def _hold(runs: Any, seeds: Any, held: Any) -> None:
+def _hold(runs: RunColumns, seeds: Volume[np.bool_], held: Vector[np.bool_]) -> None:
     """Mark the runs that hold a seed."""
     row, start, stop = runs
     lines = seeds.reshape(-1, seeds.shape[2])
@@ -116,7 +117,7 @@ def _hold(runs: Any, seeds: Any, held: Any) -> None:
 
 
 @kernel
-def _grow(mask: Any, reach: Any, in_slice: Any, out: Any) -> None:
+def _grow(mask: Volume[np.uint8], reach: int, in_slice: bool, out: Volume[np.uint8]) -> None:
     """Grow by one cell: over faces, and with reach 2 over edges too. Both have a border.
 
     A slice is one line from its first inner cell to its last, so that the loops are long and
@@ -149,9 +150,11 @@ def _grow(mask: Any, reach: Any, in_slice: Any, out: Any) -> None:
 
 
 @kernel
-def _means(hu: Any, cell: Any, out: Any, first: Any, end: Any) -> None:
+def _means(
+    hu: Volume[np.int16], cell: Vector[np.int64], out: Volume[np.int16], first: int, end: int
+) -> None:
     depth, height, width = hu.shape
-    fz, fy, fx = cell
+    fz, fy, fx = int(cell[0]), int(cell[1]), int(cell[2])
     line = np.empty(width, np.int32)
     for cz in range(first, end):
         z1 = min((cz + 1) * fz, depth)

@@ -7,15 +7,14 @@ which change with the threshold, are left out.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Landmarks, Scan
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.find import columns
 
 BONE_MM, SKIN_MM = 2.0, 6.0  # cells of which one point is kept
@@ -59,7 +58,7 @@ def _thinned(points: NDArray[np.float64], cell: float) -> NDArray[np.int64]:
 
 
 @kernel
-def _firsts(points: Any, cell: Any) -> Any:
+def _firsts(points: Plane[np.float64], cell: float) -> Vector[np.int64]:
     """The points that are the first of their cell; a bit for each cell says if it has one."""
     low, high = points[0].copy(), points[0].copy()
     for p in range(len(points)):
@@ -81,7 +80,9 @@ def _firsts(points: Any, cell: Any) -> Any:
 
 
 @kernel
-def _enclose(runs: Any, height: Any, cell: Any, enclosed: Any) -> None:
+def _enclose(
+    runs: RunColumns, height: int, cell: Vector[np.int64], enclosed: Volume[np.bool_]
+) -> None:
     """Mark the cells that hold the middle of a run."""
     row, start, stop = runs
     for run in range(row.size):
@@ -91,7 +92,13 @@ def _enclose(runs: Any, height: Any, cell: Any, enclosed: Any) -> None:
 
 
 @kernel
-def _outer(runs: Any, shape: Any, cell: Any, enclosed: Any, beyond: Any) -> Any:
+def _outer(
+    runs: RunColumns,
+    shape: Vector[np.int64],
+    cell: Vector[np.int64],
+    enclosed: Volume[np.bool_],
+    beyond: float,
+) -> Plane[np.float64]:
     row, start, stop = runs
     # All low ends first, then all high ones: which of them is kept depends on their order.
     found, later = np.empty((2 * row.size, 3)), np.empty((row.size, 3))

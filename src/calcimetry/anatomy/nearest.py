@@ -15,11 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.order import index_of_least
+from calcimetry.kernels.types import Plane, RunColumns, Vector
 from calcimetry.threads import Jobs, over_chunks
 
 SIDE = 8  # cells along an edge of a block
 SLACK_MM = 1e-9  # rounding: nothing is passed over that could be equal
+
+Tree = tuple[
+    Plane[np.int64], Plane[np.float64], Vector[np.int64], Plane[np.float64], Vector[np.float64]
+]
+"""Cells, middle, first, centre and radius of `Blocks`."""
+
+Look = tuple[RunColumns, Vector[np.int64], Plane[np.float64], float]
+"""Runs; a cell's and the volume's edges (6,), voxels (z, y, x); `to_mm` and `reach_mm`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +88,7 @@ def blocks_of(
 
 def gaps_to_runs(
     blocks: Blocks,
-    columns: tuple[NDArray[np.int32], ...],
+    columns: RunColumns,
     lattice: tuple[tuple[int, int, int], tuple[int, int, int]],
     points: NDArray[Any],
     bounds: NDArray[np.int64],
@@ -95,9 +105,9 @@ def gaps_to_runs(
     """
     shape, cell = lattice
     found = np.full(len(bounds) - 1, np.inf)
-    places = frozen(points, np.float64)
+    places = read_only(points, np.float64)
     tree = (blocks.cells, blocks.middle, blocks.first, blocks.centre, blocks.radius)
-    edges = frozen(bounds, np.int64)
+    edges = read_only(bounds, np.int64)
     look = (columns, np.array([*cell, *shape]), blocks.to_mm, blocks.reach_mm)
 
     def chunk(first: int, end: int) -> None:
@@ -108,19 +118,28 @@ def gaps_to_runs(
 
 
 @kernel
-def apart(a: Any, b: Any) -> Any:
+def apart(a: Vector[np.float64], b: Vector[np.float64]) -> float:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
-    return np.sqrt(z * z + y * y + x * x)
+    gap: float = np.sqrt(z * z + y * y + x * x)
+    return gap
 
 
 @kernel
-def square(a: Any, b: Any) -> Any:
+def square(a: Vector[np.float64], b: Vector[np.float64]) -> float:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
-    return z * z + y * y + x * x
+    gap: float = z * z + y * y + x * x
+    return gap
 
 
 @kernel
-def _search(tree: Any, look: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
+def _search(
+    tree: Tree,
+    look: Look,
+    asked: tuple[Plane[np.float64], Vector[np.int64]],
+    found: Vector[np.float64],
+    begin: int,
+    end: int,
+) -> None:
     points, bounds = asked
     about = look[1]
     spots = np.empty((3 * (about[0] + 2) * (about[1] + 2) * (about[2] + 2), 3))
@@ -131,17 +150,22 @@ def _search(tree: Any, look: Any, asked: Any, found: Any, begin: Any, end: Any) 
 
 
 @kernel
-def _least_gap(tree: Any, look: Any, points: Any, spots: Any) -> Any:
+def _least_gap(
+    tree: Tree,
+    look: Look,
+    points: Plane[np.float64],
+    spots: Plane[np.float64],
+) -> float:
     _, middle, first, centre, radius = tree
     _, _, to_mm, reach = look
     own = points @ to_mm.T
     ball, size = ball_of(own)
-    best: Any = _at_home(points, own, look, spots)
+    best: float = _at_home(points, own, look, spots)
     least = np.empty(len(radius))
     for block in range(len(radius)):
         least[block] = apart(ball, centre[block]) - size - radius[block] - reach - SLACK_MM
     while True:
-        chosen = np.argmin(least)
+        chosen = index_of_least(least)
         if least[chosen] >= best or least[chosen] == np.inf:
             break
         least[chosen] = np.inf
@@ -155,11 +179,18 @@ def _least_gap(tree: Any, look: Any, points: Any, spots: Any) -> Any:
 
 
 @kernel
-def _in_block(tree: Any, look: Any, part: Any, block: Any, best: Any, spots: Any) -> Any:
+def _in_block(
+    tree: Tree,
+    look: Look,
+    part: tuple[Plane[np.float64], Vector[np.float64], float],
+    block: tuple[int, int],
+    best: float,
+    spots: Plane[np.float64],
+) -> float:
     """The best once the cells of a block have been looked at, the nearest of them first."""
     middle, (own, ball, size), reach = tree[1], part, look[3]
-    nearest: Any = block[0]
-    gap: Any = np.inf
+    nearest = block[0]
+    gap = np.inf
     for cell in range(block[0], block[1]):
         far = apart(ball, middle[cell])
         if far < gap:
@@ -172,7 +203,14 @@ def _in_block(tree: Any, look: Any, part: Any, block: Any, best: Any, spots: Any
 
 
 @kernel
-def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -> Any:
+def _in_cell(
+    tree: Tree,
+    look: Look,
+    own: Plane[np.float64],
+    cell: int,
+    best: float,
+    spots: Plane[np.float64],
+) -> float:
     """The best once the surface in one cell has been looked at, where that may be nearer."""
     cells, middle, reach = tree[0], tree[1], look[3]
     most = (best + reach + SLACK_MM) ** 2
@@ -184,7 +222,7 @@ def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -
 
 
 @kernel
-def ball_of(own: Any) -> Any:
+def ball_of(own: Plane[np.float64]) -> tuple[Vector[np.float64], float]:
     """A ball that holds all points: centre and radius."""
     low, high = own[0].copy(), own[0].copy()
     for p in range(len(own)):
@@ -198,18 +236,29 @@ def ball_of(own: Any) -> Any:
 
 
 @kernel
-def _closest(own: Any, spots: Any, about: Any, most: Any, best: Any) -> Any:
+def _closest(
+    own: Plane[np.float64],
+    spots: Plane[np.float64],
+    about: Vector[np.float64],
+    most: float,
+    best: float,
+) -> float:
     """The best once the points with a square less than `most` from `about` have been tried."""
     least = best * best
     for p in range(len(own)):
         if square(own[p], about) < most:
             for s in range(len(spots)):
                 least = min(least, square(own[p], spots[s]))
-    return min(best, np.sqrt(least))
+    return min(best, float(np.sqrt(least)))
 
 
 @kernel
-def _at_home(points: Any, own: Any, look: Any, spots: Any) -> Any:
+def _at_home(
+    points: Plane[np.float64],
+    own: Plane[np.float64],
+    look: Look,
+    spots: Plane[np.float64],
+) -> float:
     """The least distance to voxels in the points' own cells."""
     about = look[1]
     best = np.inf
@@ -230,7 +279,11 @@ def _at_home(points: Any, own: Any, look: Any, spots: Any) -> Any:
 
 
 @kernel
-def _spots(cell: Any, look: Any, spots: Any) -> Any:
+def _spots(
+    cell: Vector[np.int64],
+    look: Look,
+    spots: Plane[np.float64],
+) -> int:
     """The surface's points in one cell, mm, into `spots`; how many there are."""
     columns, about, to_mm, _ = look
     count = _voxels(cell, columns, about, spots)
@@ -242,7 +295,9 @@ def _spots(cell: Any, look: Any, spots: Any) -> Any:
 
 
 @kernel
-def _voxels(cell: Any, columns: Any, about: Any, spots: Any) -> Any:
+def _voxels(
+    cell: Vector[np.int64], columns: RunColumns, about: Vector[np.int64], spots: Plane[np.float64]
+) -> int:
     row, start, stop = columns
     height = about[4]
     x0, x1 = cell[2] * about[2], (cell[2] + 1) * about[2]

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of, square
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.order import index_of_least
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Scan, turned
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import lowest_bit
 from calcimetry.threads import Jobs, over_chunks, over_slabs
 
@@ -26,8 +28,18 @@ _EVERY = 16  # of the cells one is looked at first
 _TOGETHER = 8  # points of an object, one after the other, that share a ball
 _SEEN, _NEAR, _HOME = np.uint8(1), np.uint8(2), np.uint8(4)  # of a cell
 
-Tree = tuple[NDArray[Any], ...]
-Asked = tuple[NDArray[Any], ...]
+Tree = tuple[
+    Plane[np.float64],
+    Vector[np.int64],
+    Vector[np.int64],
+    Plane[np.float64],
+    Vector[np.float64],
+    Plane[np.float64],
+    Vector[np.float64],
+]
+"""See `_tree`."""
+Asked = Tree
+"""See `_asked`."""
 
 
 def gaps_to_skin(
@@ -48,7 +60,7 @@ def gaps_to_skin(
     Where HU crosses nowhere, the distance to the nearest cell's middle.
     """
     own = turned(np.asarray(points).reshape(-1, 3), blocks.to_mm)
-    asked = _asked(frozen(own, np.float64), frozen(bounds, np.int64))
+    asked = _asked(read_only(own, np.float64), read_only(bounds, np.int64))
     grid, near, unseen = lattice
     kind = near.astype(np.uint8) * _NEAR | (~unseen).astype(np.uint8) * _SEEN
     kind[tuple(blocks.cells.T)] |= _HOME
@@ -100,8 +112,8 @@ def _crossings(
     blocks: Blocks, scan: Scan, grid: Grid, kind: NDArray[np.uint8], jobs: Jobs
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Where each cell's points of the skin begin, int64 (cells + 1,), and all points (n, 3)."""
-    cells = frozen(blocks.cells, np.int64)
-    surface = frozen(scan.hu, np.int16), np.array(grid.cell)
+    cells = read_only(blocks.cells, np.int64)
+    surface = read_only(scan.hu, np.int16), np.array(grid.cell)
     found = over_slabs(
         lambda begin, end: _cross(cells[begin:end], surface, kind, blocks.to_mm), len(cells), jobs
     )
@@ -115,7 +127,12 @@ def _tree(blocks: Blocks, first: NDArray[np.int64], spots: NDArray[np.float64]) 
 
 
 @kernel
-def _cross(cells: Any, surface: Any, kind: Any, to_mm: Any) -> Any:
+def _cross(
+    cells: Plane[np.int64],
+    surface: tuple[Volume[np.int16], Vector[np.int64]],
+    kind: Volume[np.uint8],
+    to_mm: Plane[np.float64],
+) -> tuple[Vector[np.int64], Plane[np.float64]]:
     """How many points of the skin each of some cells has in and beside it, and the points."""
     hu, size = surface
     box = np.empty((3, 2), np.int64)
@@ -149,7 +166,13 @@ def _cross(cells: Any, surface: Any, kind: Any, to_mm: Any) -> Any:
 
 
 @kernel
-def _count(cell: Any, size: Any, box: Any, kind: Any, counts: Any) -> None:
+def _count(
+    cell: Vector[np.int64],
+    size: Vector[np.int64],
+    box: Plane[np.int64],
+    kind: Volume[np.uint8],
+    counts: Volume[np.uint64],
+) -> None:
     """For rows of the cell and of those beside it, bits of voxels: whose crossings are to be
     told here and not by another cell; that are seen; that are near the body."""
     one = np.uint64(1)
@@ -176,7 +199,14 @@ def _count(cell: Any, size: Any, box: Any, kind: Any, counts: Any) -> None:
 
 
 @kernel
-def _turn(cell: Any, size: Any, box: Any, bits: Any, counts: Any, turns: Any) -> None:
+def _turn(
+    cell: Vector[np.int64],
+    size: Vector[np.int64],
+    box: Plane[np.int64],
+    bits: Plane[np.uint64],
+    counts: Volume[np.uint64],
+    turns: Volume[np.uint64],
+) -> None:
     """For each axis and row the voxels, as bits, between which and the next the skin lies."""
     depth, height = box[0, 1] - box[0, 0], box[1, 1] - box[1, 0]
     # Where the cell begins and ends among the rows: a row is before it (0), in it or after it.
@@ -198,7 +228,7 @@ def _turn(cell: Any, size: Any, box: Any, bits: Any, counts: Any, turns: Any) ->
 
 
 @kernel
-def _compare(hu: Any, box: Any, bits: Any) -> None:
+def _compare(hu: Volume[np.int16], box: Plane[np.int64], bits: Plane[np.uint64]) -> None:
     """For each row of a box one bit for each voxel: whether it is on the inner side."""
     for z in range(box[0, 0], box[0, 1]):
         for y in range(box[1, 0], box[1, 1]):
@@ -209,7 +239,13 @@ def _compare(hu: Any, box: Any, bits: Any) -> None:
 
 
 @kernel
-def _put(hu: Any, at: Any, axis: Any, to_mm: Any, spot: Any) -> None:
+def _put(
+    hu: Volume[np.int16],
+    at: tuple[int, int, int],
+    axis: int,
+    to_mm: Plane[np.float64],
+    spot: Vector[np.float64],
+) -> None:
     """Where HU crosses between a voxel and the next along an axis, mm."""
     z, y, x = at
     v = np.float64(hu[z, y, x])
@@ -220,7 +256,9 @@ def _put(hu: Any, at: Any, axis: Any, to_mm: Any, spot: Any) -> None:
 
 
 @kernel
-def _balls(spots: Any, first: Any) -> Any:
+def _balls(
+    spots: Plane[np.float64], first: Vector[np.int64]
+) -> tuple[Plane[np.float64], Vector[np.float64]]:
     """Centre (n, 3) and radius of a ball around each group of points; -1 around none."""
     centre, radius = np.zeros((len(first) - 1, 3)), np.full(len(first) - 1, -1.0)
     for group in range(len(radius)):
@@ -231,7 +269,14 @@ def _balls(spots: Any, first: Any) -> Any:
 
 
 @kernel
-def _mark_near(around: Any, asked: Any, most: Any, keep: Any) -> None:
+def _mark_near(
+    around: tuple[
+        Vector[np.int64], Plane[np.float64], Plane[np.float64], Vector[np.float64], float
+    ],
+    asked: Asked,
+    most: Vector[np.float64],
+    keep: Vector[np.uint8],
+) -> None:
     first, middle, centre, radius, reach = around
     _, _, groups, ball, size, whole, wide = asked
     for number in range(len(most)):
@@ -251,7 +296,13 @@ def _mark_near(around: Any, asked: Any, most: Any, keep: Any) -> None:
 
 
 @kernel
-def _search(tree: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
+def _search(
+    tree: Tree,
+    asked: Asked,
+    found: Vector[np.float64],
+    begin: int,
+    end: int,
+) -> None:
     centre, radius = tree[5], tree[6]
     whole, wide = asked[5], asked[6]
     least = np.empty(len(radius))
@@ -264,7 +315,7 @@ def _search(tree: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
                 gap = apart(whole[number], centre[block])
                 least[block] = gap - wide[number] - radius[block] - SLACK_MM
         # The nearest block first: most of the others are passed over then.
-        best = _in_block(tree, asked, number, np.argmin(least), found[number])
+        best = _in_block(tree, asked, number, index_of_least(least), found[number])
         for block in range(len(radius)):
             if least[block] < best:
                 best = _in_block(tree, asked, number, block, best)
@@ -272,7 +323,13 @@ def _search(tree: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
 
 
 @kernel
-def _in_block(tree: Any, asked: Any, number: Any, block: Any, best: Any) -> Any:
+def _in_block(
+    tree: Tree,
+    asked: Asked,
+    number: int,
+    block: int,
+    best: float,
+) -> float:
     """The best once those cells of a block have been looked at that may hold a nearer point."""
     spots, first, firsts, centre, radius = tree[:5]
     own, ends, groups, ball, size, whole, wide = asked

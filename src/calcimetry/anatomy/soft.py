@@ -7,13 +7,13 @@ around deposits is kept: enough to lay one visit over another, too little to kno
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Integer, Vector, Volume
 from calcimetry.records import Runs, Scan, SoftTissue
 from calcimetry.runs import box_of, crop
-from calcimetry.runs._jit import frozen, kernel
 
 EDGE_MM = 2.0  # of a cell, or one voxel where that is longer
 AROUND_MM = 36.0  # kept about each deposit: what it is told by, and how far it may have moved
@@ -31,7 +31,7 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
         wanted[tuple(slice(s.start // b, -(-s.stop // b)) for s, b in sides)] = True
     code = np.zeros(shape, np.uint8)
     scale = SoftTissue.LOW_HU, SoftTissue.HIGH_HU, SoftTissue.STEP_HU
-    _encode(frozen(scan.hu, np.int16), tuple(block.tolist()), wanted, code, scale)
+    _encode(read_only(scan.hu, np.int16), tuple(block.tolist()), wanted, code, scale)
     affine = scan.affine.copy()
     affine[:3, :3] *= block[::-1]
     affine[:3, 3] = scan.to_lps((block - 1) / 2)
@@ -39,7 +39,13 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
 
 
 @kernel
-def _encode(hu: Any, block: Any, wanted: Any, code: Any, scale: Any) -> None:
+def _encode(
+    hu: Volume[np.int16],
+    block: tuple[int, int, int],
+    wanted: Volume[np.bool_],
+    code: Volume[np.uint8],
+    scale: tuple[float, float, float],
+) -> None:
     (low, high, step), (deep, tall, wide) = scale, block
     floor, top = np.int16(low), np.int16(high)
     count = deep * tall * wide
@@ -65,7 +71,13 @@ def _encode(hu: Any, block: Any, wanted: Any, code: Any, scale: Any) -> None:
 
 
 @kernel
-def _add(line: Any, low: Any, high: Any, total: Any, most: Any) -> None:
+def _add(
+    line: Vector[np.int16],
+    low: Integer,
+    high: Integer,
+    total: Vector[np.int32],
+    most: Vector[np.int16],
+) -> None:
     """Add a row's HU, cut off at `low` and `high`, and keep the most of each place."""
     for x in range(len(line)):
         total[x] += min(max(line[x], low), high)

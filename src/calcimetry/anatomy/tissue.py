@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask, eroded
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Runs
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.find import columns
 
 SMALLEST_CM3 = 1.0  # a fingertip
@@ -106,7 +106,13 @@ def bodily(parts: MakeUp) -> Mask:
 
 
 @kernel
-def _gather(runs: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
+def _gather(
+    runs: tuple[Vector[np.int32], Vector[np.int32], Vector[np.int32], Vector[np.int32]],
+    hu: Volume[np.int16],
+    inner: Volume[np.bool_],
+    deep: Volume[np.bool_],
+    table: Plane[np.float64],
+) -> None:
     """Columns: cells, deep, inner, soft, fat, lean, fringe, -, extents, sum and squares of HU."""
     row, start, stop, label = runs
     for run in range(row.size):

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.order import median_of_counts
+from calcimetry.kernels.types import Integer, Plane, RunColumns, Vector, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import piled
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._order import middle
 from calcimetry.runs.find import integer_threshold, lowest_bit
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
@@ -68,7 +69,7 @@ def surroundings(
     inner = _widths(scan.spacing, margin, lambda far: far < SHELL_FROM_MM)
     outer = _widths(scan.spacing, margin, lambda far: far <= reach)
     table = np.full((len(pieces), _COUNT), np.nan)
-    hu, least = frozen(scan.hu, np.int16), integer_threshold(threshold)
+    hu, least = read_only(scan.hu, np.int16), integer_threshold(threshold)
 
     def chunk(first: int, end: int) -> None:
         _look(hu, pile.columns, pile.bounds, (inner, outer, margin), least, table, first, end)
@@ -96,7 +97,14 @@ def _widths(
 
 @kernel
 def _look(
-    hu: Any, columns: Any, bounds: Any, widths: Any, least: Any, table: Any, begin: Any, end: Any
+    hu: Volume[np.int16],
+    columns: RunColumns,
+    bounds: Vector[np.int64],
+    widths: tuple[Plane[np.int64], Plane[np.int64], Vector[np.int64]],
+    least: int,
+    table: Plane[np.float64],
+    begin: int,
+    end: int,
 ) -> None:
     inner, outer, margin = widths
     counts = np.zeros(1 - 2 * _FLOOR, np.int32)
@@ -122,7 +130,14 @@ def _look(
 
 
 @kernel
-def _box(columns: Any, a: Any, b: Any, margin: Any, shape: Any, box: Any) -> None:
+def _box(
+    columns: RunColumns,
+    a: int,
+    b: int,
+    margin: Vector[np.int64],
+    shape: tuple[int, int, int],
+    box: Plane[np.int64],
+) -> None:
     """The box of runs a to b with a margin around it, inside the volume."""
     bounding(columns, a, b, shape[1], box)
     for axis in range(3):
@@ -131,7 +146,7 @@ def _box(columns: Any, a: Any, b: Any, margin: Any, shape: Any, box: Any) -> Non
 
 
 @kernel
-def _widen(columns: Any, run: Any, end: Any, x0: Any, lines: Any) -> Any:
+def _widen(columns: RunColumns, run: int, end: int, x0: int, lines: Plane[np.uint64]) -> int:
     """The bits of the runs of one row, made wider by 0, 1, ... voxels; the first run after them.
 
     Bits past the box's end are set, too.
@@ -153,7 +168,9 @@ def _widen(columns: Any, run: Any, end: Any, x0: Any, lines: Any) -> Any:
 
 
 @kernel
-def _join(lines: Any, width: Any, at: Any, bits: Any) -> None:
+def _join(
+    lines: Plane[np.uint64], width: Plane[np.int64], at: tuple[int, int], bits: Volume[np.uint64]
+) -> None:
     """Set the bits of all voxels within reach of one row's."""
     z, y = at
     deep, high = width.shape
@@ -167,7 +184,7 @@ def _join(lines: Any, width: Any, at: Any, bits: Any) -> None:
 
 
 @kernel
-def _set(line: Any, low: Any, high: Any) -> None:
+def _set(line: Vector[np.uint64], low: int, high: int) -> None:
     """Set bits low to high - 1 of a line of words."""
     full = np.uint64(0xFFFFFFFFFFFFFFFF)
     first, last = low // 64, (high - 1) // 64
@@ -181,7 +198,15 @@ def _set(line: Any, low: Any, high: Any) -> None:
 
 
 @kernel
-def _shell(hu: Any, near: Any, far: Any, box: Any, least: Any, counts: Any, out: Any) -> Any:
+def _shell(
+    hu: Volume[np.int16],
+    near: Volume[np.uint64],
+    far: Volume[np.uint64],
+    box: Plane[np.int64],
+    least: int,
+    counts: Vector[np.int32],
+    out: Vector[np.float64],
+) -> bool:
     """Fractions and median over the voxels that are in `far` and not in `near`."""
     low, high = np.int64(-_FLOOR), np.int64(_FLOOR)
     for z in range(far.shape[0]):
@@ -207,7 +232,7 @@ def _shell(hu: Any, near: Any, far: Any, box: Any, least: Any, counts: Any, out:
 
 
 @kernel
-def _tell(counts: Any, first: Any, least: Any, out: Any) -> None:
+def _tell(counts: Vector[np.int32], first: Integer, least: int, out: Vector[np.float64]) -> None:
     """Shares of kinds of tissue, and the median of what is not dense, from counts of HU."""
     total = counts.sum()
     fat, soft, dense = FAT_HU[0] + 1 - first, FAT_HU[1] - first, least - first
@@ -217,17 +242,18 @@ def _tell(counts: Any, first: Any, least: Any, out: Any) -> None:
     out[_DENSE] = _among(counts, dense, len(counts)) / total
     quiet = _among(counts, 0, dense)
     if quiet > 0:
-        out[_MEDIAN] = first + middle(counts, quiet)
+        out[_MEDIAN] = first + median_of_counts(counts, quiet)
 
 
 @kernel
-def _among(counts: Any, begin: Any, end: Any) -> Any:
+def _among(counts: Vector[np.int32], begin: int, end: int) -> int:
     """How many have one of the values from `begin` on and below `end`."""
-    return counts[max(begin, 0) : max(begin, end, 0)].sum()
+    number: int = counts[max(begin, 0) : max(begin, end, 0)].sum()
+    return number
 
 
 @kernel
-def _noise(hu: Any, box: Any, least: Any, apart: Any) -> Any:
+def _noise(hu: Volume[np.int16], box: Plane[np.int64], least: int, apart: Plane[np.int32]) -> float:
     """1 SD by the middle difference of neighbours, along the axis that has the most."""
     flat, steps = _laid(hu, box)
     worst = np.nan
@@ -239,14 +265,16 @@ def _noise(hu: Any, box: Any, least: Any, apart: Any) -> Any:
         number = apart[:, :-1].sum(axis=0)
         pairs = number.sum()
         if pairs >= LEAST_PAIRS:
-            spread = 1.4826 * middle(number, pairs) / np.sqrt(2.0)
+            spread = 1.4826 * median_of_counts(number, pairs) / np.sqrt(2.0)
             if np.isnan(worst) or spread > worst:
                 worst = spread
     return worst
 
 
 @kernel
-def _laid(hu: Any, box: Any) -> Any:
+def _laid(
+    hu: Volume[np.int16], box: Plane[np.int64]
+) -> tuple[Vector[np.int16], tuple[int, int, int]]:
     """HU of the box in one line, and how far apart neighbours along x, y and z are in it.
 
     Rows and slices end with a border that is no tissue, so that the ends need no care.
@@ -263,7 +291,9 @@ def _laid(hu: Any, box: Any) -> Any:
 
 
 @kernel
-def _differ(one: Any, other: Any, least: Any, apart: Any) -> None:
+def _differ(
+    one: Vector[np.int16], other: Vector[np.int16], least: int, apart: Plane[np.int32]
+) -> None:
     """Count the differences of neighbours; those that are not both tissue in the last place.
 
     The first loop is SIMD. In the second, four counts side by side keep one from waiting for

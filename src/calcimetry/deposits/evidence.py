@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy import LabelMap, Structure, structures_at
 from calcimetry.deposits.around import Surroundings
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import piled, sampled
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
 
@@ -142,7 +143,14 @@ def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: Jobs = 1) -> NDArra
 
 
 @kernel
-def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, end: Any) -> None:
+def _measure(
+    columns: RunColumns,
+    bounds: Vector[np.int64],
+    lattice: tuple[int, Vector[np.float64]],
+    found: Vector[np.float64],
+    begin: int,
+    end: int,
+) -> None:
     height, step = lattice
     box = np.empty((3, 2), np.int64)
     for piece in range(begin, end):
@@ -164,7 +172,14 @@ def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, en
 
 
 @kernel
-def _draw(columns: Any, span: Any, height: Any, box: Any, stride: Any, own: Any) -> None:
+def _draw(
+    columns: RunColumns,
+    span: tuple[int, int],
+    height: int,
+    box: Plane[np.int64],
+    stride: int,
+    own: Volume[np.bool_],
+) -> None:
     """Every `stride`-th voxel of some runs, in their box with a border of one voxel."""
     row, start, stop = columns
     for run in range(span[0], span[1]):
@@ -176,7 +191,7 @@ def _draw(columns: Any, span: Any, height: Any, box: Any, stride: Any, own: Any)
 
 
 @kernel
-def _deepest(own: Any, step: Any) -> Any:
+def _deepest(own: Volume[np.bool_], step: Vector[np.float64]) -> float:
     """The largest distance from a voxel of a mask to the nearest that is not of it.
 
     Squares of distances, along one axis after the other: a voxel looks only as far as the best
@@ -193,11 +208,12 @@ def _deepest(own: Any, step: Any) -> Any:
     for y in range(height):
         for x in range(width):
             _nearer(square[:, y, x], step[0])
-    return np.sqrt(square.max())
+    deepest: float = np.sqrt(square.max())
+    return deepest
 
 
 @kernel
-def _nearer(line: Any, step: Any) -> None:
+def _nearer(line: Vector[np.float64], step: float) -> None:
     """Each square the least of all in the line, with their own distance squared added."""
     before = line.copy()
     for at in range(len(line)):

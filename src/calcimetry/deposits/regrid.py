@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import kernel
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 
 GRID_MM = 1.5
 """Edge of the network's voxels, mm. Voxel centres lie at whole multiples of it from the
@@ -61,7 +60,12 @@ def turned_round(axis: tuple[Taps, Cells]) -> tuple[Taps, Cells]:
 
 
 @kernel
-def resample(hu: Any, z_taps: Any, y_taps: Any, x_taps: Any) -> Any:
+def resample(
+    hu: Volume[np.int16],
+    z_taps: Taps,
+    y_taps: Taps,
+    x_taps: Taps,
+) -> Volume[np.float32]:
     """A part of the grid: float32 (places of z, of y, of x), from the int16 scan.
 
     Along z, then y, then x: whole rows first, so that only what is left of them is gathered.
@@ -81,7 +85,12 @@ def resample(hu: Any, z_taps: Any, y_taps: Any, x_taps: Any) -> Any:
 
 
 @kernel
-def _gather(row: Any, index: Any, weight: Any, out: Any) -> None:
+def _gather(
+    row: Vector[np.float32],
+    index: Plane[np.int32],
+    weight: Plane[np.float32],
+    out: Vector[np.float32],
+) -> None:
     for k in range(index.shape[0]):
         place, share = index[k], weight[k]
         for x in range(out.size):
@@ -89,7 +98,14 @@ def _gather(row: Any, index: Any, weight: Any, out: Any) -> None:
 
 
 @kernel
-def _mix_slices(hu: Any, low_y: Any, low_x: Any, index: Any, weight: Any, plane: Any) -> None:
+def _mix_slices(
+    hu: Volume[np.int16],
+    low_y: int,
+    low_x: int,
+    index: Vector[np.int32],
+    weight: Vector[np.float32],
+    plane: Plane[np.float32],
+) -> None:
     for y in range(plane.shape[0]):
         sums = plane[y]
         sums[:] = 0
@@ -104,7 +120,12 @@ def _mix_slices(hu: Any, low_y: Any, low_x: Any, index: Any, weight: Any, plane:
 
 
 @kernel
-def _mix_rows(plane: Any, index: Any, weight: Any, row: Any) -> None:
+def _mix_rows(
+    plane: Plane[np.float32],
+    index: Vector[np.int32],
+    weight: Vector[np.float32],
+    row: Vector[np.float32],
+) -> None:
     row[:] = 0
     for k in range(index.size):
         if weight[k] != 0:
@@ -128,7 +149,14 @@ def unfolded(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @kernel
-def mark(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) -> None:
+def mark(
+    blocks: Volume[np.uint8],
+    side: int,
+    runs: RunColumns,
+    low_z: Vector[np.int32],
+    low_y: Vector[np.int32],
+    low_x: Vector[np.int32],
+) -> None:
     """Mark the `side`-long blocks of all grid voxels that the runs are interpolated from.
 
     runs : row, start, stop; low_z, low_y, low_x : the first part of `axis_cells`
@@ -145,7 +173,12 @@ def mark(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) 
 
 @kernel
 def interpolate(
-    grid: Any, runs: Any, z_cells: Any, y_cells: Any, x_cells: Any, result: Any
+    grid: Volume[np.float32],
+    runs: RunColumns,
+    z_cells: Cells,
+    y_cells: Cells,
+    x_cells: Cells,
+    result: Vector[np.float32],
 ) -> None:
     """Trilinear values of the grid at every voxel of the runs, in run order, into `result`."""
     row, start, stop = runs
@@ -165,7 +198,14 @@ def interpolate(
 
 @kernel
 def _mix(
-    grid: Any, z: Any, beyond_z: Any, y: Any, beyond_y: Any, first: Any, last: Any, line: Any
+    grid: Volume[np.float32],
+    z: int,
+    beyond_z: float,
+    y: int,
+    beyond_y: float,
+    first: int,
+    last: int,
+    line: Vector[np.float32],
 ) -> None:
     """One row between four of the grid, from `first` to `last`."""
     next_z, next_y = min(z + 1, grid.shape[0] - 1), min(y + 1, grid.shape[1] - 1)

@@ -7,12 +7,11 @@ makes the sum cheaper.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Integer, Vector, Volume
 
 BLOCK = 8
 """Marks are kept per block of this many voxels along each axis: the stride of the network's
@@ -114,7 +113,7 @@ def _cut(marked: NDArray[np.bool_], box: Bounds, margin: int) -> list[Bounds] | 
 
 def _cut_costs(part: NDArray[np.bool_], axis: int, margin: int) -> NDArray[np.float64]:
     """The cost of both parts, shrunk, for a cut before layer 1, 2, ... along an axis."""
-    layers = frozen(np.moveaxis(part, axis, 0), np.bool_)
+    layers = read_only(np.moveaxis(part, axis, 0), np.bool_)
     before, after = np.empty((2, len(layers)))
     _running_cost(layers, np.arange(len(layers)), margin, before)
     _running_cost(layers, np.arange(len(layers))[::-1].copy(), margin, after)
@@ -123,10 +122,13 @@ def _cut_costs(part: NDArray[np.bool_], axis: int, margin: int) -> NDArray[np.fl
 
 
 @kernel
-def _running_cost(layers: Any, order: Any, margin: Any, cost: Any) -> None:
+def _running_cost(
+    layers: Volume[np.bool_], order: Vector[np.int64], margin: int, cost: Vector[np.float64]
+) -> None:
     """At each layer, the cost of the shrunk box of all layers up to it, in the order given."""
     _, height, width = layers.shape
-    first, y0, y1, x0, x1 = -1, height, -1, width, -1
+    first: Integer = -1
+    y0, y1, x0, x1 = height, -1, width, -1
     for k in order:
         held = False
         for y in range(height):
@@ -144,5 +146,5 @@ def _running_cost(layers: Any, order: Any, margin: Any, cost: Any) -> None:
 
 
 @kernel
-def _padded(blocks: Any, margin: Any) -> Any:
+def _padded(blocks: Integer, margin: int) -> float:
     return float(-(-(BLOCK * blocks + 2 * margin) // 8) * 8)

@@ -8,12 +8,12 @@ the deposit; each side has its own level.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 
 _LEAST_STEP_HU = 45.0
 _LEAST_SHARE = 0.04
@@ -62,7 +62,7 @@ def background_of(
         of other dense objects
     noise_sd : HU, to tell two tissues from noise
     """
-    where, inside = _listed(frozen(hu, np.float32), frozen(shell, np.bool_))
+    where, inside = _listed(read_only(hu, np.float32), read_only(shell, np.bool_))
     if len(where) < _FEWEST_VOXELS:
         return _assumed(hu.shape)
     low, high, share = _otsu(inside)
@@ -104,14 +104,20 @@ def _two(
     spacing: tuple[float, float, float],
     levels: tuple[float, float],
 ) -> Background:
-    field = np.empty(shape, np.float32)
+    field: Volume[np.float32] = np.empty(shape, np.float32)
     low, high, residual = _fitted(where, inside, spacing, levels, field)
     sd, scatter = _sector_sd(where, residual), float(residual.std())
     return Background(field, (low, high), sd, high - low, scatter, len(where))
 
 
 @kernel
-def _fitted(where: Any, inside: Any, spacing: Any, levels: Any, field: Any) -> Any:
+def _fitted(
+    where: Plane[np.int64],
+    inside: Vector[np.float32],
+    spacing: tuple[float, float, float],
+    levels: tuple[float, float],
+    field: Volume[np.float32],
+) -> tuple[float, float, Vector[np.float32]]:
     """The two levels, what the border between them leaves of the shell, and the field."""
     centre, unit = _centred(where, spacing)
     low, step = np.float32(levels[0]), np.float32(levels[1] - levels[0])
@@ -138,7 +144,9 @@ def _fitted(where: Any, inside: Any, spacing: Any, levels: Any, field: Any) -> A
 
 
 @kernel
-def _centred(where: Any, spacing: Any) -> Any:
+def _centred(
+    where: Plane[np.int64], spacing: tuple[float, float, float]
+) -> tuple[Vector[np.float64], Vector[np.float64]]:
     """The middle of voxels, and along each axis one over how far from it the farthest lies."""
     centre, farthest = np.zeros(3), 0.0
     for n in range(len(where)):
@@ -152,7 +160,9 @@ def _centred(where: Any, spacing: Any) -> Any:
 
 
 @kernel
-def _listed(hu: Any, shell: Any) -> Any:
+def _listed(
+    hu: Volume[np.float32], shell: Volume[np.bool_]
+) -> tuple[Plane[np.int64], Vector[np.float32]]:
     """The voxels of a shell, (n, 3) in raster order, and their HU."""
     size = shell.sum()
     where, inside = np.empty((size, 3), np.int64), np.empty(size, np.float32)
@@ -170,7 +180,7 @@ def _listed(hu: Any, shell: Any) -> Any:
 
 
 @kernel
-def _otsu(values: Any) -> Any:
+def _otsu(values: Vector[np.float32]) -> tuple[float, float, float]:
     """Means of the two classes that Otsu's threshold makes, and the share of the upper.
 
     values : whole HU
@@ -180,7 +190,7 @@ def _otsu(values: Any) -> Any:
     whole, below, total = 0.0, 0, 0.0
     for value in values:
         counts[int(value) - first] += 1
-        whole += value
+        whole += float(value)
     best, low, high, share = -1.0, whole / values.size, whole / values.size, 0.0
     for at in range(len(counts) - 1):
         below += counts[at]
@@ -193,7 +203,7 @@ def _otsu(values: Any) -> Any:
 
 
 @kernel
-def _sector_sd(where: Any, residual: Any) -> Any:
+def _sector_sd(where: Plane[np.int64], residual: Vector[np.float32]) -> float:
     """1 SD of the shell's mean, from how the means of its eight octants differ.
 
     Catches noise, streaks and uneven tissue alike, however they are correlated.
@@ -209,13 +219,14 @@ def _sector_sd(where: Any, residual: Any) -> Any:
         total[4 * z + 2 * y + x] += residual[n]
     good = count >= 5
     if good.sum() < 3:
-        return np.float64(residual.std())
+        return float(residual.std())
     means = total[good] / count[good]
-    return means.std() / np.sqrt(len(means) - 1)
+    sd: float = means.std() / np.sqrt(len(means) - 1)
+    return sd
 
 
 @kernel
-def _levels(inside: Any, share: Any) -> Any:
+def _levels(inside: Vector[np.float32], share: Vector[np.float32]) -> tuple[float, float]:
     """Least squares of ``low (1 - p) + high p`` over the shell."""
     ll, lh, hh, by_low, by_high = 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(len(inside)):
@@ -231,7 +242,7 @@ def _levels(inside: Any, share: Any) -> Any:
 
 
 @kernel
-def _logistic(at: Any, target: Any) -> Any:
+def _logistic(at: Plane[np.float64], target: Vector[np.float64]) -> Vector[np.float64]:
     """Ridge logistic regression by Newton's method; curvature is held back more than slope.
 
     at : z, y and x (3, n), those of a row one after the other
@@ -250,7 +261,7 @@ def _logistic(at: Any, target: Any) -> Any:
 
 
 @kernel
-def _border(at: Any, w: Any, p: Any) -> None:
+def _border(at: Plane[np.float64], w: Vector[np.float64], p: Vector[np.float64]) -> None:
     """The share of the denser tissue at z, y and x (3, n)."""
     for n in range(p.size):
         z, y, x = at[0, n], at[1, n], at[2, n]
@@ -261,7 +272,9 @@ def _border(at: Any, w: Any, p: Any) -> None:
 
 
 @kernel
-def _newton(at: Any, target: Any, p: Any) -> Any:
+def _newton(
+    at: Plane[np.float64], target: Vector[np.float64], p: Vector[np.float64]
+) -> tuple[Vector[np.float64], Plane[np.float64]]:
     """Gradient and curvature of the fit.
 
     Both are sums of powers of z, y and x, taken over each row, folded into its slice's and
@@ -290,7 +303,12 @@ def _newton(at: Any, target: Any, p: Any) -> Any:
 
 
 @kernel
-def _add_up(x: Any, target: Any, p: Any, row: Any) -> None:
+def _add_up(
+    x: Vector[np.float64],
+    target: Vector[np.float64],
+    p: Vector[np.float64],
+    row: Vector[np.float64],
+) -> None:
     """Over a row: p (1 - p) times 1, x ... x^4, and what is missing times 1, x and x^2."""
     a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(x.size):
@@ -302,7 +320,7 @@ def _add_up(x: Any, target: Any, p: Any, row: Any) -> None:
 
 
 @kernel
-def _fold(part: Any, base: Any, into: Any) -> None:
+def _fold(part: Vector[np.float64], base: float, into: Plane[np.float64]) -> None:
     scale = 1.0
     for power in range(len(into)):
         for n in range(part.size):
@@ -311,7 +329,12 @@ def _fold(part: Any, base: Any, into: Any) -> None:
 
 
 @kernel
-def _shares(centre: Any, unit: Any, weights: Any, out: Any) -> None:
+def _shares(
+    centre: Vector[np.float64],
+    unit: Vector[np.float64],
+    weights: Vector[np.float64],
+    out: Volume[np.float32],
+) -> None:
     """The share of the denser tissue in every voxel of a crop."""
     height, width = out.shape[1:]
     at, plane = np.empty((3, height * width)), np.empty(height * width)
@@ -325,7 +348,7 @@ def _shares(centre: Any, unit: Any, weights: Any, out: Any) -> None:
 
 
 @kernel
-def _probability(level: Any) -> None:
+def _probability(level: Vector[np.float64]) -> None:
     """``1 / (1 + exp(-level))`` in place; levels beyond +-30 count as that.
 
     With an exponential of its own, right to 1e-15, of which the compiler makes vectors.

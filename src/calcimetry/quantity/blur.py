@@ -9,14 +9,14 @@ lies on an edge (clothing, hair, slant) can only widen it, hence a low quantile 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.plan import Plan
 from calcimetry.records import Scan
-from calcimetry.runs._jit import frozen, kernel
 
 FWHM = 2.354820045  # of a Gaussian, in SDs
 _REACH_MM = 4.0
@@ -68,7 +68,7 @@ def _through(scan: Scan, in_plane: float) -> float:
 def _edge_widths(scan: Scan) -> NDArray[np.float64]:
     """Apparent sigma, mm, of edges that run square to x or y."""
     step = max(1, scan.hu.shape[0] // _SLICES)
-    planes = frozen(scan.hu[step // 2 :: step], np.int16)
+    planes = read_only(scan.hu[step // 2 :: step], np.int16)
     _, y, x = scan.spacing
     return np.concatenate([_widths(planes, (0, 1), x, y), _widths(planes, (1, 0), y, x)])
 
@@ -106,7 +106,9 @@ def _apparent(
 
 
 @kernel
-def _edges(planes: Any, along: Any, samples: Any, far: Any) -> Any:
+def _edges(
+    planes: Volume[np.int16], along: tuple[int, int], samples: int, far: int
+) -> tuple[Vector[np.int64], Vector[np.int64], Vector[np.int64], Vector[np.int64]]:
     """Last voxels of air before a body, along one axis: z, y and x, and the way, 1 or -1.
 
     The first `far` of the samples across an edge are air, and the last as many are not.
@@ -137,7 +139,9 @@ def _edges(planes: Any, along: Any, samples: Any, far: Any) -> Any:
 
 
 @kernel
-def _is_edge(plane: Any, at: Any, step: Any, samples: Any, far: Any) -> Any:
+def _is_edge(
+    plane: Plane[np.int16], at: tuple[int, int], step: tuple[int, int], samples: int, far: int
+) -> bool:
     """Whether a line starts in air, not in padding, ends in the body, and lies in the plane."""
     y, x = at[0] - (samples // 2 - 1) * step[0], at[1] - (samples // 2 - 1) * step[1]
     last_y, last_x = y + (samples - 1) * step[0], x + (samples - 1) * step[1]

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, Vector
 from calcimetry.records import Form, Runs, Scan
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.find import columns
 
 
@@ -64,7 +64,12 @@ def diameters(scan: Scan, runs: Runs, *, volume_mm3: float | None = None) -> Dia
 
 
 @kernel
-def _chords(corners: Any, bounds: Any, steps: Any, edges: Any) -> Any:
+def _chords(
+    corners: Plane[np.float64],
+    bounds: Vector[np.int64],
+    steps: Plane[np.float64],
+    edges: Vector[np.float64],
+) -> tuple[float, float, float, float]:
     """The longest chord, the longest in any slice, the width across it, and its slice."""
     axial, at, one, other = 0.0, 0, 0, 0
     for n in range(len(bounds) - 1):
@@ -78,7 +83,12 @@ def _chords(corners: Any, bounds: Any, steps: Any, edges: Any) -> Any:
 
 
 @kernel
-def _width(flat: Any, steps: Any, edges: Any, direction: Any) -> Any:
+def _width(
+    flat: Plane[np.float64],
+    steps: Plane[np.float64],
+    edges: Vector[np.float64],
+    direction: Vector[np.float64],
+) -> float:
     """Caliper width in the slice, across `direction`."""
     x_axis, y_axis = _unit(steps[:, 0]), _unit(steps[:, 1])
     along = _unit(direction[0] * x_axis + direction[1] * y_axis)
@@ -90,22 +100,26 @@ def _width(flat: Any, steps: Any, edges: Any, direction: Any) -> Any:
             reach += across[axis] * (steps[axis] * point).sum()
         low, high = min(low, reach), max(high, reach)
     own = np.hypot(edges[0] * (across * x_axis).sum(), edges[1] * (across * y_axis).sum())
-    return high - low + own
+    width: float = high - low + own
+    return width
 
 
 @kernel
-def _unit(vector: Any) -> Any:
-    return vector / np.sqrt((vector * vector).sum())
+def _unit(vector: Vector[np.float64]) -> Vector[np.float64]:
+    unit: Vector[np.float64] = vector / np.sqrt((vector * vector).sum())
+    return unit
 
 
 @kernel
-def _cross(a: Any, b: Any) -> Any:
+def _cross(a: Vector[np.float64], b: Vector[np.float64]) -> Vector[np.float64]:
     z = a[0] * b[1] - a[1] * b[0]
     return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], z])
 
 
 @kernel
-def _corners(row: Any, start: Any, stop: Any, height: Any) -> Any:
+def _corners(
+    row: Vector[np.int32], start: Vector[np.int32], stop: Vector[np.int32], height: int
+) -> tuple[Plane[np.float64], Vector[np.int64]]:
     """Voxels on the convex hull of each slice, (n, 3) as (i, j, k), and where slices begin."""
     corners = np.empty((2 * row.size, 3))
     bounds = np.empty(row.size + 1, np.int64)
@@ -129,7 +143,7 @@ def _corners(row: Any, start: Any, stop: Any, height: Any) -> Any:
 
 
 @kernel
-def _ends(y: Any, start: Any, stop: Any) -> Any:
+def _ends(y: Vector[np.int32], start: Vector[np.int32], stop: Vector[np.int32]) -> Plane[np.int64]:
     """The outermost voxels (x, y) of every row, sorted by x and then y, none twice."""
     found = np.empty((2 * y.size, 2), np.int64)
     count, run = 0, 0
@@ -148,7 +162,7 @@ def _ends(y: Any, start: Any, stop: Any) -> Any:
 
 
 @kernel
-def _hull(flat: Any) -> Any:
+def _hull(flat: Plane[np.int64]) -> Plane[np.int64]:
     """Convex hull of points (n, 2): Andrew's monotone chain."""
     if len(flat) < 3:
         return flat
@@ -167,12 +181,15 @@ def _hull(flat: Any) -> Any:
 
 
 @kernel
-def _turn(a: Any, b: Any, c: Any) -> Any:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+def _turn(a: Vector[np.int64], b: Vector[np.int64], c: Vector[np.int64]) -> int:
+    area: int = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    return area
 
 
 @kernel
-def _longest(corners: Any, steps: Any, edges: Any) -> Any:
+def _longest(
+    corners: Plane[np.float64], steps: Plane[np.float64], edges: Vector[np.float64]
+) -> tuple[float, int, int]:
     """The longest chord, mm, and its two corners; 0 and 0 where none beats a voxel's width."""
     best = max(edges[0], edges[1])
     widest = max(best, edges[2])

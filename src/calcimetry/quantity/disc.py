@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Integer, Plane, Vector
 
 DENSE_HU = 130.0
 _DENSE = np.int16(DENSE_HU)
@@ -25,7 +24,7 @@ def dense_parts(plane: NDArray[np.int16], every: int, least: float = 0.0) -> NDA
     Returns a row per part, connected by faces, in raster order: first row, one past the last,
     first column and one past the last, in coarse pixels.
     """
-    boxes: NDArray[np.int64] = _dense_parts(frozen(plane, np.int16), every, least)
+    boxes: NDArray[np.int64] = _dense_parts(read_only(plane, np.int16), every, least)
     return boxes
 
 
@@ -45,7 +44,7 @@ def measured_discs(
     """
     taps = _taps(_SMOOTH_MM / spacing[0]), _taps(_SMOOTH_MM / spacing[1])
     found: NDArray[np.float64] = _discs(
-        frozen(plane, np.int16), frozen(boxes, np.int64), taps, spacing, most_sd
+        read_only(plane, np.int16), read_only(boxes, np.int64), taps, spacing, most_sd
     )
     return found
 
@@ -58,7 +57,7 @@ def _taps(sd: float) -> NDArray[np.float64]:
 
 
 @kernel
-def _dense_parts(plane: Any, every: Any, least: Any) -> Any:
+def _dense_parts(plane: Plane[np.int16], every: int, least: float) -> Plane[np.int64]:
     """The coarse plane lies in a frame one pixel wide, where nothing is dense."""
     height, width = (plane.shape[0] - 1) // every + 3, (plane.shape[1] - 1) // every + 3
     dense, room = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
@@ -74,7 +73,7 @@ def _dense_parts(plane: Any, every: Any, least: Any) -> Any:
 
 
 @kernel
-def _dense(line: Any, every: Any, out: Any) -> Any:
+def _dense(line: Vector[np.int16], every: int, out: Vector[np.uint8]) -> int:
     count = 0
     for n in range(out.size):
         out[n] = line[n * every] >= _DENSE
@@ -83,7 +82,7 @@ def _dense(line: Any, every: Any, out: Any) -> Any:
 
 
 @kernel
-def _thick(dense: Any, room: Any) -> None:
+def _thick(dense: Plane[np.uint8], room: Plane[np.uint8]) -> None:
     """Of three rows, the crosses around what has a dense pixel on every side."""
     (above, line, below), width = dense, dense.shape[1]
     for n in range(1, width - 1):
@@ -93,7 +92,7 @@ def _thick(dense: Any, room: Any) -> None:
 
 
 @kernel
-def _boxes(room: Any, held: Any) -> Any:
+def _boxes(room: Plane[np.uint8], held: Vector[np.int64]) -> Plane[np.int64]:
     """Of the parts of what lies in a frame; `room` is emptied. held : 0 for rows without any."""
     boxes = np.empty((room.size // 2 + 1, 4), np.int64)
     flat, width, parts = room.ravel(), np.int32(room.shape[1]), 0
@@ -126,7 +125,13 @@ def _boxes(room: Any, held: Any) -> Any:
 
 
 @kernel
-def _discs(plane: Any, boxes: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
+def _discs(
+    plane: Plane[np.int16],
+    boxes: Plane[np.int64],
+    taps: tuple[Vector[np.float64], Vector[np.float64]],
+    spacing: tuple[float, float],
+    most_sd: float,
+) -> Plane[np.float64]:
     found = np.empty((len(boxes), 5))
     for n in range(len(boxes)):
         top, bottom, left, right = boxes[n]
@@ -138,7 +143,12 @@ def _discs(plane: Any, boxes: Any, taps: Any, spacing: Any, most_sd: Any) -> Any
 
 
 @kernel
-def _disc(plane: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
+def _disc(
+    plane: Plane[np.int16],
+    taps: tuple[Vector[np.float64], Vector[np.float64]],
+    spacing: tuple[float, float],
+    most_sd: float,
+) -> tuple[float, float, float, float, float]:
     smooth = _along_rows(_along_columns(plane, taps[0]), taps[1])
     height, width = plane.shape
     middle = (height // 2, width // 2)
@@ -174,9 +184,11 @@ def _disc(plane: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
 
 
 @kernel
-def _round_radius(smooth: Any, far: Any, half: Any, most: Any, pixel: Any) -> Any:
+def _round_radius(
+    smooth: Plane[np.float32], far: Plane[np.float64], half: float, most: float, pixel: float
+) -> float:
     """The radius of what is over `half`; 0 where that is not a disc to 8 % of its pixels."""
-    count = 0
+    count: Integer = 0
     for p in range(far.size):
         count += smooth.flat[p] >= half and far.flat[p] < most
     radius = np.sqrt(count * pixel / np.pi)
@@ -188,7 +200,7 @@ def _round_radius(smooth: Any, far: Any, half: Any, most: Any, pixel: Any) -> An
 
 
 @kernel
-def _along_columns(plane: Any, taps: Any) -> Any:
+def _along_columns(plane: Plane[np.int16], taps: Vector[np.float64]) -> Plane[np.float32]:
     """Smoothed along y; beyond its ends the plane is mirrored."""
     length, width = plane.shape
     out, line = np.empty(plane.shape, np.float32), np.empty(width)
@@ -204,7 +216,7 @@ def _along_columns(plane: Any, taps: Any) -> Any:
 
 
 @kernel
-def _along_rows(plane: Any, taps: Any) -> Any:
+def _along_rows(plane: Plane[np.float32], taps: Vector[np.float64]) -> Plane[np.float32]:
     """Smoothed along x; beyond its ends the plane is mirrored."""
     length, width = plane.shape
     reach = len(taps) - 1
@@ -228,14 +240,14 @@ def _along_rows(plane: Any, taps: Any) -> Any:
 
 
 @kernel
-def _mirrored(place: Any, length: Any) -> Any:
+def _mirrored(place: int, length: int) -> int:
     while place < 0 or place >= length:
         place = -1 - place if place < 0 else 2 * length - 1 - place
     return place
 
 
 @kernel
-def _part(smooth: Any, seed: Any) -> Any:
+def _part(smooth: Plane[np.float32], seed: tuple[int, int]) -> tuple[int, float, float]:
     """Pixels of the dense part that holds the seed, by faces, and their mean row and column."""
     height, width = smooth.shape
     seen = np.zeros(smooth.shape, np.bool_)

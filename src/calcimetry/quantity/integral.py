@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.order import median_of_counts, quantile
+from calcimetry.kernels.types import Vector, Volume
 from calcimetry.quantity.background import Background, background_of
 from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.crop import Crop, narrowed
@@ -16,8 +18,6 @@ from calcimetry.quantity.noise import Noise
 from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import shares, spread
 from calcimetry.records import Box
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._order import middle, quantile
 
 AIR_HU = -250.0
 DENSE_HU = 130.0
@@ -158,7 +158,7 @@ def rim_of(crop: Crop, blur: Blur) -> float:
     between background and peak, which is ``-Phi^-1(t)`` SD outside the true edge: far out
     for dense deposits, inside it for faint ones.
     """
-    edge, top = _contrast(frozen(crop.hu, np.float32), frozen(crop.own, np.bool_))
+    edge, top = _contrast(read_only(crop.hu, np.float32), read_only(crop.own, np.bool_))
     level = min(max(float(edge) / max(float(top), 1.0), 0.05), 0.95)
     sigma = blur.in_plane if blur.measured else 1.25 * blur.in_plane
     reach = min(max(2.4 + float(special.ndtri(level)), 1.0), 4.0)
@@ -210,7 +210,7 @@ def _segmentation(
 
 
 @kernel
-def _contrast(hu: Any, own: Any) -> Any:
+def _contrast(hu: Volume[np.float32], own: Volume[np.bool_]) -> tuple[float, float]:
     """The 10th and the 95th percentile of a mask's HU, over the median of the tissue around."""
     first = int(AIR_HU) + 1
     counts = np.zeros(int(DENSE_HU) - first, np.int64)
@@ -225,13 +225,15 @@ def _contrast(hu: Any, own: Any) -> Any:
                 elif AIR_HU < hu[z, y, x] < DENSE_HU:
                     counts[int(hu[z, y, x]) - first] += 1
     around = counts.sum()
-    background = first + middle(counts, around) if around else 40.0
+    background = first + median_of_counts(counts, around) if around else 40.0
     inside.sort()
     return quantile(inside, 0.1) - background, quantile(inside, 0.95) - background
 
 
 @kernel
-def _signal(field: Any, weights: Any, excess: Any) -> Any:
+def _signal(
+    field: Volume[np.float32], weights: Volume[np.float32], excess: Volume[np.float32]
+) -> tuple[float, float]:
     """The sum of what is over the background, and of the background by that."""
     flat, weight, level = field.ravel(), weights.ravel(), excess.ravel()
     whole, total = 0.0, 0.0
@@ -243,7 +245,9 @@ def _signal(field: Any, weights: Any, excess: Any) -> Any:
 
 
 @kernel
-def _steepness(field: Any, weights: Any, spacing: Any) -> Any:
+def _steepness(
+    field: Volume[np.float32], weights: Volume[np.float32], spacing: Vector[np.float64]
+) -> float:
     """Sum over voxels of weight times the length of the gradient; one-sided at the borders."""
     total = 0.0
     at = np.zeros(3, np.int64)

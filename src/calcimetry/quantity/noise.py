@@ -8,13 +8,13 @@ the noise (1 at lag 0) and ``*`` convolution; with white noise this is the famil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, Real, Stack, Vector, Volume
 from calcimetry.records import Scan
-from calcimetry.runs._jit import frozen, kernel
 
 _SOFT = (-180, 130)
 _PATCH_MM = (9.0, 12.0, 12.0)
@@ -35,7 +35,7 @@ class Noise:
 
     def sd_of_sum(self, weights: NDArray[np.float32], sd: float | None = None) -> float:
         """1 SD of ``sum(weights * HU)``; `sd`: the noise here, if not the scan's."""
-        variance = float(_variance(frozen(weights, np.float32), self.correlation))
+        variance = float(_variance(read_only(weights, np.float32), self.correlation))
         return (self.sd if sd is None else sd) * float(np.sqrt(max(variance, 0.0)))
 
 
@@ -94,9 +94,9 @@ def _residuals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Patches of soft tissue, each less its best plane, (n, z, y, x); and the SD of each."""
     limits = _SOFT[0] - 120, _SOFT[1] + 120
-    corners = frozen(_corners(scan, size), np.int64)
+    corners = read_only(_corners(scan, size), np.int64)
     found: tuple[NDArray[np.float64], NDArray[np.float64]] = _flattened(
-        frozen(scan.hu, np.int16), corners, size, limits
+        read_only(scan.hu, np.int16), corners, size, limits
     )
     return found
 
@@ -149,7 +149,12 @@ def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
 
 
 @kernel
-def _flattened(hu: Any, corners: Any, size: Any, limits: Any) -> Any:
+def _flattened(
+    hu: Volume[np.int16],
+    corners: Plane[np.int64],
+    size: tuple[int, int, int],
+    limits: tuple[int, int],
+) -> tuple[Stack[np.float64], Vector[np.float64]]:
     """Patches whose HU keep to limits, each less its best plane, and the SD of each."""
     deep, high, wide = size
     flat, spread = np.empty((len(corners), deep, high, wide)), np.empty(len(corners))
@@ -163,7 +168,7 @@ def _flattened(hu: Any, corners: Any, size: Any, limits: Any) -> Any:
 
 
 @kernel
-def _keeps_to(patch: Any, low: Any, high: Any) -> Any:
+def _keeps_to(patch: Volume[np.int16], low: int, high: int) -> bool:
     for plane in patch:
         for line in plane:
             out = False
@@ -175,7 +180,7 @@ def _keeps_to(patch: Any, low: Any, high: Any) -> Any:
 
 
 @kernel
-def _less_plane(patch: Any, out: Any) -> Any:
+def _less_plane(patch: Volume[np.int16], out: Volume[np.float64]) -> float:
     """Less mean and slopes, which on a full grid do not depend on each other; returns the SD."""
     (deep, high, wide), count = patch.shape, patch.size
     total, by_z, by_y, by_x = 0.0, 0.0, 0.0, 0.0
@@ -200,11 +205,12 @@ def _less_plane(patch: Any, out: Any) -> Any:
             for x in range(wide):
                 out[z, y, x] = patch[z, y, x] - level - by_x * (x - 0.5 * (wide - 1))
                 square += out[z, y, x] ** 2
-    return np.sqrt(square / count)
+    spread: float = np.sqrt(square / count)
+    return spread
 
 
 @kernel
-def _variance(weights: Any, correlation: Any) -> Any:
+def _variance(weights: Volume[np.float32], correlation: Volume[np.float64]) -> float:
     """``sum(w * (R * w))`` over all lags at which R is not 0; those of half of space, twice.
 
     The weights are laid out as one line, with zeros between rows and slices, so that a lag is
@@ -232,7 +238,7 @@ def _variance(weights: Any, correlation: Any) -> Any:
 
 
 @kernel
-def _held(weights: Any) -> Any:
+def _held(weights: Volume[np.float32]) -> Volume[np.float32]:
     """The smallest part of a volume that holds all that is not 0."""
     low, high = np.array(weights.shape), np.zeros(3, np.int64)
     for z in range(weights.shape[0]):
@@ -245,7 +251,7 @@ def _held(weights: Any) -> Any:
 
 
 @kernel
-def _in_line(weights: Any, plane: Any, row: Any, ahead: Any) -> Any:
+def _in_line(weights: Volume[np.float32], plane: int, row: int, ahead: int) -> Vector[np.float32]:
     line = np.zeros(weights.shape[0] * plane + 2 * ahead, np.float32)
     for z in range(weights.shape[0]):
         for y in range(weights.shape[1]):
@@ -255,6 +261,6 @@ def _in_line(weights: Any, plane: Any, row: Any, ahead: Any) -> Any:
 
 
 @kernel
-def _add(weight: Any, line: Any, into: Any) -> None:
+def _add(weight: Real, line: Vector[np.float32], into: Vector[np.float32]) -> None:
     for v in range(into.size):
         into[v] += weight * line[v]

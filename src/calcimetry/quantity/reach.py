@@ -7,12 +7,11 @@ is that of a Euclidean distance map compared with the reach, to the last bit.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 
 _FAR = 255  # of counts along x; no reach is so long
 
@@ -25,13 +24,13 @@ def within(
     mask : bool (z, y, x)
     steps : length of a voxel along (z, y, x), in the unit of `reach`; less than 255 along x
     """
-    found = np.zeros(mask.shape, np.uint8)
-    _reach(frozen(mask, np.bool_), _widths(steps, reach), found)
+    found: Volume[np.uint8] = np.zeros(mask.shape, np.uint8)
+    _reach(read_only(mask, np.bool_), _widths(steps, reach), found)
     return found.view(np.bool_)
 
 
 @kernel
-def _widths(steps: Any, reach: Any) -> Any:
+def _widths(steps: tuple[float, float, float], reach: float) -> Plane[np.int64]:
     """How many voxels along x are within reach at each step (dz, dy); -1 where none is."""
     deep, high = int(reach / steps[0]) + 2, int(reach / steps[1]) + 2
     widths = np.full((deep, high), -1)
@@ -46,7 +45,7 @@ def _widths(steps: Any, reach: Any) -> Any:
 
 
 @kernel
-def _reach(mask: Any, widths: Any, found: Any) -> None:
+def _reach(mask: Volume[np.bool_], widths: Plane[np.int64], found: Volume[np.uint8]) -> None:
     depth, height, width = mask.shape
     gap = np.empty((depth, height * width), np.uint8)
     held = np.zeros(height + 1, np.bool_)
@@ -66,7 +65,13 @@ def _reach(mask: Any, widths: Any, found: Any) -> None:
 
 
 @kernel
-def _spread(gap: Any, rows: Any, width: Any, widths: Any, lines: Any) -> None:
+def _spread(
+    gap: Vector[np.uint8],
+    rows: tuple[int, int, int],
+    width: int,
+    widths: Plane[np.int64],
+    lines: Plane[np.uint8],
+) -> None:
     """From rows that follow each other in a slice to all that they reach."""
     z, first, end = rows
     height = gap.size // width
@@ -80,13 +85,13 @@ def _spread(gap: Any, rows: Any, width: Any, widths: Any, lines: Any) -> None:
 
 
 @kernel
-def _merge(line: Any, gap: Any, most: Any) -> None:
+def _merge(line: Vector[np.uint8], gap: Vector[np.uint8], most: np.uint8) -> None:
     for x in range(len(line)):
         line[x] |= gap[x] <= most
 
 
 @kernel
-def _along(mask: Any, gap: Any) -> None:
+def _along(mask: Vector[np.bool_], gap: Vector[np.uint8]) -> None:
     """Voxels to the nearest that is set, up to 255."""
     far = _FAR
     for x in range(len(mask)):

@@ -13,14 +13,22 @@ hold anything of the masks; blur is worked out in those that it can reach, and n
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 
 Sigma = tuple[float, float, float]
+Line = Vector[np.float32]
+Lines = tuple[Line, Line, Line]
+"""One for each axis (z, y, x): the weights of a blur, or what it leaves behind on its way."""
+Rows = tuple[Plane[np.int64], Plane[np.int64], Plane[np.int64]]
+"""Begin and end (n, 2) on the line of the rows that blur along x, y and z works in."""
+Layout = tuple[int, int, int]
+"""Steps along the line for one slice and one row, and the zeros before the first voxel."""
+
 _ROUNDS = 8
 _CUT = 3.0  # SD at which the point spread ends
 
@@ -37,37 +45,40 @@ def shares(
     own, other : bool, masks that do not overlap
     sigma : point spread, in voxels
     """
-    shared: NDArray[np.float32] = _shares(*_given(excess, own, other), _taps(sigma), _ROUNDS)
-    return shared
+    masks = read_only(own, np.bool_), read_only(other, np.bool_)
+    return _shares(read_only(excess, np.float32), *masks, _taps(sigma), _ROUNDS)
 
 
 def spread(
     excess: NDArray[np.float32], own: NDArray[np.bool_], sigma: Sigma
 ) -> NDArray[np.float32]:
     """What the deposit alone puts where: its excess sharpened inside its mask, and blurred."""
-    lone: NDArray[np.float32] = _spread(*_given(excess, own), _taps(sigma), _ROUNDS)
-    return lone
-
-
-def _given(excess: NDArray[np.float32], *masks: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
-    return frozen(excess, np.float32), *(frozen(mask, np.bool_) for mask in masks)
+    mask = read_only(own, np.bool_)
+    return _spread(read_only(excess, np.float32), mask, _taps(sigma), _ROUNDS)
 
 
 @cache
-def _taps(sigma: Sigma) -> tuple[NDArray[np.float32], ...]:
+def _taps(sigma: Sigma) -> Lines:
     """For each axis the kernel's weights from the middle outwards, at least two of them."""
-    return tuple(_kernel_of(sd) for sd in sigma)
+    z, y, x = (_kernel_of(sd) for sd in sigma)
+    return z, y, x
 
 
 def _kernel_of(sd: float) -> NDArray[np.float32]:
     reach = int(_CUT * sd + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sd, 1e-12)) ** 2)
     half = weights[reach:] / weights.sum()
-    return frozen(np.pad(half, (0, int(len(half) == 1))), np.float32)
+    return read_only(np.pad(half, (0, int(len(half) == 1))), np.float32)
 
 
 @kernel
-def _shares(excess: Any, own: Any, other: Any, taps: Any, rounds: Any) -> Any:
+def _shares(
+    excess: Volume[np.float32],
+    own: Volume[np.bool_],
+    other: Volume[np.bool_],
+    taps: Lines,
+    rounds: int,
+) -> Volume[np.float32]:
     layout, support = _layout(excess.shape, taps), own | other
     rows = _rows(support, taps, layout)
     sharp, whole, mine, work = _lines(excess.shape, layout)
@@ -84,7 +95,12 @@ def _shares(excess: Any, own: Any, other: Any, taps: Any, rounds: Any) -> Any:
 
 
 @kernel
-def _spread(excess: Any, own: Any, taps: Any, rounds: Any) -> Any:
+def _spread(
+    excess: Volume[np.float32],
+    own: Volume[np.bool_],
+    taps: Lines,
+    rounds: int,
+) -> Volume[np.float32]:
     layout = _layout(excess.shape, taps)
     rows = _rows(own, taps, layout)
     lines = _lines(excess.shape, layout)
@@ -95,7 +111,13 @@ def _spread(excess: Any, own: Any, taps: Any, rounds: Any) -> Any:
 
 @kernel
 def _sharpen(
-    excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any, lines: Any
+    excess: Volume[np.float32],
+    support: Volume[np.bool_],
+    taps: Lines,
+    layout: Layout,
+    rows: Rows,
+    rounds: int,
+    lines: tuple[Line, Line, Line, Lines],
 ) -> None:
     """Richardson-Lucy estimate of the excess before blur, into the first line; 0 outside the
     support. The other lines are worked in: none is set but in the rows."""
@@ -117,13 +139,19 @@ def _sharpen(
 
 
 @kernel
-def _over(level: Any, seen: Any, ratio: Any) -> None:
+def _over(level: Line, seen: Line, ratio: Line) -> None:
     for v in range(ratio.size):
         ratio[v] = level[v] / max(seen[v], np.float32(1))
 
 
 @kernel
-def _outwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
+def _outwards(
+    line: Line,
+    taps: Lines,
+    layout: Layout,
+    rows: Rows,
+    work: Lines,
+) -> None:
     """Blur of what lies in the rows of the masks, in all that it reaches: into `work[2]`."""
     plane, row, _ = layout
     _along(line, 1, taps[2], rows[0], work[0])
@@ -132,7 +160,13 @@ def _outwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
 
 
 @kernel
-def _inwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
+def _inwards(
+    line: Line,
+    taps: Lines,
+    layout: Layout,
+    rows: Rows,
+    work: Lines,
+) -> None:
     """Blur of what lies around the masks, in the rows of the masks: into `work[2]`."""
     plane, row, _ = layout
     _along(line, plane, taps[0], rows[1], work[1])
@@ -141,7 +175,13 @@ def _inwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
 
 
 @kernel
-def _along(line: Any, step: Any, taps: Any, rows: Any, out: Any) -> None:
+def _along(
+    line: Line,
+    step: int,
+    taps: Line,
+    rows: Plane[np.int64],
+    out: Line,
+) -> None:
     """Blur along one axis; two taps at a time on either side, the first with the middle.
 
     Three taps, which most scans have, are taken in one go.
@@ -166,7 +206,13 @@ def _along(line: Any, step: Any, taps: Any, rows: Any, out: Any) -> None:
 
 
 @kernel
-def _three_taps(middle: Any, near: Any, far: Any, taps: Any, out: Any) -> None:
+def _three_taps(
+    middle: Line,
+    near: tuple[Line, Line],
+    far: tuple[Line, Line],
+    taps: Line,
+    out: Line,
+) -> None:
     (a, b), (c, d) = near, far
     weight, beside, further = taps[0], taps[1], taps[2]
     for v in range(out.size):
@@ -174,28 +220,43 @@ def _three_taps(middle: Any, near: Any, far: Any, taps: Any, out: Any) -> None:
 
 
 @kernel
-def _first(middle: Any, near: Any, weight: Any, beside: Any, out: Any) -> None:
+def _first(
+    middle: Line,
+    near: tuple[Line, Line],
+    weight: float,
+    beside: float,
+    out: Line,
+) -> None:
     a, b = near
     for v in range(out.size):
         out[v] = middle[v] * weight + (a[v] + b[v]) * beside
 
 
 @kernel
-def _add(near: Any, far: Any, weight: Any, further: Any, out: Any) -> None:
+def _add(
+    near: tuple[Line, Line],
+    far: tuple[Line, Line],
+    weight: float,
+    further: float,
+    out: Line,
+) -> None:
     (a, b), (c, d) = near, far
     for v in range(out.size):
         out[v] += (a[v] + b[v]) * weight + (c[v] + d[v]) * further
 
 
 @kernel
-def _add_one(near: Any, weight: Any, out: Any) -> None:
+def _add_one(near: tuple[Line, Line], weight: float, out: Line) -> None:
     a, b = near
     for v in range(out.size):
         out[v] += (a[v] + b[v]) * weight
 
 
 @kernel
-def _layout(shape: Any, taps: Any) -> Any:
+def _layout(
+    shape: tuple[int, int, int],
+    taps: Lines,
+) -> tuple[int, int, int]:
     """Steps along the line for one slice and one row, and the zeros before the first voxel."""
     row = shape[2] + len(taps[2]) - 1
     plane = row * (shape[1] + len(taps[1]) - 1)
@@ -204,7 +265,11 @@ def _layout(shape: Any, taps: Any) -> Any:
 
 
 @kernel
-def _rows(mask: Any, taps: Any, layout: Any) -> Any:
+def _rows(
+    mask: Volume[np.bool_],
+    taps: Lines,
+    layout: Layout,
+) -> Rows:
     """Where on the line the rows lie that hold some of the mask, those that blur along y
     reaches from them, and those that it reaches along z from these: each (n, 2)."""
     held = np.zeros(mask.shape[:2], np.bool_)
@@ -222,7 +287,7 @@ def _rows(mask: Any, taps: Any, layout: Any) -> Any:
 
 
 @kernel
-def _grown(held: Any, reach: Any) -> Any:
+def _grown(held: Plane[np.bool_], reach: int) -> Plane[np.bool_]:
     """Grown along the first axis."""
     grown = np.zeros(held.shape, np.bool_)
     for n in range(len(held)):
@@ -232,7 +297,7 @@ def _grown(held: Any, reach: Any) -> Any:
 
 
 @kernel
-def _stretches(rows: Any, layout: Any, width: Any) -> Any:
+def _stretches(rows: Plane[np.bool_], layout: Layout, width: int) -> Plane[np.int64]:
     """Begin and end on the line of rows that are set; such as follow each other are one."""
     plane, row, ahead = layout
     found = np.empty((rows.size, 2), np.int64)
@@ -250,7 +315,7 @@ def _stretches(rows: Any, layout: Any, width: Any) -> Any:
 
 
 @kernel
-def _lines(shape: Any, layout: Any) -> Any:
+def _lines(shape: tuple[int, int, int], layout: Layout) -> tuple[Line, Line, Line, Lines]:
     """Three lines, and three for `_outwards` and `_inwards`, with nothing on them."""
     plane, _, ahead = layout
     lines = np.zeros((6, shape[0] * plane + 2 * ahead), np.float32)
@@ -258,7 +323,11 @@ def _lines(shape: Any, layout: Any) -> Any:
 
 
 @kernel
-def _set_out(volume: Any, layout: Any, line: Any) -> None:
+def _set_out(
+    volume: Volume[np.float32] | Volume[np.bool_],
+    layout: Layout,
+    line: Line,
+) -> None:
     plane, row, ahead = layout
     for z in range(volume.shape[0]):
         for y in range(volume.shape[1]):
@@ -267,13 +336,13 @@ def _set_out(volume: Any, layout: Any, line: Any) -> None:
 
 
 @kernel
-def _copy(values: Any, out: Any) -> None:
+def _copy(values: Line | Vector[np.bool_], out: Line) -> None:
     for x in range(out.size):
         out[x] = values[x]
 
 
 @kernel
-def _taken_back(line: Any, layout: Any, shape: Any) -> Any:
+def _taken_back(line: Line, layout: Layout, shape: tuple[int, int, int]) -> Volume[np.float32]:
     plane, row, ahead = layout
     volume = np.empty(shape, np.float32)
     for z in range(shape[0]):

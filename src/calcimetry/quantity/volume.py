@@ -19,16 +19,16 @@ opposite (phantom study) and their geometric mean is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.order import quantile
+from calcimetry.kernels.types import Vector, Volume
 from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.integral import Integral
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._order import quantile
 
 Spacing = tuple[float, float, float]
 _PLATEAU = 0.95  # quantile of the mask's excess that stands for the plateau
@@ -53,7 +53,7 @@ def extent(part: Integral, blur: Blur) -> Extent:
     """Volume of an integrated deposit."""
     own, spacing = part.crop.own, part.crop.spacing
     voxel = spacing[0] * spacing[1] * spacing[2]
-    plateau, seen, second, squares = _signal(part.weights, part.excess, frozen(own, np.bool_))
+    plateau, seen, second, squares = _signal(part.weights, part.excess, read_only(own, np.bool_))
     spread = with_voxel(blur, spacing)
     half = _half_maximum(seen * voxel, voxel, spread)
     resolved = float(np.cbrt(half / _BALL)) / spread
@@ -89,13 +89,15 @@ def _half_maximum(seen_mm3: float, voxel_mm3: float, spread: float) -> float:
 
 
 @kernel
-def _in_part(level: Any) -> Any:
+def _in_part(level: float) -> float:
     """0 below a quarter, 1 above three quarters, linear between: half counts half."""
-    return np.minimum(np.maximum((level - 0.25) / 0.5, 0.0), 1.0)
+    return min(max((level - 0.25) / 0.5, 0.0), 1.0)
 
 
 @kernel
-def _signal(weights: Any, excess: Any, own: Any) -> Any:
+def _signal(
+    weights: Volume[np.float32], excess: Volume[np.float32], own: Volume[np.bool_]
+) -> tuple[float, float, float, float]:
     """The plateau, the voxels over half of it, and sums of squares of signal and of weights."""
     inside = np.empty(own.sum(), np.float32)
     count, seen, second, squares = 0, 0.0, 0.0, 0.0
@@ -116,7 +118,7 @@ def _signal(weights: Any, excess: Any, own: Any) -> Any:
 
 
 @kernel
-def _faces(own: Any) -> Any:
+def _faces(own: Volume[np.bool_]) -> Vector[np.int64]:
     """How many faces between inside and outside look along z, y and x."""
     count = np.zeros(3, np.int64)
     for z in range(own.shape[0]):
@@ -144,7 +146,7 @@ def _roughness(own: NDArray[np.bool_], spacing: Spacing) -> float:
     Faces of voxels overstate a smooth surface by 3/2 on average over directions.
     """
     z, y, x = spacing
-    faces = float(np.dot(_faces(frozen(own, np.bool_)), (y * x, z * x, z * y)))
+    faces = float(np.dot(_faces(read_only(own, np.bool_)), (y * x, z * x, z * y)))
     volume = float(own.sum()) * z * y * x
     ball = float(np.cbrt(36.0 * np.pi * volume**2))
     return max(1.0, faces / 1.5 / ball)
@@ -162,8 +164,8 @@ def _seen(radius: float) -> float:
     """What `_in_part` counts of such a ball, with its own peak as plateau."""
     r = np.linspace(1e-3, radius + 5.0, 1200)
     profile = ball_profile(r, radius)
-    # As Python: nothing is compiled where a module is only imported.
-    return float(np.trapezoid(4 * np.pi * r**2 * _in_part.py_func(profile / profile[0]), r))
+    in_part = np.clip((profile / profile[0] - 0.25) / 0.5, 0.0, 1.0)
+    return float(np.trapezoid(4 * np.pi * r**2 * in_part, r))
 
 
 def _inside(radius: float) -> float:

@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import UsageError
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Integer, Plane, RunColumns, Scalar, Vector
 from calcimetry.records import Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.threads import Jobs, over_slabs
+
+RunSums = tuple[Vector[np.int64], Vector[np.int16], Vector[np.int16]]
+"""Sum, largest and smallest HU of each run."""
 
 _BLOCK = 64  # voxels looked at together: the bits of a word, two AVX-512 registers of int16
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
@@ -38,29 +42,33 @@ def from_mask(mask: NDArray[np.bool_], *, jobs: Jobs = 1) -> Runs:
     """The True voxels of a bool volume (z, y, x). Raises UsageError for other dtypes."""
     if mask.dtype != np.bool_ or mask.ndim != 3:
         raise _bad_volume(mask, "a bool volume (z, y, x)")
-    return _runs_at_least(frozen(mask, np.bool_).view(np.int8), 1, jobs)
+    return _runs_at_least(read_only(mask, np.bool_).view(np.int8), 1, jobs)
 
 
 def threshold_within(hu: NDArray[np.int16], runs: Runs, threshold: float) -> Runs:
     """The voxels of `runs` that are at or above `threshold` HU; reads no other voxel."""
     if hu.dtype != np.int16 or hu.shape != runs.shape:
         raise _bad_volume(hu, f"an int16 volume of shape {runs.shape}")
-    lines = frozen(hu, np.int16).reshape(-1, hu.shape[2])
+    lines = read_only(hu, np.int16).reshape(-1, hu.shape[2])
     least = integer_threshold(threshold)
     found = _within(lines, *columns(runs), np.int32(least))
     return Runs(runs.shape, *found)
 
 
-def columns(runs: Runs) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+def columns(runs: Runs) -> RunColumns:
     """Row, start and stop, as kernels want them."""
-    return frozen(runs.row, np.int32), frozen(runs.start, np.int32), frozen(runs.stop, np.int32)
+    return (
+        read_only(runs.row, np.int32),
+        read_only(runs.start, np.int32),
+        read_only(runs.stop, np.int32),
+    )
 
 
 def hu_volume(hu: NDArray[np.int16]) -> NDArray[np.int16]:
     """`hu` for kernels. Raises UsageError unless it is an int16 volume."""
     if hu.dtype != np.int16 or hu.ndim != 3:
         raise _bad_volume(hu, "an int16 volume (z, y, x)")
-    return frozen(hu, np.int16)
+    return read_only(hu, np.int16)
 
 
 def integer_threshold(threshold: float) -> int:
@@ -84,10 +92,9 @@ def _runs_at_least(values: NDArray[Any], least: int, jobs: Jobs) -> Runs:
         return Runs(values.shape, none, none, none)
     bound = values.dtype.type(least)
 
-    def slab(first: int, end: int) -> tuple[NDArray[np.int32], ...]:
+    def slab(first: int, end: int) -> RunColumns:
         lines = values[first:end].reshape(-1, width)
-        found: tuple[NDArray[np.int32], ...] = _find(lines, bound, np.int32(first * height))
-        return found
+        return _find(lines, bound, np.int32(first * height))
 
     parts = over_slabs(slab, depth, jobs)
     if len(parts) == 1:
@@ -107,14 +114,14 @@ def _bad_volume(volume: NDArray[Any], expected: str) -> UsageError:
 
 
 @kernel
-def _grown(array: Any) -> Any:
+def _grown(array: Vector[Scalar]) -> Vector[Scalar]:
     wider = np.empty(2 * array.size, array.dtype)
     wider[: array.size] = array
     return wider
 
 
 @kernel
-def _extremes(block: Any) -> Any:
+def _extremes(block: Vector[np.int16] | Vector[np.int8]) -> tuple[int, int]:
     """Smallest and largest of a block. Taking both keeps LLVM from unrolling the loop
     wholly, and so leaves it SIMD (measured: the largest alone is 9 times slower)."""
     low = block[0]
@@ -127,7 +134,7 @@ def _extremes(block: Any) -> Any:
 
 
 @kernel
-def _dense_bits(block: Any, least: Any) -> Any:
+def _dense_bits(block: Vector[np.int16] | Vector[np.int8], least: Integer) -> np.uint64:
     """Bit x is set where voxel x of the block is dense."""
     bits = np.uint64(0)
     for x in range(_BLOCK):
@@ -136,14 +143,17 @@ def _dense_bits(block: Any, least: Any) -> Any:
 
 
 @kernel
-def lowest_bit(bits: Any) -> Any:
+def lowest_bit(bits: np.uint64) -> np.int32:
     """Index of the lowest set bit, by a de Bruijn product (Leiserson, Prokop, Randall 1998)."""
     lowest = bits & (~bits + np.uint64(1))
-    return _DE_BRUIJN_INDEX[(lowest * _DE_BRUIJN) >> np.uint64(58)]
+    index: np.int32 = _DE_BRUIJN_INDEX[(lowest * _DE_BRUIJN) >> np.uint64(58)]
+    return index
 
 
 @kernel
-def _line_edges(line: Any, least: Any, out: Any, edges: Any) -> Any:
+def _line_edges(
+    line: Vector[np.int16] | Vector[np.int8], least: Integer, out: Vector[np.int32], edges: int
+) -> int:
     """Append to `out` where runs of a line start and stop, in turns; how many there are now."""
     width = line.size
     inside = np.uint64(0)
@@ -171,7 +181,15 @@ def _line_edges(line: Any, least: Any, out: Any, edges: Any) -> Any:
 
 
 @kernel
-def _fill(lines: Any, least: Any, r: Any, end: Any, out: Any, edges: Any, last: Any) -> Any:
+def _fill(
+    lines: Plane[np.int16] | Plane[np.int8],
+    least: Integer,
+    r: int,
+    end: int,
+    out: Vector[np.int32],
+    edges: int,
+    last: Vector[np.int64],
+) -> tuple[int, int]:
     """Lines r to end, until `out` might not hold another; `last` gets each line's end."""
     width = lines.shape[1]
     while r < end and edges + width + 1 < out.size:
@@ -182,7 +200,9 @@ def _fill(lines: Any, least: Any, r: Any, end: Any, out: Any, edges: Any, last: 
 
 
 @kernel
-def _from_edges(out: Any, edges: Any, last: Any, first_row: Any) -> Any:
+def _from_edges(
+    out: Vector[np.int32], edges: int, last: Vector[np.int64], first_row: Integer
+) -> RunColumns:
     row = np.empty(edges // 2, np.int32)
     run = 0
     for r in range(last.size):
@@ -193,7 +213,9 @@ def _from_edges(out: Any, edges: Any, last: Any, first_row: Any) -> Any:
 
 
 @kernel
-def _find(lines: Any, least: Any, first_row: Any) -> Any:
+def _find(
+    lines: Plane[np.int8] | Plane[np.int16], least: Integer, first_row: Integer
+) -> RunColumns:
     rows, width = lines.shape
     out = np.empty(2 * width + 65536, np.int32)
     last = np.empty(rows, np.int64)
@@ -205,7 +227,14 @@ def _find(lines: Any, least: Any, first_row: Any) -> Any:
 
 
 @kernel
-def _sum_edges(lines: Any, r: Any, end: Any, out: Any, last: Any, sums: Any) -> None:
+def _sum_edges(
+    lines: Plane[np.int16],
+    r: int,
+    end: int,
+    out: Vector[np.int32],
+    last: Vector[np.int64],
+    sums: RunSums,
+) -> None:
     """Sum, peak and floor of the runs of lines r to end."""
     total, peak, floor = sums
     run = last[r - 1] // 2 if r > 0 else 0
@@ -217,7 +246,7 @@ def _sum_edges(lines: Any, r: Any, end: Any, out: Any, last: Any, sums: Any) -> 
 
 
 @kernel
-def sum_run(line: Any, start: Any, stop: Any) -> Any:
+def sum_run(line: Vector[np.int16], start: int, stop: int) -> tuple[Integer, Integer, Integer]:
     """Sum, peak and floor of one run."""
     low = high = line[start]
     total = np.int64(0)
@@ -230,7 +259,9 @@ def sum_run(line: Any, start: Any, stop: Any) -> Any:
 
 
 @kernel
-def find_and_sum(lines: Any, least: Any, first_row: Any, chunk: Any) -> Any:
+def find_and_sum(
+    lines: Plane[np.int16], least: Integer, first_row: Integer, chunk: int
+) -> tuple[RunColumns, RunSums]:
     """`_find`, and the sums of each run taken while its lines are still in the cache."""
     rows, width = lines.shape
     out = np.empty(2 * width + 65536, np.int32)
@@ -254,7 +285,13 @@ def find_and_sum(lines: Any, least: Any, first_row: Any, chunk: Any) -> Any:
 
 
 @kernel
-def _within(lines: Any, rows: Any, starts: Any, stops: Any, least: Any) -> Any:
+def _within(
+    lines: Plane[np.int16],
+    rows: Vector[np.int32],
+    starts: Vector[np.int32],
+    stops: Vector[np.int32],
+    least: np.int32,
+) -> RunColumns:
     row = np.empty(rows.size + 16, np.int32)
     start = np.empty(rows.size + 16, np.int32)
     stop = np.empty(rows.size + 16, np.int32)

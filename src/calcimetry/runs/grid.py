@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from calcimetry.errors import UsageError
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Box, Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 
 
@@ -53,7 +54,7 @@ def box_of(runs: Runs) -> Box:
 
 
 @kernel
-def bounding(columns: Any, first: Any, end: Any, height: Any, box: Any) -> None:
+def bounding(columns: RunColumns, first: int, end: int, height: int, box: Plane[np.int64]) -> None:
     """`box_of` for runs first to end - 1 of columns, in kernels, into `box`: int64 (3, 2), first
     (z, y, x), and one past the last."""
     row, start, stop = columns
@@ -96,7 +97,7 @@ def paint(
     canvas = out.view(np.uint8) if out.dtype == np.bool_ else out
     corner = np.array([(side.start, side.stop) for side in box], np.int64)
     numbers = np.atleast_1d(np.asarray(values, np.int32))
-    _paint(canvas, corner, *columns(runs), runs.shape[1], frozen(numbers, np.int32))
+    _paint(canvas, corner, *columns(runs), runs.shape[1], read_only(numbers, np.int32))
     return out
 
 
@@ -142,7 +143,13 @@ def _everything(shape: tuple[int, int, int]) -> Box:
 
 @kernel
 def _paint(
-    canvas: Any, corner: Any, row: Any, start: Any, stop: Any, height: Any, numbers: Any
+    canvas: Volume[np.uint8] | Volume[np.int32] | Volume[np.uint16],
+    corner: Plane[np.int64],
+    row: Vector[np.int32],
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    height: int,
+    numbers: Vector[np.int32],
 ) -> None:
     z0, z1 = corner[0]
     y0, y1 = corner[1]
@@ -164,7 +171,9 @@ def _paint(
 
 
 @kernel
-def _voxels(row: Any, start: Any, stop: Any, height: Any, count: Any) -> Any:
+def _voxels(
+    row: Vector[np.int32], start: Vector[np.int32], stop: Vector[np.int32], height: int, count: int
+) -> Plane[np.int32]:
     found = np.empty((count, 3), np.int32)
     at = 0
     for run in range(row.size):

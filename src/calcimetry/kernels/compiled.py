@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numba
 import numpy as np
@@ -21,20 +21,33 @@ from numpy.typing import DTypeLike, NDArray
 
 _LOCK = threading.Lock()
 
+Given = ParamSpec("Given")
+Found_co = TypeVar("Found_co", covariant=True)
 
-def kernel(function: Callable[..., Any]) -> Any:
+
+class Kernel(Protocol[Given, Found_co]):
+    """A compiled function: called as the Python function that it was made of, `py_func`."""
+
+    @property
+    def py_func(self) -> Callable[Given, Found_co]: ...
+
+    def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> Found_co: ...
+
+
+def kernel(function: Callable[Given, Found_co]) -> Kernel[Given, Found_co]:
     """`function` compiled by numba at its first call: nogil, no fast-math, cached.
 
     Threads call kernels over slabs; a kernel itself is always serial, because numba's own
     threads compile slowly and oversubscribe the processors under Dask.
     """
     try:
-        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        made = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "cannot cache function ...: no locator available"
-        return _kernel_elsewhere(function)
+        made = _kernel_elsewhere(function)
+    return cast("Kernel[Given, Found_co]", made)
 
 
-def frozen(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """A read-only, C-contiguous view (a copy only if it must be) of exactly `dtype`.
 
     Numba compiles again for every mix of writable and read-only arguments; with inputs
