@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,32 @@ def test_read_only_arrays_are_views_where_they_can_be():
     assert values.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         view[0, 0] = 1
+
+
+def test_a_run_is_told_of_kernels_only_where_none_was_cached(tmp_path):
+    watched = "\n".join(
+        [
+            "from calcimetry.kernels.compiled import first_compilation",
+            "told = []",
+            "with first_compilation(lambda number, of: told.append((number, of))):",
+            *("    " + line for line in PROGRAM.strip().splitlines()),
+            "print(told)",
+        ]
+    )
+
+    def told():
+        done = subprocess.run(
+            [sys.executable, "-c", watched],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return literal_eval(done.stdout)
+
+    first = told()
+    numbers, totals = zip(*first, strict=True)
+    assert numbers == tuple(range(1, len(first) + 1))
+    assert len(set(totals)) == 1
+    assert totals[0] >= len(first)
+    assert told() == []

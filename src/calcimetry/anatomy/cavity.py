@@ -91,11 +91,11 @@ def _cast(
     for point in range(len(start)):
         z, met, seen = start[point, 0], 0, 0
         for ray in range(len(way)):
-            lost = False
+            lost = False  # beyond the field
             for k in range(1, steps):
                 y = np.int64(np.rint(start[point, 1] + k * way[ray, 0]))
                 x = np.int64(np.rint(start[point, 2] + k * way[ray, 1]))
-                lost = y < 0 or x < 0 or y >= ring.shape[1] or x >= ring.shape[2]
+                lost = bool(y < 0 or x < 0 or y >= ring.shape[1] or x >= ring.shape[2])
                 if lost:
                     break
                 if ring[z, y, x]:

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.kernels.compiled import kernel, read_only
-from calcimetry.kernels.types import RunColumns, Vector, Volume
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Vector, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import connect, from_mask, taken, to_mask
-from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs, over_slabs
 
 CELL_MM = 3.0
@@ -82,8 +81,10 @@ def painted(runs: Runs, keep: NDArray[np.bool_]) -> Mask:
 def flooded(seeds: Mask, room: Mask, connectivity: int) -> Mask:
     """The connected parts of `room` that hold a seed."""
     runs, label = connected(room, connectivity)
-    held = np.zeros(len(runs), np.bool_)
-    _hold(columns(runs), read_only(seeds, np.bool_), held)
+    # How many seeds lie before each cell tells whether any lies in a run.
+    before = np.append(0, np.cumsum(seeds, dtype=np.int32))
+    first = runs.row.astype(np.int64) * seeds.shape[2]
+    held = before[first + runs.stop] > before[first + runs.start]
     reached = np.zeros(int(label.max(initial=0)) + 1, np.bool_)
     reached[label[held]] = True
     return painted(runs, reached[label])
@@ -102,18 +103,6 @@ def dilated(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
 def eroded(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
     """Shrunk by `steps` cells; beyond the grid everything counts as set."""
     return ~dilated(~mask, steps, in_slice=in_slice)
-
-
-@kernel
-def _hold(runs: RunColumns, seeds: Volume[np.bool_], held: Vector[np.bool_]) -> None:
-    """Mark the runs that hold a seed."""
-    row, start, stop = runs
-    lines = seeds.reshape(-1, seeds.shape[2])
-    for run in range(row.size):
-        for seed in lines[row[run], start[run] : stop[run]]:
-            if seed:
-                held[run] = True
-                break
 
 
 @kernel
@@ -145,8 +134,8 @@ def _grow(mask: Volume[np.uint8], reach: int, in_slice: bool, out: Volume[np.uin
             c, d = cells[at + 1 + size - width :], cells[at + 1 + size + width :]
             for k in range(count):
                 line[k] |= a[k] | b[k] | c[k] | d[k]
-        out[z, :, 0] = 0
-        out[z, :, -1] = 0
+        for y in range(height):
+            out[z, y, 0] = out[z, y, width - 1] = 0
 
 
 @kernel
@@ -160,7 +149,8 @@ def _means(
         z1 = min((cz + 1) * fz, depth)
         for cy in range(out.shape[1]):
             y1 = min((cy + 1) * fy, height)
-            line[:] = 0
+            for x in range(width):
+                line[x] = 0
             for z in range(cz * fz, z1):
                 for y in range(cy * fy, y1):
                     source = hu[z, y]

@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 
 from calcimetry.anatomy.joint_names import labelled_joints, name_between
 from calcimetry.anatomy.labelmap import LabelMap
-from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Box, Runs, Scan
 from calcimetry.runs import Pile, box_of
@@ -140,8 +140,13 @@ def nearest_joints(
     """
     count = len(bounds) - 1
     which, gap = np.full(count, -1), np.full(count, REACH_MM)
-    for n, joint in enumerate(joints):
-        _nearer(joint.points, lps, bounds, n, which, gap)
+    some = np.flatnonzero(np.diff(bounds))
+    for n, joint in enumerate(joints if len(some) else ()):
+        # What is further off than the best so far need not be told exactly.
+        near = cKDTree(joint.points).query(lps, distance_upper_bound=REACH_MM + 1.0)[0]
+        least = np.minimum.reduceat(near, bounds[some])
+        nearer = (least < gap[some]) | ((least == gap[some]) & (which[some] < 0))
+        which[some[nearer]], gap[some[nearer]] = n, least[nearer]
     pairs = zip(which.tolist(), gap.tolist(), strict=True)
     return [None if n < 0 else (joints[n], near) for n, near in pairs]
 
@@ -177,7 +182,7 @@ def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, float]:
     row, start, stop = bone.row[keep], bone.start[keep], bone.stop[keep]
     start = np.maximum(start, spans[0].ravel()[row])
     stop = np.maximum(start, np.minimum(stop, spans[1].ravel()[row]))
-    pile = Pile((row, start, stop), np.array([0, len(row)]))
+    pile = Pile(columns(Runs(bone.shape, row, start, stop)), np.array([0, len(row)]))
     points, _ = samples_of(pile, bone.shape[1], MOST_VOXELS)
     return points, 1.0 / max(1, -(-int((stop - start).sum(dtype=np.int64)) // MOST_VOXELS))
 
@@ -206,10 +211,11 @@ def _crossings(scan: Scan, bone: Runs, samples: Voxels) -> Points:
 def _owned(bone: Runs, points: Points) -> NDArray[np.bool_]:
     """Whether the voxels at positions (n, 3) are of the skeleton: a deposit is no wall."""
     z, y, x = np.clip(np.rint(points).astype(np.int64), 0, np.array(bone.shape) - 1).T
-    row = z * bone.shape[1] + y
-    found = np.zeros(len(points), np.bool_)
-    _in_runs(*columns(bone), np.searchsorted(bone.row, row.astype(bone.row.dtype)), row, x, found)
-    return found
+    width = np.int64(bone.shape[2])
+    voxel = (z * bone.shape[1] + y) * width + x
+    begin = bone.row * width + bone.start
+    run = np.searchsorted(begin, voxel, side="right") - 1
+    return np.asarray((run >= 0) & (voxel - begin[run] < (bone.stop - bone.start)[run]))
 
 
 def _faces(scan: Scan, start: Points, way: Points, reach: Points) -> NDArray[np.bool_]:
@@ -244,11 +250,10 @@ def _gradient(scan: Scan, zyx: Voxels) -> Points:
     return out / (32.0 * np.array(scan.spacing))
 
 
-def _hu_at(scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float32]:
+def _hu_at(scan: Scan, zyx: NDArray[Any]) -> NDArray[np.int16]:
     """HU of the nearest voxel; the field's border goes on outside."""
-    found = np.empty(zyx.shape[:-1], np.float32)
-    _look_up(read_only(scan.hu, np.int16), zyx.reshape(-1, 3), found.reshape(-1))
-    return found
+    z, y, x = np.clip(np.rint(zyx).astype(np.int64), 0, np.array(scan.hu.shape) - 1).T
+    return np.asarray(scan.hu[z, y, x].T)
 
 
 def _dense(middles: Points, face_mm2: float) -> NDArray[np.bool_]:
@@ -266,12 +271,6 @@ def _together(middles: Points) -> list[NDArray[np.intp]]:
     _, group = connected_components(links, directed=False)
     order = np.argsort(group, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
-
-
-@kernel
-def _look_up(hu: Volume[np.int16], points: Plane[np.float64], found: Vector[np.float32]) -> None:
-    for n in range(len(points)):
-        found[n] = _nearest(hu, points[n, 0], points[n, 1], points[n, 2])
 
 
 @kernel
@@ -311,7 +310,7 @@ def _follow(
                 break
 
 
-@kernel
+@inner
 def _bone_on(
     ray: Ray,
     begin: int,
@@ -324,7 +323,7 @@ def _bone_on(
     return missed <= 0.2 * (last + 1 - begin)
 
 
-@kernel
+@inner
 def _on_ray(
     ray: Ray,
     step: int,
@@ -354,55 +353,12 @@ def _sobel(hu: Volume[np.int16], points: Plane[np.int32], out: Plane[np.float64]
 
 
 @kernel
-def _in_runs(
-    rows: Vector[np.int32],
-    start: Vector[np.int32],
-    stop: Vector[np.int32],
-    at: Vector[np.int64],
-    row: Vector[np.int64],
-    x: Vector[np.int64],
-    found: Vector[np.bool_],
-) -> None:
-    """Whether voxels are of runs; `at`: the first run at or after each one's row."""
-    for n in range(len(at)):
-        run = at[n]
-        while run < rows.size and rows[run] == row[n] and start[run] <= x[n]:
-            found[n] |= x[n] < stop[run]
-            run += 1
-
-
-@kernel
-def _nearer(
-    joint: Plane[np.float64],
-    points: Plane[np.float64],
-    bounds: Vector[np.int64],
-    number: int,
-    which: Vector[np.int64],
-    gap: Vector[np.float64],
-) -> None:
-    """Deposits to which this joint is nearer than any before it, and how near."""
-    for deposit in range(len(which)):
-        least = np.inf
-        for n in range(bounds[deposit], bounds[deposit + 1]):
-            for k in range(len(joint)):
-                a, b, c = (
-                    points[n, 0] - joint[k, 0],
-                    points[n, 1] - joint[k, 1],
-                    points[n, 2] - joint[k, 2],
-                )
-                least = min(least, a * a + b * b + c * c)
-        near = np.sqrt(least)
-        if near < gap[deposit] or (near == gap[deposit] and which[deposit] < 0):
-            which[deposit], gap[deposit] = number, near
-
-
-@kernel
 def _least_beside(
     hu: Volume[np.int16], points: Plane[np.int32], fall: float, found: Vector[np.bool_]
 ) -> None:
     """Whether one of the six neighbours by face is lower by `fall`; the border goes on outside."""
     for n in range(len(points)):
-        z, y, x = points[n]
+        z, y, x = points[n, 0], points[n, 1], points[n, 2]
         most = hu[z, y, x] - fall
         found[n] = (
             hu[z, y, max(x - 1, 0)] <= most
@@ -414,7 +370,7 @@ def _least_beside(
         )
 
 
-@kernel
+@inner
 def _nearest(hu: Volume[np.int16], z: float, y: float, x: float) -> int:
     k = min(max(int(np.rint(z)), 0), hu.shape[0] - 1)
     j = min(max(int(np.rint(y)), 0), hu.shape[1] - 1)

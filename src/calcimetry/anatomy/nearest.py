@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid
-from calcimetry.kernels.compiled import kernel, read_only
-from calcimetry.kernels.order import index_of_least
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import first_at_least, index_of_least
 from calcimetry.kernels.types import Plane, RunColumns, Vector
+from calcimetry.records import turned
 from calcimetry.threads import Jobs, over_chunks
 
 SIDE = 8  # cells along an edge of a block
@@ -106,25 +107,26 @@ def gaps_to_runs(
     shape, cell = lattice
     found = np.full(len(bounds) - 1, np.inf)
     places = read_only(points, np.float64)
+    own = turned(places, blocks.to_mm)
     tree = (blocks.cells, blocks.middle, blocks.first, blocks.centre, blocks.radius)
     edges = read_only(bounds, np.int64)
     look = (columns, np.array([*cell, *shape]), blocks.to_mm, blocks.reach_mm)
 
     def chunk(first: int, end: int) -> None:
-        _search(tree, look, (places, edges), found, first, end)
+        _search(tree, look, (places, own, edges), found, first, end)
 
     over_chunks(chunk, len(found), jobs)
     return found
 
 
-@kernel
+@inner
 def apart(a: Vector[np.float64], b: Vector[np.float64]) -> float:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
     gap: float = np.sqrt(z * z + y * y + x * x)
     return gap
 
 
-@kernel
+@inner
 def square(a: Vector[np.float64], b: Vector[np.float64]) -> float:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
     gap: float = z * z + y * y + x * x
@@ -135,30 +137,30 @@ def square(a: Vector[np.float64], b: Vector[np.float64]) -> float:
 def _search(
     tree: Tree,
     look: Look,
-    asked: tuple[Plane[np.float64], Vector[np.int64]],
+    asked: tuple[Plane[np.float64], Plane[np.float64], Vector[np.int64]],
     found: Vector[np.float64],
     begin: int,
     end: int,
 ) -> None:
-    points, bounds = asked
+    points, own, bounds = asked
     about = look[1]
     spots = np.empty((3 * (about[0] + 2) * (about[1] + 2) * (about[2] + 2), 3))
     for number in range(begin, end):
-        part = points[bounds[number] : bounds[number + 1]]
-        if len(part):
-            found[number] = _least_gap(tree, look, part, spots)
+        a, b = bounds[number], bounds[number + 1]
+        if a < b:
+            found[number] = _least_gap(tree, look, points[a:b], own[a:b], spots)
 
 
-@kernel
+@inner
 def _least_gap(
     tree: Tree,
     look: Look,
     points: Plane[np.float64],
+    own: Plane[np.float64],
     spots: Plane[np.float64],
 ) -> float:
     _, middle, first, centre, radius = tree
-    _, _, to_mm, reach = look
-    own = points @ to_mm.T
+    reach = look[3]
     ball, size = ball_of(own)
     best: float = _at_home(points, own, look, spots)
     least = np.empty(len(radius))
@@ -178,7 +180,7 @@ def _least_gap(
     return best
 
 
-@kernel
+@inner
 def _in_block(
     tree: Tree,
     look: Look,
@@ -202,7 +204,7 @@ def _in_block(
     return best
 
 
-@kernel
+@inner
 def _in_cell(
     tree: Tree,
     look: Look,
@@ -221,21 +223,24 @@ def _in_cell(
     return best
 
 
-@kernel
+@inner
 def ball_of(own: Plane[np.float64]) -> tuple[Vector[np.float64], float]:
     """A ball that holds all points: centre and radius."""
-    low, high = own[0].copy(), own[0].copy()
+    low, high, ball = np.empty(3), np.empty(3), np.empty(3)
+    for k in range(3):
+        low[k], high[k] = own[0, k], own[0, k]
     for p in range(len(own)):
         for k in range(3):
             low[k], high[k] = min(low[k], own[p, k]), max(high[k], own[p, k])
-    ball = (low + high) / 2
+    for k in range(3):
+        ball[k] = (low[k] + high[k]) / 2
     size = 0.0
     for p in range(len(own)):
         size = max(size, apart(own[p], ball))
     return ball, size
 
 
-@kernel
+@inner
 def _closest(
     own: Plane[np.float64],
     spots: Plane[np.float64],
@@ -252,7 +257,7 @@ def _closest(
     return min(best, float(np.sqrt(least)))
 
 
-@kernel
+@inner
 def _at_home(
     points: Plane[np.float64],
     own: Plane[np.float64],
@@ -262,15 +267,15 @@ def _at_home(
     """The least distance to voxels in the points' own cells."""
     about = look[1]
     best = np.inf
-    last = np.full(3, -1)
-    cell = np.empty(3, np.int64)
+    last, cell = (-1, -1, -1), np.empty(3, np.int64)
     for p in range(len(points)):
         for k in range(3):
             place = min(max(np.floor(points[p, k] + 0.5), 0), about[3 + k] - 1)
             cell[k] = np.int64(place) // about[k]
-        if (cell == last).all():
+        here = (cell[0], cell[1], cell[2])
+        if here == last:
             continue
-        last[:] = cell
+        last = here
         seen = _spots(cell, look, spots)
         if seen:
             most = (best + 2 * look[3] + SLACK_MM) ** 2  # two spots of a cell are no further apart
@@ -278,7 +283,7 @@ def _at_home(
     return best
 
 
-@kernel
+@inner
 def _spots(
     cell: Vector[np.int64],
     look: Look,
@@ -288,13 +293,13 @@ def _spots(
     columns, about, to_mm, _ = look
     count = _voxels(cell, columns, about, spots)
     for s in range(count):
-        z, y, x = spots[s]
+        z, y, x = spots[s, 0], spots[s, 1], spots[s, 2]
         for k in range(3):
             spots[s, k] = to_mm[k, 0] * z + to_mm[k, 1] * y + to_mm[k, 2] * x
     return count
 
 
-@kernel
+@inner
 def _voxels(
     cell: Vector[np.int64], columns: RunColumns, about: Vector[np.int64], spots: Plane[np.float64]
 ) -> int:
@@ -304,7 +309,7 @@ def _voxels(
     y0, y1 = cell[1] * about[1], min((cell[1] + 1) * about[1], height)
     count = 0
     for z in range(cell[0] * about[0], min((cell[0] + 1) * about[0], about[3])):
-        run = np.searchsorted(row, z * height + y0)
+        run = first_at_least(row, z * height + y0, 0)
         while run < row.size and row[run] < z * height + y1:
             for x in range(max(start[run], x0), min(stop[run], x1)):
                 spots[count, 0] = z

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.types import Integer, Plane, Vector, Volume
 from calcimetry.records import Runs, Scan, StoredGrid
 from calcimetry.runs import box_of, from_mask, paint
@@ -188,7 +188,7 @@ def _count(
                 faces[0] += _between(code, before[y])
 
 
-@kernel
+@inner
 def _between(one: Vector[np.uint8], other: Vector[np.uint8]) -> Integer:
     """How many surfaces lie between neighbours of two lines."""
     count = np.int64(0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of, square
-from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.order import index_of_least
 from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Scan, turned
@@ -60,7 +60,7 @@ def gaps_to_skin(
     Where HU crosses nowhere, the distance to the nearest cell's middle.
     """
     own = turned(np.asarray(points).reshape(-1, 3), blocks.to_mm)
-    asked = _asked(read_only(own, np.float64), read_only(bounds, np.int64))
+    asked = _asked(own, np.array(bounds, np.int64))
     grid, near, unseen = lattice
     kind = near.astype(np.uint8) * _NEAR | (~unseen).astype(np.uint8) * _SEEN
     kind[tuple(blocks.cells.T)] |= _HOME
@@ -140,11 +140,11 @@ def _cross(
     most = 3 * (size[0] + 2) * (size[1] + 2) * (size[2] + 2)  # of one cell
     spots = np.empty((most + 4 * len(cells), 3))
     bits = np.empty((size[0] + 2, size[1] + 2), np.uint64)
-    turns = np.empty((3, *bits.shape), np.uint64)
+    turns = np.empty((3, size[0] + 2, size[1] + 2), np.uint64)
     counts = np.empty((3, 3, 3), np.uint64)
     for number in range(len(cells)):
         if len(spots) - at < most:
-            spots = np.concatenate((spots, np.empty_like(spots)))
+            spots = _twice(spots)
         cell, before = cells[number], at
         for k in range(3):
             box[k, 0] = max(cell[k] * size[k] - 1, 0)
@@ -165,7 +165,17 @@ def _cross(
     return count, spots[:at].copy()
 
 
-@kernel
+@inner
+def _twice(spots: Plane[np.float64]) -> Plane[np.float64]:
+    """Room for twice as many points, the first as they are."""
+    more = np.empty((2 * len(spots), 3))
+    for n in range(len(spots)):
+        for k in range(3):
+            more[n, k] = spots[n, k]
+    return more
+
+
+@inner
 def _count(
     cell: Vector[np.int64],
     size: Vector[np.int64],
@@ -180,7 +190,8 @@ def _count(
     b = np.uint64(min((cell[2] + 1) * size[2], box[2, 1]) - box[2, 0])
     end = np.uint64(box[2, 1] - box[2, 0])
     stretches = ((one << a) - one, (one << b) - (one << a), (one << end) - (one << b))
-    counts[:] = np.uint64(0)
+    for n in range(27):
+        counts[n // 9, n // 3 % 3, n % 3] = np.uint64(0)
     for dz in range(3):
         for dy in range(3):
             z, y = cell[0] + dz - 1, cell[1] + dy - 1
@@ -198,7 +209,7 @@ def _count(
                 counts[2, dz, dy] |= stretches[dx] if what & _NEAR else np.uint64(0)
 
 
-@kernel
+@inner
 def _turn(
     cell: Vector[np.int64],
     size: Vector[np.int64],
@@ -212,8 +223,10 @@ def _turn(
     # Where the cell begins and ends among the rows: a row is before it (0), in it or after it.
     z0, z1 = cell[0] * size[0] - box[0, 0], (cell[0] + 1) * size[0] - box[0, 0]
     y0, y1 = cell[1] * size[1] - box[1, 0], (cell[1] + 1) * size[1] - box[1, 0]
-    turns[:] = np.uint64(0)
     for axis in range(3):
+        for z in range(turns.shape[1]):
+            for y in range(turns.shape[2]):
+                turns[axis, z, y] = np.uint64(0)
         dz, dy, step = int(axis == 0), int(axis == 1), np.uint64(axis == 2)
         for z in range(depth - dz):
             for y in range(height - dy):
@@ -227,7 +240,7 @@ def _turn(
                 turns[axis, z, y] = turned & counts[0, a, b] & (counts[1, c, d] >> step) & near
 
 
-@kernel
+@inner
 def _compare(hu: Volume[np.int16], box: Plane[np.int64], bits: Plane[np.uint64]) -> None:
     """For each row of a box one bit for each voxel: whether it is on the inner side."""
     for z in range(box[0, 0], box[0, 1]):
@@ -238,7 +251,7 @@ def _compare(hu: Volume[np.int16], box: Plane[np.int64], bits: Plane[np.uint64])
             bits[z - box[0, 0], y - box[1, 0]] = row
 
 
-@kernel
+@inner
 def _put(
     hu: Volume[np.int16],
     at: tuple[int, int, int],
@@ -260,11 +273,13 @@ def _balls(
     spots: Plane[np.float64], first: Vector[np.int64]
 ) -> tuple[Plane[np.float64], Vector[np.float64]]:
     """Centre (n, 3) and radius of a ball around each group of points; -1 around none."""
-    centre, radius = np.zeros((len(first) - 1, 3)), np.full(len(first) - 1, -1.0)
+    centre, radius = np.zeros((len(first) - 1, 3)), np.empty(len(first) - 1)
     for group in range(len(radius)):
+        radius[group] = -1.0
         if first[group + 1] > first[group]:
-            ball, size = ball_of(spots[first[group] : first[group + 1]])
-            centre[group], radius[group] = ball, size
+            ball, radius[group] = ball_of(spots[first[group] : first[group + 1]])
+            for k in range(3):
+                centre[group, k] = ball[k]
     return centre, radius
 
 
@@ -322,7 +337,7 @@ def _search(
         found[number] = best
 
 
-@kernel
+@inner
 def _in_block(
     tree: Tree,
     asked: Asked,

@@ -120,12 +120,12 @@ def _gather(
         low, high = start[run], stop[run]
         t = table[label[run]]
         t[0] += high - low
-        t[1] += deep[z, y, low:high].sum()
         t[8], t[9] = min(t[8], z), max(t[9], z)
         t[10], t[11] = min(t[10], y), max(t[11], y)
         t[12], t[13] = min(t[12], low), max(t[13], high - 1)
         count = soft = fat = lean = fringe = total = square = np.int64(0)
         for x in range(low, high):
+            t[1] += deep[z, y, x]
             if inner[z, y, x]:
                 value = np.int64(hu[z, y, x])
                 count += 1
@@ -135,7 +135,10 @@ def _gather(
                 fringe += value < -200
                 total += value
                 square += value * value
-        for column, number in ((2, count), (3, soft), (4, fat), (5, lean), (6, fringe)):
-            t[column] += number
+        t[2] += count
+        t[3] += soft
+        t[4] += fat
+        t[5] += lean
+        t[6] += fringe
         t[14] += total
         t[15] += square

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.order import index_of_least
 from calcimetry.kernels.types import Integer, RunColumns, Vector
 from calcimetry.plan import FindPlan
@@ -275,7 +275,7 @@ def _find_hosts(
     for crumb in range(host.size):
         first, end = crumb_bounds[crumb], crumb_bounds[crumb + 1]
         size = _voxels_of(crumbs, first, end)
-        if size > CRUMB_SHARE * voxels.max():
+        if size > CRUMB_SHARE * _most(voxels):
             continue
         middle = _middle(crumbs, first, end, height)
         gaps = np.empty(voxels.size)
@@ -290,12 +290,21 @@ def _find_hosts(
                 )
                 gaps[host[other]] = min(gaps[host[other]], gap)
         nearest = index_of_least(gaps)
-        if gaps[nearest] <= 2.0 * step.max() and size <= CRUMB_SHARE * voxels[nearest]:
+        near = 2.0 * max(step[0], step[1], step[2])
+        if gaps[nearest] <= near and size <= CRUMB_SHARE * voxels[nearest]:
             host[crumb] = nearest
             voxels[nearest] += size
 
 
-@kernel
+@inner
+def _most(counts: Vector[np.int64]) -> int:
+    most = 0
+    for n in range(len(counts)):
+        most = max(most, counts[n])
+    return most
+
+
+@inner
 def _voxels_of(runs: RunColumns, first: int, end: int) -> Integer:
     _, start, stop = runs
     count = np.int64(0)
@@ -304,7 +313,7 @@ def _voxels_of(runs: RunColumns, first: int, end: int) -> Integer:
     return count
 
 
-@kernel
+@inner
 def _middle(runs: RunColumns, first: int, end: int, height: int) -> Vector[np.float64]:
     """The mean position (z, y, x) of the voxels of runs."""
     row, start, stop = runs
@@ -316,10 +325,13 @@ def _middle(runs: RunColumns, first: int, end: int, height: int) -> Vector[np.fl
         total[0] += row[run] // height * length
         total[1] += row[run] % height * length
         total[2] += (start[run] + stop[run] - 1) * length // 2
-    return total / count
+    middle = np.empty(3)
+    for k in range(3):
+        middle[k] = total[k] / count
+    return middle
 
 
-@kernel
+@inner
 def _gap_mm(
     runs: RunColumns,
     first: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.compiled import inner, kernel
 from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 
 GRID_MM = 1.5
@@ -59,32 +59,43 @@ def turned_round(axis: tuple[Taps, Cells]) -> tuple[Taps, Cells]:
     return (len(low) - 1 - index, weight), (low[::-1].copy(), beyond[::-1].copy())
 
 
-@kernel
 def resample(
-    hu: Volume[np.int16],
-    z_taps: Taps,
-    y_taps: Taps,
-    x_taps: Taps,
-) -> Volume[np.float32]:
+    hu: NDArray[np.int16], z_taps: Taps, y_taps: Taps, x_taps: Taps
+) -> NDArray[np.float32]:
     """A part of the grid: float32 (places of z, of y, of x), from the int16 scan.
 
     Along z, then y, then x: whole rows first, so that only what is left of them is gathered.
     """
-    low_y, high_y = y_taps[0].min(), y_taps[0].max() + 1
-    low_x, high_x = x_taps[0].min(), x_taps[0].max() + 1
-    x_index, x_weight = (x_taps[0] - low_x).T.copy(), x_taps[1].T.copy()
-    out = np.zeros((len(z_taps[0]), len(y_taps[0]), len(x_taps[0])), np.float32)
-    plane = np.empty((high_y - low_y, high_x - low_x), np.float32)
-    row = np.empty(high_x - low_x, np.float32)
-    for z in range(out.shape[0]):
-        _mix_slices(hu, low_y, low_x, z_taps[0][z], z_taps[1][z], plane)
-        for y in range(out.shape[1]):
-            _mix_rows(plane, y_taps[0][y] - low_y, y_taps[1][y], row)
-            _gather(row, x_index, x_weight, out[z, y])
+    (y_index, y_weight), (x_index, x_weight) = y_taps, x_taps
+    low_y, low_x = int(y_index.min()), int(x_index.min())
+    wide = int(y_index.max()) + 1 - low_y, int(x_index.max()) + 1 - low_x
+    by_tap = np.ascontiguousarray((x_index - low_x).T), np.ascontiguousarray(x_weight.T)
+    out: Volume[np.float32] = np.zeros((len(z_taps[0]), len(y_index), len(x_index)), np.float32)
+    _resample(hu, z_taps, (y_index - low_y, y_weight), by_tap, (low_y, low_x), wide, out)
     return out
 
 
 @kernel
+def _resample(
+    hu: Volume[np.int16],
+    z_taps: Taps,
+    y_taps: Taps,
+    x_taps: Taps,
+    low: tuple[int, int],
+    wide: tuple[int, int],
+    out: Volume[np.float32],
+) -> None:
+    """`resample` into `out`, from the part of the slices that begins at `low`, (y, x), and is so
+    `wide`. y_taps : indices from there; x_taps : too, and (taps, places)."""
+    plane, row = np.empty(wide, np.float32), np.empty(wide[1], np.float32)
+    for z in range(out.shape[0]):
+        _mix_slices(hu, low[0], low[1], z_taps[0][z], z_taps[1][z], plane)
+        for y in range(out.shape[1]):
+            _mix_rows(plane, y_taps[0][y], y_taps[1][y], row)
+            _gather(row, x_taps[0], x_taps[1], out[z, y])
+
+
+@inner
 def _gather(
     row: Vector[np.float32],
     index: Plane[np.int32],
@@ -97,7 +108,7 @@ def _gather(
             out[x] += share[x] * row[place[x]]
 
 
-@kernel
+@inner
 def _mix_slices(
     hu: Volume[np.int16],
     low_y: int,
@@ -108,7 +119,8 @@ def _mix_slices(
 ) -> None:
     for y in range(plane.shape[0]):
         sums = plane[y]
-        sums[:] = 0
+        for x in range(sums.size):
+            sums[x] = 0
         for k in range(index.size):
             if weight[k] == 0:
                 continue
@@ -119,14 +131,15 @@ def _mix_slices(
                 sums[x] += part * (value if value > _LEAST else _LEAST)
 
 
-@kernel
+@inner
 def _mix_rows(
     plane: Plane[np.float32],
     index: Vector[np.int32],
     weight: Vector[np.float32],
     row: Vector[np.float32],
 ) -> None:
-    row[:] = 0
+    for x in range(row.size):
+        row[x] = 0
     for k in range(index.size):
         if weight[k] != 0:
             line = plane[index[k]]
@@ -168,7 +181,8 @@ def mark(
         first, last = min(one, other) // side, (max(one, other) + 1) // side
         for block_z in range(z // side, (z + 1) // side + 1):
             for block_y in range(y // side, (y + 1) // side + 1):
-                blocks[block_z, block_y, first : last + 1] = 1
+                for block_x in range(first, last + 1):
+                    blocks[block_z, block_y, block_x] = 1
 
 
 @kernel
@@ -196,7 +210,7 @@ def interpolate(
             at += 1
 
 
-@kernel
+@inner
 def _mix(
     grid: Volume[np.float32],
     z: int,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.compiled import inner, kernel
 from calcimetry.kernels.types import Plane, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import box_of, paint
@@ -66,13 +66,16 @@ def _hollow(runs: Runs) -> float:
 def _most_hollow(own: Volume[np.bool_]) -> float:
     most = 0.0
     for z in range(own.shape[0]):
-        solid = own[z].sum()
+        solid = 0
+        for y in range(own.shape[1]):
+            for x in range(own.shape[2]):
+                solid += own[z, y, x]
         if solid:
             most = max(most, 1.0 - solid / (own[z].size - _outside(own[z])))
     return most
 
 
-@kernel
+@inner
 def _outside(plane: Plane[np.bool_]) -> int:
     """Pixels that are reached from the border, by faces, without crossing the object."""
     height, width = plane.shape

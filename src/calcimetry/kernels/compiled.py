@@ -11,12 +11,14 @@ import os
 import stat
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import event
 from numpy.typing import DTypeLike, NDArray
 
 _LOCK = threading.Lock()
@@ -34,6 +36,12 @@ class Kernel(Protocol[Given, Found_co]):
     def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> Found_co: ...
 
 
+KERNELS: list[Any] = []
+"""The compiled functions that Python calls, of the rooms that have been imported."""
+
+_OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+
+
 def kernel(function: Callable[Given, Found_co]) -> Kernel[Given, Found_co]:
     """`function` compiled by numba at its first call: nogil, no fast-math, cached.
 
@@ -41,9 +49,45 @@ def kernel(function: Callable[Given, Found_co]) -> Kernel[Given, Found_co]:
     threads compile slowly and oversubscribe the processors under Dask.
     """
     try:
-        made = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        made = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # numba: "cannot cache function ...: no locator available"
         made = _kernel_elsewhere(function)
+    KERNELS.append(made)
+    return cast("Kernel[Given, Found_co]", made)
+
+
+@contextmanager
+def first_compilation(tell: Callable[[int, int], None]) -> Iterator[None]:
+    """Tells of kernels that are compiled where none was found in a cache: the number of each,
+    and how many there are. Where some are found, the rest take little, and nothing is told.
+    """
+
+    class Watch(event.Listener):  # type: ignore[misc]  # numba has no types
+        def on_start(self, event: Any) -> None:
+            ours = any(kernel is event.data["dispatcher"] for kernel in KERNELS)
+            if ours and not any(kernel.stats.cache_hits for kernel in KERNELS):
+                tell(sum(bool(kernel.overloads) for kernel in KERNELS) + 1, len(KERNELS))
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Watch()):
+        yield
+
+
+def inner(function: Callable[Given, Found_co]) -> Kernel[Given, Found_co]:
+    """`function` compiled into the kernels that call it; Python itself cannot call it.
+
+    It is cached with them, and needs no entry from Python: both take longer than many a
+    kernel's own code. For tests there is `entered`.
+    """
+    made = numba.njit(no_cpython_wrapper=True, **_OPTIONS)(function)
+    return cast("Kernel[Given, Found_co]", made)
+
+
+def entered(function: Kernel[Given, Found_co]) -> Kernel[Given, Found_co]:
+    """An `inner` function that Python can call, compiled anew: for tests."""
+    made = numba.njit(**_OPTIONS)(function.py_func)
     return cast("Kernel[Given, Found_co]", made)
 
 
@@ -61,14 +105,14 @@ def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 def _kernel_elsewhere(function: Callable[..., Any]) -> Any:
     folder = _private_folder()
     if folder is None:
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(**_OPTIONS)(function)
     with _LOCK:  # numba's setting is global; it is read while decorating and put back
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(folder)
         try:
-            return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+            return numba.njit(cache=True, **_OPTIONS)(function)
         except (RuntimeError, OSError):
-            return numba.njit(nogil=True, error_model="numpy")(function)
+            return numba.njit(**_OPTIONS)(function)
         finally:
             numba.config.CACHE_DIR = before
 

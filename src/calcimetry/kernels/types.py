@@ -5,7 +5,7 @@ All are C-contiguous unless a kernel's docstring says otherwise; positions are (
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -29,3 +29,7 @@ Real: TypeAlias = float | np.floating[Any]
 
 RunColumns: TypeAlias = tuple[Vector[np.int32], Vector[np.int32], Vector[np.int32]]
 """Row (z * height + y), start and stop (x) of runs; see `records.Runs`."""
+
+ZERO, ONE = cast(int, np.int64(0)), cast(int, np.int64(1))
+"""To hand from kernel to kernel: a literal number is a type of its own to numba, which compiles
+what takes it once more."""

@@ -95,7 +95,7 @@ def _flood(found: Volume[np.uint8], room: Volume[np.bool_]) -> None:
     depth, height, width = room.shape
     waiting = np.empty(room.size, np.int64)
     held, done = 0, 0
-    flat = found.ravel()
+    flat = found.reshape(-1)
     for v in range(room.size):
         if flat[v]:
             waiting[held] = v

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.lines import empty_line, layout_of, set_out
 from calcimetry.kernels.types import Plane, Real, Stack, Vector, Volume
 from calcimetry.records import Scan
 
@@ -35,7 +36,8 @@ class Noise:
 
     def sd_of_sum(self, weights: NDArray[np.float32], sd: float | None = None) -> float:
         """1 SD of ``sum(weights * HU)``; `sd`: the noise here, if not the scan's."""
-        variance = float(_variance(read_only(weights, np.float32), self.correlation))
+        held = read_only(_held(weights), np.float32)
+        variance = float(_variance(held, read_only(self.correlation, np.float64)))
         return (self.sd if sd is None else sd) * float(np.sqrt(max(variance, 0.0)))
 
 
@@ -141,6 +143,16 @@ def _mended(correlation: NDArray[np.float64], voxels: int) -> NDArray[np.float64
     return np.asarray(np.where(r > _LEAST_R, r, 0.0))
 
 
+def _held(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The smallest part of a volume that holds all that is not 0."""
+    held = weights != 0
+    for axis in range(3):
+        at = np.flatnonzero(held.any(axis=tuple({0, 1, 2} - {axis})))
+        part = slice(at[0], at[-1] + 1) if len(at) else slice(0, 0)
+        weights = weights[(slice(None),) * axis + (part,)]
+    return weights
+
+
 def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
     axes = [np.arange(-int(3 / s), int(3 / s) + 1) * s for s in spacing]
     z, y, x = np.meshgrid(*axes, indexing="ij")
@@ -159,7 +171,8 @@ def _flattened(
     deep, high, wide = size
     flat, spread = np.empty((len(corners), deep, high, wide)), np.empty(len(corners))
     count = 0
-    for z, y, x in corners:
+    for n in range(len(corners)):
+        z, y, x = corners[n, 0], corners[n, 1], corners[n, 2]
         patch = hu[z : z + deep, y : y + high, x : x + wide]
         if _keeps_to(patch, limits[0], limits[1]):
             spread[count] = _less_plane(patch, flat[count])
@@ -167,19 +180,19 @@ def _flattened(
     return flat[:count], spread[:count]
 
 
-@kernel
+@inner
 def _keeps_to(patch: Volume[np.int16], low: int, high: int) -> bool:
-    for plane in patch:
-        for line in plane:
+    for z in range(patch.shape[0]):
+        for y in range(patch.shape[1]):
             out = False
-            for value in line:
-                out |= (value < low) | (value > high)
+            for x in range(patch.shape[2]):
+                out |= (patch[z, y, x] < low) | (patch[z, y, x] > high)
             if out:
                 return False
     return True
 
 
-@kernel
+@inner
 def _less_plane(patch: Volume[np.int16], out: Volume[np.float64]) -> float:
     """Less mean and slopes, which on a full grid do not depend on each other; returns the SD."""
     (deep, high, wide), count = patch.shape, patch.size
@@ -213,17 +226,16 @@ def _less_plane(patch: Volume[np.int16], out: Volume[np.float64]) -> float:
 def _variance(weights: Volume[np.float32], correlation: Volume[np.float64]) -> float:
     """``sum(w * (R * w))`` over all lags at which R is not 0; those of half of space, twice.
 
-    The weights are laid out as one line, with zeros between rows and slices, so that a lag is
-    a shift of the line.
+    The weights are laid out as one line, so that a lag is a shift of it.
     """
-    weights = _held(weights)
     dz, dy, dx = (correlation.shape[0] // 2, correlation.shape[1] // 2, correlation.shape[2] // 2)
-    row = weights.shape[2] + dx
-    plane = row * (weights.shape[1] + dy)
-    middle = dz * plane + dy * row + dx
-    line = _in_line(weights, plane, row, middle)
+    layout = layout_of(weights.shape, (dz, dy, dx))
+    line = empty_line(weights.shape[0], layout)
+    set_out(weights, layout, line)
+    plane, row, middle = layout
     size = line.size - 2 * middle
-    spread = np.float32(correlation[dz, dy, dx]) * line[middle : middle + size]
+    spread = np.zeros(size, np.float32)
+    _add(np.float32(correlation[dz, dy, dx]), line[middle : middle + size], spread)
     for lag in range(correlation.size // 2):
         z, rest = divmod(lag, correlation.shape[1] * correlation.shape[2])
         y, x = divmod(rest, correlation.shape[2])
@@ -237,30 +249,7 @@ def _variance(weights: Volume[np.float32], correlation: Volume[np.float64]) -> f
     return total
 
 
-@kernel
-def _held(weights: Volume[np.float32]) -> Volume[np.float32]:
-    """The smallest part of a volume that holds all that is not 0."""
-    low, high = np.array(weights.shape), np.zeros(3, np.int64)
-    for z in range(weights.shape[0]):
-        for y in range(weights.shape[1]):
-            for x in range(weights.shape[2]):
-                if weights[z, y, x] != 0:
-                    low[0], low[1], low[2] = min(low[0], z), min(low[1], y), min(low[2], x)
-                    high[0], high[1], high[2] = max(high[0], z), max(high[1], y), max(high[2], x)
-    return weights[low[0] : high[0] + 1, low[1] : high[1] + 1, low[2] : high[2] + 1]
-
-
-@kernel
-def _in_line(weights: Volume[np.float32], plane: int, row: int, ahead: int) -> Vector[np.float32]:
-    line = np.zeros(weights.shape[0] * plane + 2 * ahead, np.float32)
-    for z in range(weights.shape[0]):
-        for y in range(weights.shape[1]):
-            begin = ahead + z * plane + y * row
-            line[begin : begin + weights.shape[2]] = weights[z, y]
-    return line
-
-
-@kernel
+@inner
 def _add(weight: Real, line: Vector[np.float32], into: Vector[np.float32]) -> None:
     for v in range(into.size):
         into[v] += weight * line[v]

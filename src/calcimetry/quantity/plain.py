@@ -78,4 +78,8 @@ def _sum(
         table[piece, 0], table[piece, 1] = count, whole
         table[piece, 2], table[piece, 3] = peak, dense
         # A connected object has voxels in every slice between its first and its last.
-        slope[piece] = slopes[row[first] // height : row[end - 1] // height + 1].mean()
+        low, high = row[first] // height, row[end - 1] // height + 1
+        sum_of_slopes = 0.0
+        for z in range(low, high):
+            sum_of_slopes += slopes[z]
+        slope[piece] = sum_of_slopes / (high - low)

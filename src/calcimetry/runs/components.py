@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import UsageError
-from calcimetry.kernels.compiled import kernel, read_only
-from calcimetry.kernels.types import Plane, RunColumns, Vector
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import first_at_least
+from calcimetry.kernels.types import Integer, Plane, RunColumns, Vector
 from calcimetry.records import Objects, Runs
 from calcimetry.runs.find import (
     RunSums,
@@ -195,27 +196,22 @@ def _from_table(runs: Runs, label: NDArray[np.int32], table: NDArray[np.int64]) 
     )
 
 
-@kernel
-def _first_runs(row: Vector[np.int32], rows: int) -> Vector[np.int32]:
+def _first_runs(row: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
     """Index of the first run at or after each row; one more than there are rows."""
-    first = np.empty(rows + 1, np.int32)
-    run = 0
-    for r in range(rows + 1):
-        while run < row.size and row[run] < r:
-            run += 1
-        first[r] = run
+    first = np.zeros(rows + 1, np.int32)
+    np.cumsum(np.bincount(row, minlength=rows), out=first[1:], dtype=np.int32)
     return first
 
 
-@kernel
-def _root(parent: Vector[np.int32], run: int) -> int:
+@inner
+def _root(parent: Vector[np.int32], run: Integer) -> Integer:
     while parent[run] != run:
         parent[run] = parent[parent[run]]
         run = parent[run]
     return run
 
 
-@kernel
+@inner
 def _join_rows(
     start: Vector[np.int32],
     stop: Vector[np.int32],
@@ -238,7 +234,7 @@ def _join_rows(
         other = b
         while other < b_end and start[other] < high:
             if parent[other] != root:
-                root, found = _root(parent, root), _root(parent, other)
+                root, found = _root(parent, np.int32(root)), _root(parent, np.int32(other))
                 parent[max(root, found)] = min(root, found)
                 root = min(root, found)
             other += 1
@@ -304,7 +300,7 @@ def _sum_runs(
     total, peak, floor = sums
     rows, starts, stops = known
     totals, peaks, floors = known_sums
-    at = np.searchsorted(rows, row[first]) if first < end else 0
+    at = first_at_least(rows, row[first], 0) if first < end else 0
     for run in range(first, end):
         while at < rows.size and (
             rows[at] < row[run] or (rows[at] == row[run] and starts[at] < start[run])
@@ -317,7 +313,7 @@ def _sum_runs(
             total[run], peak[run], floor[run] = sum_run(lines[row[run]], start[run], stop[run])
 
 
-@kernel
+@inner
 def _squares_below(m: int) -> int:
     """0 + 1 + 4 + ... + (m - 1)^2, right for negative m too (as differences)."""
     return (m - 1) * m * (2 * m - 1) // 6

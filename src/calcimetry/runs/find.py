@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import UsageError
-from calcimetry.kernels.compiled import kernel, read_only
-from calcimetry.kernels.types import Integer, Plane, RunColumns, Scalar, Vector
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import ZERO, Integer, Plane, RunColumns, Scalar, Vector
 from calcimetry.records import Runs
 from calcimetry.threads import Jobs, over_slabs
 
@@ -42,7 +42,7 @@ def from_mask(mask: NDArray[np.bool_], *, jobs: Jobs = 1) -> Runs:
     """The True voxels of a bool volume (z, y, x). Raises UsageError for other dtypes."""
     if mask.dtype != np.bool_ or mask.ndim != 3:
         raise _bad_volume(mask, "a bool volume (z, y, x)")
-    return _runs_at_least(read_only(mask, np.bool_).view(np.int8), 1, jobs)
+    return _runs_at_least(mask, 1, jobs)
 
 
 def threshold_within(hu: NDArray[np.int16], runs: Runs, threshold: float) -> Runs:
@@ -86,14 +86,15 @@ def integer_threshold(threshold: float) -> int:
 
 
 def _runs_at_least(values: NDArray[Any], least: int, jobs: Jobs) -> Runs:
+    """Of HU or of a mask: the kernel is compiled once, so a slab of a mask becomes int16."""
     depth, height, width = values.shape
-    if least > np.iinfo(values.dtype).max or values.size == 0:
+    if least > np.iinfo(np.int16).max or values.size == 0:
         none = np.empty(0, np.int32)
         return Runs(values.shape, none, none, none)
-    bound = values.dtype.type(least)
+    bound = np.int16(least)
 
     def slab(first: int, end: int) -> RunColumns:
-        lines = values[first:end].reshape(-1, width)
+        lines = read_only(values[first:end], np.int16).reshape(-1, width)
         return _find(lines, bound, np.int32(first * height))
 
     parts = over_slabs(slab, depth, jobs)
@@ -113,15 +114,16 @@ def _bad_volume(volume: NDArray[Any], expected: str) -> UsageError:
     )
 
 
-@kernel
+@inner
 def _grown(array: Vector[Scalar]) -> Vector[Scalar]:
     wider = np.empty(2 * array.size, array.dtype)
-    wider[: array.size] = array
+    for n in range(array.size):
+        wider[n] = array[n]
     return wider
 
 
-@kernel
-def _extremes(block: Vector[np.int16] | Vector[np.int8]) -> tuple[int, int]:
+@inner
+def _extremes(block: Vector[np.int16]) -> tuple[int, int]:
     """Smallest and largest of a block. Taking both keeps LLVM from unrolling the loop
     wholly, and so leaves it SIMD (measured: the largest alone is 9 times slower)."""
     low = block[0]
@@ -133,8 +135,8 @@ def _extremes(block: Vector[np.int16] | Vector[np.int8]) -> tuple[int, int]:
     return low, high
 
 
-@kernel
-def _dense_bits(block: Vector[np.int16] | Vector[np.int8], least: Integer) -> np.uint64:
+@inner
+def _dense_bits(block: Vector[np.int16], least: Integer) -> np.uint64:
     """Bit x is set where voxel x of the block is dense."""
     bits = np.uint64(0)
     for x in range(_BLOCK):
@@ -142,7 +144,7 @@ def _dense_bits(block: Vector[np.int16] | Vector[np.int8], least: Integer) -> np
     return bits
 
 
-@kernel
+@inner
 def lowest_bit(bits: np.uint64) -> np.int32:
     """Index of the lowest set bit, by a de Bruijn product (Leiserson, Prokop, Randall 1998)."""
     lowest = bits & (~bits + np.uint64(1))
@@ -150,10 +152,8 @@ def lowest_bit(bits: np.uint64) -> np.int32:
     return index
 
 
-@kernel
-def _line_edges(
-    line: Vector[np.int16] | Vector[np.int8], least: Integer, out: Vector[np.int32], edges: int
-) -> int:
+@inner
+def _line_edges(line: Vector[np.int16], least: Integer, out: Vector[np.int32], edges: int) -> int:
     """Append to `out` where runs of a line start and stop, in turns; how many there are now."""
     width = line.size
     inside = np.uint64(0)
@@ -180,7 +180,7 @@ def _line_edges(
     return edges
 
 
-@kernel
+@inner
 def _fill(
     lines: Plane[np.int16] | Plane[np.int8],
     least: Integer,
@@ -199,34 +199,39 @@ def _fill(
     return r, edges
 
 
-@kernel
+@inner
 def _from_edges(
     out: Vector[np.int32], edges: int, last: Vector[np.int64], first_row: Integer
 ) -> RunColumns:
-    row = np.empty(edges // 2, np.int32)
+    count = edges // 2
+    row, start, stop = (
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+    )
     run = 0
     for r in range(last.size):
         while run < last[r] // 2:
             row[run] = first_row + r
             run += 1
-    return row, out[0:edges:2].copy(), out[1:edges:2].copy()
+    for run in range(count):
+        start[run], stop[run] = out[2 * run], out[2 * run + 1]
+    return row, start, stop
 
 
 @kernel
-def _find(
-    lines: Plane[np.int8] | Plane[np.int16], least: Integer, first_row: Integer
-) -> RunColumns:
+def _find(lines: Plane[np.int16], least: Integer, first_row: Integer) -> RunColumns:
     rows, width = lines.shape
     out = np.empty(2 * width + 65536, np.int32)
     last = np.empty(rows, np.int64)
-    r, edges = _fill(lines, least, 0, rows, out, 0, last)
+    r, edges = _fill(lines, least, ZERO, rows, out, ZERO, last)
     while r < rows:
         out = _grown(out)
         r, edges = _fill(lines, least, r, rows, out, edges, last)
     return _from_edges(out, edges, last, first_row)
 
 
-@kernel
+@inner
 def _sum_edges(
     lines: Plane[np.int16],
     r: int,
@@ -245,7 +250,7 @@ def _sum_edges(
             run += 1
 
 
-@kernel
+@inner
 def sum_run(line: Vector[np.int16], start: int, stop: int) -> tuple[Integer, Integer, Integer]:
     """Sum, peak and floor of one run."""
     low = high = line[start]
@@ -272,7 +277,7 @@ def find_and_sum(
         np.empty(half, np.int16),
     )
     last = np.empty(rows, np.int64)
-    r, edges = 0, 0
+    r, edges = ZERO, ZERO
     while r < rows:
         before = r
         r, edges = _fill(lines, least, r, min(r + chunk, rows), out, edges, last)
