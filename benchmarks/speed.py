@@ -37,7 +37,7 @@ import calcimetry as cm
 from calcimetry.anatomy import find_body, skin_gaps
 from calcimetry.deposits import network
 from calcimetry.phantom import write_dicom
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Frame, Scan
 from calcimetry.runs import dense_objects, parts, sampled
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
@@ -61,7 +61,7 @@ def resampled(scan: Scan, slices: int) -> Scan:
     affine = scan.affine.copy()
     affine[:3, 2] *= scan.hu.shape[0] / slices
     hu = np.ascontiguousarray(scan.hu[pick])
-    return replace(scan, hu=hu, affine=affine, stored=StoredGrid(hu.shape[::-1], affine))
+    return replace(scan, hu=hu, frame=Frame.of(hu.shape, affine))
 
 
 def timed(row: Row, work: Callable[[], Any]) -> Any:
@@ -259,7 +259,7 @@ PARTS = {
     "the body": "calcimetry.examine.find_body",
     "rods": "calcimetry.quantity.calibration.from_rods",
     "the network, with resampling": "calcimetry.deposits.network.probability",
-    "cutting deposits free": "calcimetry.deposits.find.cut",
+    "cutting deposits free": "calcimetry.deposits.find.split_by_probability",
     "the skeleton": "calcimetry.deposits.find._skeleton",
     "shells around objects": "calcimetry.deposits.find.surroundings",
     "distances to the skin": "calcimetry.deposits.find.skin_gaps",

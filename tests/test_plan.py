@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from calcimetry.errors import UsageError
-from calcimetry.plan import Plan
+from calcimetry.plan import Plan, QuantityPlan
 
 
 def test_every_parameter_says_what_it_is():
@@ -37,6 +39,11 @@ def test_a_plan_survives_its_own_document():
         ("[find]\nthreshold_hu = true", "PLAN_BAD_VALUE", "threshold_hu"),
         ("[find]\nthreshold_hu = 5", "PLAN_BAD_VALUE", "at least 50"),
         ("[find]\nthreshold_hu = nan", "PLAN_BAD_VALUE", "threshold_hu"),
+        (
+            "[quantity]\nagatston_profile = 'clasic'",
+            "PLAN_BAD_VALUE",
+            "one of classic, ge, siemens",
+        ),
         ("[find]\nfinder = 'magic'", "PLAN_BAD_VALUE", "one of auto, network, rules"),
         ("[find\n", "PLAN_UNREADABLE", "TOML"),
     ],
@@ -54,3 +61,21 @@ def test_a_plan_that_is_missing_is_named(tmp_path):
     with pytest.raises(UsageError) as caught:
         Plan.from_toml(tmp_path / "none.toml")
     assert caught.value.code == "PLAN_UNREADABLE"
+
+
+def test_a_plan_that_is_made_in_python_is_checked_where_it_is_made():
+    with pytest.raises(UsageError, match="PLAN_BAD_VALUE") as caught:
+        QuantityPlan(agatston_profile="clasic")
+    assert "siemens-3mm" in caught.value.expected
+    with pytest.raises(UsageError, match="at most 2000"):
+        replace(Plan().find, threshold_hu=1e9)
+    assert isinstance(replace(Plan().find, threshold_hu=200).threshold_hu, float)
+
+
+def test_definitions_are_all_but_the_values():
+    plan = Plan().changed("find", {"threshold_hu": 200.0})
+    assert plan.definitions() == Plan().definitions()
+    assert {s: set(part) for s, part in plan.definitions().items()} == {
+        s: set(part) for s, part in plan.as_dict().items()
+    }
+    assert plan.definitions()["find"]["threshold_hu"]["default"] == 130.0

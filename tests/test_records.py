@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan, StoredGrid
 
 ORIENTATIONS = list(product(permutations(range(3)), product((False, True), repeat=3)))
 
@@ -20,7 +20,7 @@ def oblique_scan(angle: float) -> Scan:
     affine[:3, :3] = turn @ np.diag([0.7, 0.8, 2.5])
     affine[:3, 3] = (-100, 30, 5)
     hu = np.zeros((3, 4, 5), np.int16)
-    return Scan(hu, affine, Acquisition(), StoredGrid((5, 4, 3), affine), Source("", "array"))
+    return Scan.of(hu, affine)
 
 
 @pytest.mark.parametrize(("axes", "flipped"), ORIENTATIONS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcimetry import sites
-from calcimetry.deposits.place import SITES
+from calcimetry.describe.place import SITES
 from calcimetry.errors import UsageError
 from calcimetry.sites import agree, body_part, chain, check_site, known_sites, understand
 from calcimetry.terms import anatomical

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from calcimetry.deposits.regrid import GRID_MM
+from calcimetry.deposits.resample import GRID_MM
 from training.calibrate import Calibration
 from training.loop import Recipe
 from training.net import CHANNELS, WINDOWS

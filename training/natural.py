@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from calcimetry.deposits.regrid import GRID_MM, axis_weights
+from calcimetry.deposits.resample import GRID_MM, axis_weights
 
 Mask = NDArray[np.bool_]
 _TOUCH = np.ones((3, 3, 3), bool)

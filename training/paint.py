@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from calcimetry.deposits.regrid import GRID_MM
+from calcimetry.deposits.resample import GRID_MM
 from calcimetry.kernels.compiled import kernel
 from training.shapes import Shape
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from calcimetry.deposits.regrid import GRID_MM
+from calcimetry.deposits.resample import GRID_MM
 from training.natural import Ground
 from training.paint import (
     IGNORE,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from calcimetry.anatomy import LabelMap
-from calcimetry.deposits.evidence import samples, structure_of
+from calcimetry.describe.evidence import samples, structure_of
 from calcimetry.records import Finding, Kind, Scan
 
 LISTED = (Kind.DEPOSIT, Kind.UNCERTAIN, Kind.VESSEL, Kind.BONE, Kind.CONTRAST, Kind.METAL)

@@ -16,8 +16,8 @@ from benchmarks.finder.tables import _table as table
 
 from calcimetry.anatomy import Anatomy, bone_gaps, find_body, find_bone, skin_gaps
 from calcimetry.deposits import places
-from calcimetry.deposits.around import NOTHING, surroundings
-from calcimetry.deposits.evidence import Evidence, known, samples
+from calcimetry.describe.evidence import Evidence, none_for_nan, samples
+from calcimetry.describe.surroundings import surroundings
 from calcimetry.phantom.body import PhantomSpec, make, realise
 from calcimetry.records import Place, Runs, Scan
 from calcimetry.runs import dense_objects, from_mask
@@ -32,10 +32,9 @@ ANY = Evidence(
     mean_hu=0.0,
     peak_hu=0,
     axes_mm=(0.0, 0.0, 0.0),
-    inside=1.0,
-    at_edge=False,
+    fraction_in_body=1.0,
+    touches_field_edge=False,
     skeletal=False,
-    surroundings=NOTHING,
     contrast_given=None,
 )
 """What the finder sees, but for what `places` asks."""
@@ -81,8 +80,8 @@ def evidence_of(scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy) -> list[
     points, bounds = samples(deposits, scan.hu.shape)
     looks = zip(
         surroundings(scan, deposits, 130.0),
-        known(skin_gaps(anatomy.body, scan, points, bounds)),
-        known(bone_gaps(anatomy.skeleton, points, bounds)),
+        none_for_nan(skin_gaps(anatomy.body, scan, points, bounds)),
+        none_for_nan(bone_gaps(anatomy.skeleton, points, bounds)),
         strict=True,
     )
     return [

@@ -87,8 +87,8 @@ def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding
     scan = in_pose(scan, pose)
     dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
     body = find_body(scan, jobs=jobs)
-    chance = finder.ask(scan, dense, body, plan, jobs=jobs)
-    found = finder.find(scan, dense, body, plan, chance, jobs=jobs).findings
+    probability = finder.network_probability(scan, dense, body, plan, jobs=jobs)
+    found = finder.find(scan, dense, body, plan, probability, jobs=jobs).findings
     if not is_turned(pose):
         return found
     return tuple(replace(finding, runs=out_of_pose(finding.runs, pose)) for finding in found)

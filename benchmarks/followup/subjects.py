@@ -28,7 +28,7 @@ from calcimetry.phantom.spectrum import hu_per_mg_cm3
 from calcimetry.phantom.tissue import Body
 from calcimetry.phantom.truth import Painted
 from calcimetry.quantity.noise import Noise, noise_of
-from calcimetry.records import Scan, StoredGrid
+from calcimetry.records import Frame, Scan
 from calcimetry.scan import read
 
 AIR = -1000
@@ -206,9 +206,8 @@ class Real:
         affine[:3, 3] = self.middle - (shape[::-1] - 1) / 2 * np.array(how.spacing[::-1])
         grid = Scan(
             np.zeros(shape, np.int16),
-            affine,
+            Frame.of(tuple(shape.tolist()), affine),
             source.acquisition,
-            StoredGrid((int(shape[2]), int(shape[1]), int(shape[0])), affine),
             source.source,
         )
         matrix, offset = self._back(grid, how.pose)
@@ -261,8 +260,7 @@ def _slab(scan: Scan, first: int, stop: int) -> Scan:
     affine = scan.affine.copy()
     affine[:3, 3] = scan.to_lps(np.array([first, 0, 0]))
     hu = np.ascontiguousarray(scan.hu[first:stop])
-    stored = StoredGrid((hu.shape[2], hu.shape[1], hu.shape[0]), affine)
-    return replace(scan, hu=hu, affine=affine, stored=stored)
+    return replace(scan, hu=hu, frame=Frame.of(hu.shape, affine))
 
 
 def _within(scan: Scan, field_z: tuple[float, float]) -> Scan:

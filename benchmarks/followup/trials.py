@@ -17,7 +17,7 @@ from calcimetry.followup import FollowUp, follow
 from calcimetry.phantom import PhantomSpec, Protocol, insert, random_placements, realise
 from calcimetry.phantom.canvas import Pose
 from calcimetry.phantom.placement import Mix
-from calcimetry.records import Examination, Scan
+from calcimetry.records import Examination, Frame, Scan
 
 SHAPE = (200, 512, 512)
 DEPOSITS = 50
@@ -140,7 +140,7 @@ def _big() -> tuple[Scan, Scan]:
     affine[:3, :3] /= 2
     affine[:3, 3] = small.to_lps(np.full(3, -0.25))
     stored = replace(small.stored, shape=SHAPE[::-1], affine=affine)
-    base = replace(small, hu=hu, affine=affine, stored=stored)
+    base = replace(small, hu=hu, frame=Frame(hu.shape, affine, stored))
     mix = Mix(diameter_mm=(5.0, 14.0), density_mg_cm3=(300.0, 1200.0))
     placed = random_placements(base, DEPOSITS, np.random.default_rng(4), mix=mix)
     scan, _ = insert(base, placed)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import Anatomy, Body, in_pose, into_pose, pose_of
-from calcimetry.deposits.evidence import axes
-from calcimetry.examine import LISTED, measure
+from calcimetry.describe.evidence import axes
+from calcimetry.examine import measure
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.phantom.insertion import Placement
 from calcimetry.plan import Plan
-from calcimetry.records import Examination, Finding, Kind, Runs, Scan
+from calcimetry.records import LISTED, Examination, Finding, Kind, Runs, Scan
 from calcimetry.runs import difference, from_mask, stacked, tabulate, to_labels, voxels_of
 
 AS_FOUND, TRUE_MASKS = "as found", "true masks"
@@ -134,16 +134,16 @@ def _examined(
 @contextmanager
 def _finder(then: Any, found: Any = None) -> Iterator[None]:
     """The finder with its findings changed; with `found`, without running it again."""
-    original, asks = finder.find, finder.ask
+    original, asks = finder.find, finder.network_probability
 
-    def ask(*values: Any, **names: Any) -> Any:
+    def network_probability(*values: Any, **names: Any) -> Any:
         return asks(*values, **names) if found is None else None
 
     def find(*values: Any, **names: Any) -> Any:
         body = values[2]
         return then(original(*values, **names) if found is None else found, body)
 
-    with mock.patch.multiple(finder, ask=ask, find=find):
+    with mock.patch.multiple(finder, network_probability=network_probability, find=find):
         yield
 
 
@@ -180,7 +180,7 @@ def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any
 def _matched(
     exam: Examination, known: Sequence[Known]
 ) -> tuple[list[tuple[int, ...]], list[float]]:
-    labels = to_labels(exam.scan.hu.shape, [d.runs for d in exam.deposits], dtype=np.uint16)
+    labels = to_labels(exam.frame.shape, [d.runs for d in exam.deposits], dtype=np.uint16)
     numbers, shares = [], []
     for item in known:
         if not item.runs:

@@ -27,7 +27,7 @@ from calcimetry.examine import measure
 from calcimetry.followup import FollowUp, follow
 from calcimetry.followup.visit import Visit, visit_of
 from calcimetry.phantom.canvas import Pose
-from calcimetry.records import Scan, Source, StoredGrid
+from calcimetry.records import Frame, Scan, Source
 
 COUNT = 5  # deposits that are put into each body
 BEND_DEG = 20.0
@@ -232,8 +232,7 @@ def _part(scan: Scan, start: float, stop: float) -> Scan:
 
 def _on(scan: Scan, hu: Any, affine: Any) -> Scan:
     whole = np.ascontiguousarray(hu)
-    i, j, k = whole.shape[::-1]
-    return replace(scan, hu=whole, affine=affine, stored=StoredGrid((i, j, k), affine))
+    return replace(scan, hu=whole, frame=Frame.of(whole.shape, affine))
 
 
 if __name__ == "__main__":

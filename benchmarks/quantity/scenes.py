@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from calcimetry.phantom.shapes import draw
 from calcimetry.quantity.table import slope_at
-from calcimetry.records import Acquisition, Finding, Kind, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Finding, Kind, Scan
 from calcimetry.runs import from_mask
 
 STEP = 0.25
@@ -230,9 +230,8 @@ def _noise(
 def _scan(hu: NDArray[np.float32], factors: tuple[int, int, int], kvp: float) -> Scan:
     z, y, x = (STEP * k for k in factors)
     affine = np.diag([x, y, z, 1.0])
-    grid = StoredGrid((hu.shape[2], hu.shape[1], hu.shape[0]), affine)
     values = np.ascontiguousarray(hu, dtype=np.int16)
-    return Scan(values, affine, Acquisition(kvp=kvp), grid, Source("scene", "array"))
+    return Scan.of(values, affine, Acquisition(kvp=kvp))
 
 
 def _found(

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from calcimetry.clinic import assess, assessment_document
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
-    from calcimetry.exchange import document, label_volume
+    from calcimetry.exchange import document, label_volume, load
     from calcimetry.followup.follow import follow
     from calcimetry.followup.output import write_followup
     from calcimetry.output import write
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
+    from calcimetry.remeasure import prepare, remeasure
     from calcimetry.scan import from_array, read
 
 _HOMES = {
@@ -45,7 +46,10 @@ _HOMES = {
     "follow": "followup",
     "from_array": "scan",
     "label_volume": "exchange",
+    "load": "exchange",
     "measure": "examine",
+    "prepare": "remeasure",
+    "remeasure": "remeasure",
     "read": "scan",
     "write": "output",
     "write_followup": "followup",
@@ -64,8 +68,11 @@ __all__ = [
     "follow",
     "from_array",
     "label_volume",
+    "load",
     "measure",
+    "prepare",
     "read",
+    "remeasure",
     "write",
     "write_followup",
 ]

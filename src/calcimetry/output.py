@@ -9,12 +9,13 @@ from typing import Any
 from calcimetry import exchange, report
 from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
-from calcimetry.records import Examination
+from calcimetry.records import Examination, Scan
 
 FILES = (
     "deposits.csv",
     "deposits.parquet",
     "objects.csv",
+    "objects.npz",
     "labels.nii.gz",
     "anatomy.nii.gz",
     "anatomy.toml",
@@ -23,6 +24,8 @@ FILES = (
     "examination.json",
     "report.html",
     "report.pdf",
+    "original/examination.json",
+    "original/objects.npz",
     *(f"pictures/{name}" for name in PICTURES),
 )
 """Everything that an examination may write, # for a number; what an older run left is replaced."""
@@ -32,41 +35,59 @@ def write(
     exam: Examination,
     out: str | Path,
     *,
+    scan: Scan | None = None,
     pdf: bool = False,
     force: bool = False,
     identify: bool = False,
 ) -> dict[str, Any]:
     """Write an examination into a folder, as `calcimetry measure` does; returns its document.
 
+    scan : what was measured, for the report's pictures; without it they are those that the
+        examination was loaded with, if any
     identify : keep what people typed at the scanner, as `exchange.document` says
 
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
     that holds files (without `force`), that cannot be written, or when the disk is full.
     """
     with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
-        return fill(exam, folder, pdf=pdf, identify=identify)
+        return fill(exam, folder, scan=scan, pdf=pdf, identify=identify)
 
 
 def fill(
-    exam: Examination, folder: AtomicFolder, *, pdf: bool = False, identify: bool = False
+    exam: Examination,
+    folder: AtomicFolder,
+    *,
+    scan: Scan | None = None,
+    pdf: bool = False,
+    identify: bool = False,
 ) -> dict[str, Any]:
     """Write every file of an examination into an open output folder."""
     facts = exchange.document(exam, identify=identify)
-    pictures = report.pictures(exam)
+    pictures = exam.pictures if scan is None else report.pictures(exam, scan)
+    labels = exchange.nifti_bytes(exam)
     page = report.render(facts, pictures)
     files: dict[str, str | bytes] = {
         "deposits.csv": exchange.csv_text(facts["deposits"], DEPOSIT_COLUMNS),
         "deposits.parquet": exchange.parquet_bytes(facts["deposits"], DEPOSIT_COLUMNS),
         "objects.csv": exchange.csv_text(facts["objects"], OBJECT_COLUMNS),
-        "labels.nii.gz": exchange.nifti_bytes(exam),
+        "objects.npz": exchange.voxel_bytes(exam, labels),
+        "labels.nii.gz": labels,
         "landmarks.npz": exchange.landmark_bytes(exam.landmarks),
-        "crops.npz": exchange.crop_bytes(exam),
-        "examination.json": json.dumps(facts, indent=1, allow_nan=False) + "\n",
+        "crops.npz": exchange.crop_bytes(exam.crops),
+        "examination.json": _json(facts),
         "report.html": page,
         **{f"pictures/{name}": png for name, png in pictures.items()},
     }
     if pdf:
         files["report.pdf"] = report.render_pdf(page)
+    if exam.original is not None:
+        facts_before = exchange.document(exam.original, identify=identify)
+        files["original/examination.json"] = _json(facts_before)
+        files["original/objects.npz"] = exchange.voxel_bytes(exam.original, b"")
     for name, content in files.items():
         folder.write(name, content)
     return facts
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"

@@ -31,6 +31,14 @@ def parameter(
     return field(default=default, metadata=about | {"low": low, "high": high, "choices": choices})
 
 
+AGATSTON_PROFILES = tuple(
+    maker + spacing
+    for spacing in ("", "-3mm")
+    for maker in ("classic", "ge", "siemens", "philips", "canon")
+)
+"""Definitions of the Agatston score, by maker; `-3mm`: times slice spacing over 3 mm."""
+
+
 @dataclass(frozen=True, slots=True)
 class FindPlan:
     """How dense objects are found and told apart."""
@@ -86,13 +94,18 @@ class FindPlan:
         high=0.999,
     )
 
+    def __post_init__(self) -> None:
+        _settle(self)
+
 
 @dataclass(frozen=True, slots=True)
 class QuantityPlan:
     """How mass, volume and scores are taken."""
 
     agatston_profile: str = parameter(
-        "classic", "definition of the Agatston score; see docs/quantity.md"
+        "classic",
+        "definition of the Agatston score; see docs/quantity.md",
+        choices=AGATSTON_PROFILES,
     )
     calibration: str = parameter(
         "auto",
@@ -193,6 +206,9 @@ class QuantityPlan:
         high=1,
     )
 
+    def __post_init__(self) -> None:
+        _settle(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -255,6 +271,21 @@ class Plan:
             for section in _SECTIONS
         }
 
+    def definitions(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """What each parameter is in this version: default, unit, source and meaning; no values.
+
+        It is written beside the values into every result, so that a result read by a later
+        version still tells what its parameters meant, and which were changed.
+        """
+        kept = ("default", "unit", "source", "text")
+        return {
+            section: {
+                name: {key: about[key] for key in kept if key in about}
+                for name, about in part.items()
+            }
+            for section, part in self.described().items()
+        }
+
 
 _SECTIONS = tuple(f.name for f in fields(Plan))
 
@@ -267,6 +298,15 @@ def _unknown(name: str, known: list[str], where: str) -> UsageError:
         where=where,
         remedy="correct the name; `calcimetry info --json` prints every parameter",
     )
+
+
+def _settle(part: Any) -> None:
+    """Check a section's values where it is made, however it is made: before any work.
+
+    Raises UsageError PLAN_BAD_VALUE.
+    """
+    for spec in fields(part):
+        object.__setattr__(part, spec.name, _checked(spec, getattr(part, spec.name), "plan"))
 
 
 def _checked(spec: dataclasses.Field[Any], value: Any, where: str) -> Any:

@@ -1,9 +1,12 @@
 """Threads that all steps of one job share: never more of them than it was given.
 
 Kernels let go of the interpreter's lock, so threads are enough. A step hands out its pieces
-(`each`, `over_slabs`, `over_chunks`) and works on them itself until none is left; helpers of
-the crew that are idle join in. What nobody waits for yet is handed out by `Crew.later`. Steps
+(`each`, `over_slabs`, `over_chunks`) and works on them itself until none is left; threads of
+the pool that are idle join in. What nobody waits for yet is handed out by `Pool.submit`. Steps
 may so be handed out within steps and side by side, and results do not depend on who did what.
+
+The contracts are those of `concurrent.futures`, but for one: there, a task that waits for tasks of
+its own pool can wait forever, as they may never get a thread. Here whoever waits does the work.
 """
 
 from __future__ import annotations
@@ -12,18 +15,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from threading import Condition, Thread
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Values = ParamSpec("Values")
 
 
 MOST = 256
 """Threads that a job may have: more than any machine has cores for its work."""
 
 
-class Crew:
-    """The thread that makes it, and helpers: ``with Crew(jobs) as crew``.
+class Pool:
+    """The thread that makes it, and helpers: ``with Pool(jobs) as pool``.
 
     jobs : threads in all, `MOST` at most; with one there are no helpers
 
@@ -37,7 +41,7 @@ class Crew:
         self._closed = False
         self._helpers = [Thread(target=self._help, daemon=True) for _ in range(self.size - 1)]
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Pool:
         for started, helper in enumerate(self._helpers):
             try:
                 helper.start()
@@ -54,15 +58,17 @@ class Crew:
         for helper in self._helpers:
             helper.join()
 
-    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """``[work(item) for item in items]``; after an error no further piece is begun."""
         if self.size == 1 or len(items) < 2:
             return [work(item) for item in items]
         return self.finished(self._handed_out(lambda k: work(items[k]), len(items)))
 
-    def later(self, work: Callable[[], Result]) -> Later[Result]:
-        """`work`, begun by a helper that is idle, or else by whoever asks for its result."""
-        return Later(self, self._handed_out(lambda _: work(), 1))
+    def submit(
+        self, work: Callable[Values, Result], *values: Values.args, **named: Values.kwargs
+    ) -> Future[Result]:
+        """`work(*values)`, begun by a thread that is idle, or by whoever asks for its result."""
+        return Future(self, self._handed_out(lambda _: work(*values, **named), 1))
 
     def finished(self, task: _Task) -> list[Any]:
         """The results of a task, whose pieces are done here as long as there are any."""
@@ -135,33 +141,33 @@ class _Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Later(Generic[Result]):
+class Future(Generic[Result]):
     """A result that is asked for when it is needed."""
 
-    crew: Crew
+    pool: Pool
     task: _Task
 
     def result(self) -> Result:
         """It, worked out here where no helper has begun it; or the error that it came to."""
-        found: Result = self.crew.finished(self.task)[0]
+        found: Result = self.pool.finished(self.task)[0]
         return found
 
 
-Jobs: TypeAlias = int | Crew
-"""How many threads a function may use, or the crew that it is to share."""
+Jobs: TypeAlias = int | Pool
+"""How many threads a function may use, or the pool that it is to share."""
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: Jobs) -> list[Result]:
     """``[work(item) for item in items]``, items taken by whichever thread is free."""
-    if isinstance(jobs, Crew):
-        return jobs.each(work, items)
-    with Crew(min(jobs, len(items))) as crew:
-        return crew.each(work, items)
+    if isinstance(jobs, Pool):
+        return jobs.map(work, items)
+    with Pool(min(jobs, len(items))) as pool:
+        return pool.map(work, items)
 
 
 def size_of(jobs: Jobs) -> int:
     """How many threads that is."""
-    return jobs.size if isinstance(jobs, Crew) else max(1, min(jobs, MOST))
+    return jobs.size if isinstance(jobs, Pool) else max(1, min(jobs, MOST))
 
 
 def slabs(length: int, jobs: Jobs) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from calcimetry.anatomy import find_body
 from calcimetry.examine import measure
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
-from calcimetry.records import Acquisition, Finding, Kind, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Finding, Kind, Scan
 from calcimetry.runs import dense_objects, difference, intersect, parts, to_labels
 
 _NODULES = ((30, 48, 66), 6.0), ((30, 48, 24), 4.0), ((30, 12, 48), 2.0), ((30, 88, 48), 3.0)
@@ -75,6 +75,5 @@ def limb() -> tuple[Scan, NDArray[np.bool_]]:
     hu[nodules] = 500
     hu += np.random.default_rng(0).integers(-15, 16, hu.shape)
     affine = np.diag([1.5, 1.5, 1.5, 1.0])
-    stored = StoredGrid((64, 64, 40), affine)
-    scan = Scan(hu.astype(np.int16), affine, Acquisition(kvp=120.0), stored, Source("", "array"))
+    scan = Scan.of(hu.astype(np.int16), affine, Acquisition(kvp=120.0))
     return scan, nodules

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 
 FAT, MUSCLE, BONE, LUNG, CARBON = -100, 50, 900, -850, 100
 
@@ -55,9 +55,8 @@ class Stage:
             hu[np.broadcast_to(outside, hu.shape)] = padding
         if affine is None:
             affine = np.diag([*self.spacing[::-1], 1.0])
-        stored = StoredGrid(hu.shape[::-1], affine)
         values = np.ascontiguousarray(np.rint(hu).astype(np.int16))
-        return Scan(values, affine, Acquisition(), stored, Source("", "array"))
+        return Scan.of(values, affine)
 
     def at(self, z, y, x):
         """mm to voxel positions."""

@@ -16,7 +16,7 @@ from calcimetry.anatomy.coarse import MOST_VOXELS, dilated, eroded, flooded, gri
 def scan_of(hu, edges) -> Scan:
     """Of any edges (z, y, x), also finer than a scan of a patient may have."""
     scan = from_array(hu, spacing=(1.0, 1.0, 1.0))
-    return replace(scan, affine=np.diag([*edges[::-1], 1.0]))
+    return replace(scan, frame=replace(scan.frame, affine=np.diag([*edges[::-1], 1.0])))
 
 
 @pytest.mark.parametrize("step", [0.02, 0.047, 0.05, 0.7, 5.0])

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from calcimetry.anatomy import LabelMap, Structure
 from calcimetry.anatomy.joint import REACH_MM, Joint, _gradient, find_joints, nearest_joints
 from calcimetry.anatomy.joint_names import joint_name, labelled_joints
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 from calcimetry.runs import from_mask
 
 SPACING = (1.0, 0.7, 0.7)
@@ -27,8 +27,7 @@ def scan_of(hu, noise=10.0):
     hu = hu + np.random.default_rng(0).normal(0, noise, hu.shape)
     affine = np.diag([SPACING[2], SPACING[1], SPACING[0], 1.0])
     affine[:3, 3] = -30.0
-    stored = StoredGrid(hu.shape[::-1], affine)
-    return Scan(hu.astype(np.int16), affine, Acquisition(), stored, Source("", "array"))
+    return Scan.of(hu.astype(np.int16), affine)
 
 
 def two_bones(gap, radius=9.0):

@@ -9,7 +9,7 @@ from scipy import ndimage
 from calcimetry.anatomy.coarse import grid_of
 from calcimetry.anatomy.nearest import blocks_of
 from calcimetry.anatomy.skin import SURFACE_HU, gaps_to_skin
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 
 
 def _scan(spacing, shape, seed):
@@ -17,7 +17,7 @@ def _scan(spacing, shape, seed):
     hu = ndimage.gaussian_filter(rng.normal(0, 1, shape), 1.5)
     hu = np.round(hu / hu.std() * 400 + SURFACE_HU).astype(np.int16)
     affine = np.diag([*spacing[::-1], 1.0])
-    return Scan(hu, affine, Acquisition(), StoredGrid(shape[::-1], affine), Source("", "array"))
+    return Scan.of(hu, affine)
 
 
 def _crossings(scan, grid, near, unseen, home):

@@ -19,6 +19,7 @@ import pytest
 import segmenter_fakes
 from bad_scans import CASES
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS
+from calcimetry.records import Rule
 
 CONTRACT = {
     "deposits.csv",
@@ -83,6 +84,13 @@ def test_tables_and_document_hold_the_same_numbers(measured):
             assert row[name] == (str(entry[name]) if known else "") or name == "touches_bone"
     total = sum(d["mass_mg"] for d in document["deposits"] if d["kind"] == "deposit")
     assert document["totals"]["overall"]["mass_mg"]["value"] == pytest.approx(total, abs=1e-3)
+
+
+def test_every_row_names_the_rule_that_decided(measured):
+    out, _ = measured
+    listed = rows(out / "deposits.csv") + rows(out / "objects.csv")
+    assert listed
+    assert {row["rule"] for row in listed} <= {str(rule) for rule in Rule}
 
 
 def test_labels_lie_on_the_scan(measured):

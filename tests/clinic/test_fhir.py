@@ -196,8 +196,8 @@ def test_the_extra_is_asked_for(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", lacking)
     with pytest.raises(UsageError, match="MISSING_EXTRA"):
         told(PATIENT)
-    from calcimetry.clinic.cds import app
     from calcimetry.clinic.cite import cite
+    from calcimetry.serve.cds import app
 
     with pytest.raises(UsageError, match="MISSING_EXTRA"):
         cite("calcimetry", "apa")

@@ -10,6 +10,7 @@ from calcimetry.clinic import assess, assessment_document, chapter, knowledge
 from calcimetry.clinic.history import _named, _stands_in, understood
 from calcimetry.clinic.symptoms import judge_radiograph
 from calcimetry.errors import InputError
+from drawn import deposit, examination
 
 BASE = knowledge()
 
@@ -179,13 +180,7 @@ def test_scales_over_time_and_what_is_missing():
 
 
 def exam(**row):
-    deposit = {"deposit": 1, "kind": "deposit", "site": None, "region": None, **row}
-    return {
-        "schema": "calcimetry-examination",
-        "deposits": [deposit],
-        "objects": [],
-        "scan": {"date": "2026-11-01"},
-    }
+    return examination([deposit(**row)])
 
 
 @pytest.mark.parametrize(
@@ -250,37 +245,26 @@ def test_an_examination_from_its_folder(tmp_path):
     assert assess(str(tmp_path / "exam" / "examination.json")).extent.count == 1
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("deposits", 5),
-        ("deposits", None),
-        ("deposits", [5]),
-        ("deposits", [{}]),
-        ("deposits", [{"deposit": "1"}]),
-        ("deposits", [{"deposit": 1, "long_axis_mm": "9"}]),
-        ("deposits", [{"deposit": 1, "region": ["leg"]}]),
-        ("objects", 5),
-        ("objects", [None]),
-        ("totals", []),
-        ("totals", {"overall": {"mass_mg": 5}}),
-        ("scan", {"date": 20261101}),
-    ],
-)
-def test_an_examination_of_wrong_types(key, value):
-    with pytest.raises(InputError, match="NOT_AN_EXAMINATION"):
-        assess({**exam(), key: value})
+def test_an_examination_from_its_document():
+    import calcimetry as cm
+
+    document = cm.document(exam(site="fingertip"))
+    assert assess(document).facts == assess(exam(site="fingertip")).facts
 
 
-@pytest.mark.parametrize("key", ["objects", "totals", "scan"])
-def test_an_examination_that_lacks_what_can_be_lacking(key):
-    assert assess({**exam(), key: None}).extent.count == 1
+@pytest.mark.parametrize("key", ["deposits", "objects", "totals", "scan"])
+@pytest.mark.parametrize("value", [5, None, [5], [{}], {"overall": {"mass_mg": 5}}])
+def test_a_document_of_wrong_types(key, value):
+    import calcimetry as cm
+
+    with pytest.raises(InputError, match="EXAM_DAMAGED"):
+        assess({**cm.document(exam()), key: value})
 
 
 @pytest.mark.parametrize("day", ["0000-00-00", "2026-13-45", "x", ""])
 def test_a_scan_without_a_day(day):
     labs = [{"name": "calcium", "value": 9, "unit": "mg/dL", "date": "2020-01-01"}]
-    found = assess({**exam(), "scan": {"date": day}}, labs, as_of="2020-01-02")
+    found = assess(examination([deposit()], date=day), labs, as_of="2020-01-02")
     assert "SCAN_LABS_APART" not in {flag.code for flag in found.flags}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from calcimetry.clinic import assess, assessment_document, knowledge
+from drawn import deposit, examination
 
 CASES = tomllib.loads((Path(__file__).parent / "vignettes.toml").read_text("utf-8"))["case"]
 AS_OF = "2026-11-23"
@@ -20,8 +21,7 @@ def of(case: dict[str, Any]):
     labs = [{**dict(zip(names, row, strict=True)), "date": day} for row in case["labs"]]
     exam = None
     if "deposits" in case:
-        rows = [{"deposit": n, "kind": "deposit", **d} for n, d in enumerate(case["deposits"], 1)]
-        exam = {"deposits": rows, "objects": [], "scan": {"date": "2026-11-01"}}
+        exam = examination(deposit(n, **row) for n, row in enumerate(case["deposits"], 1))
     return assess(exam, labs, case["history"], as_of=AS_OF)
 
 

@@ -1,30 +1,158 @@
-"""The finder's own steps: what its findings say of one another."""
+"""The finder from dense objects to findings, with a network that is right by construction."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
-from calcimetry.deposits.evidence import listed_of
-from calcimetry.deposits.find import _rejoined
-from calcimetry.deposits.rules import ALONE_BUT_DOUBTED, CUT_FREE, Verdict
-from calcimetry.records import Kind
-from calcimetry.runs import from_mask
-from calcimetry.scan import from_array
+import limb_maker
+from calcimetry.anatomy import LabelMap, Structure
+from calcimetry.deposits import find, network, network_probability
+from calcimetry.deposits.find import RULES_ALONE
+from calcimetry.errors import UsageError
+from calcimetry.plan import Plan
+from calcimetry.records import LISTED, Kind, Rule
+from calcimetry.runs import to_mask
+
+PLAN = Plan()
 
 
-def _box(z, y, x):
-    mask = np.zeros((20, 30, 30), bool)
-    mask[z, y, x] = True
-    return from_mask(mask)
+@pytest.fixture(scope="module")
+def limb() -> limb_maker.Limb:
+    return limb_maker.draw()
 
 
-def test_only_what_touches_the_deposit_cut_from_it_is_one_with_it():
-    scan = from_array(np.full((20, 30, 30), 300, np.int16), spacing=(1.0, 1.0, 1.0), kvp=120)
-    near, far = slice(8, 12), slice(20, 24)
-    runs = [_box(near, near, slice(8, 12)), _box(near, near, slice(12, 15)), _box(near, near, far)]
-    core = Verdict(Kind.DEPOSIT, CUT_FREE, 0.8)
-    rest = Verdict(Kind.UNCERTAIN, ALONE_BUT_DOUBTED, 0.5)
-    listed = listed_of(runs, scan.hu.shape)
-    final = _rejoined(scan, listed, [core, rest, rest])
-    assert [verdict.kind for verdict in final] == [Kind.DEPOSIT, Kind.DEPOSIT, Kind.UNCERTAIN]
-    assert _rejoined(scan, listed, [rest] * 3) == [rest] * 3, "nothing was cut from these"
+@pytest.fixture(scope="module")
+def found(limb):
+    return find(limb.scan, limb.dense, limb.body, PLAN, limb.probability)
+
+
+def rules_of(limb, found) -> dict[str, Rule | None]:
+    return {limb.whose(finding.runs): finding.rule for finding in found.findings}
+
+
+def test_every_object_is_a_finding_by_the_rule_that_decides_it(limb, found):
+    assert rules_of(limb, found) == {
+        "bone": Rule.SKELETON,
+        "on bone": Rule.SPLIT_FROM_BONE,
+        "mass": Rule.NETWORK_POSITIVE,
+        "satellite": Rule.SATELLITE,
+        "speck": Rule.ISOLATED_LOW_PROBABILITY,
+        "plate": Rule.EXTERNAL,
+    }
+    assert found.flags == ()
+
+
+def test_findings_share_out_the_dense_voxels(limb, found):
+    count = sum(to_mask(finding.runs).astype(int) for finding in found.findings)
+    assert np.array_equal(count, limb.scan.hu >= PLAN.find.threshold_hu)
+
+
+def test_what_is_kept_of_findings_is_in_their_order(limb, found):
+    assert len(found.findings) == len(found.evidence) == len(found.centroid)
+    for finding, seen, centroid in zip(found.findings, found.evidence, found.centroid, strict=True):
+        assert seen.voxels == finding.runs.voxels
+        assert centroid == pytest.approx(np.argwhere(to_mask(finding.runs)).mean(axis=0))
+
+
+def test_all_that_places_ask_for_is_known_of_what_is_listed(limb, found):
+    assert [found.findings[k].kind in LISTED for k in found.listed] == [True] * 4
+    for k in found.listed:
+        seen = found.evidence[k]
+        assert seen.surroundings is not None
+        assert seen.thickness_mm is not None
+        assert seen.bone_distance_mm is not None
+        assert seen.skin_depth_mm is not None
+    by_name = {limb.whose(f.runs): e for f, e in zip(found.findings, found.evidence, strict=True)}
+    assert by_name["mass"].bone_distance_mm == 79 - 63, "from voxel to voxel"
+    assert by_name["speck"].skin_depth_mm == pytest.approx(46 - np.hypot(35, 15) - 1.5, abs=1.5)
+
+
+def test_what_decides_at_once_is_not_looked_at(limb, found):
+    by_name = {limb.whose(f.runs): e for f, e in zip(found.findings, found.evidence, strict=True)}
+    for name in ("bone", "plate"):
+        assert by_name[name].surroundings is None
+        assert by_name[name].thickness_mm is None
+
+
+def test_distances_to_bone_do_not_count_a_deposit_that_grew_on_it(limb, found):
+    skeleton = to_mask(found.skeleton.runs)
+    assert not (skeleton & limb.masks["on bone"]).any()
+    assert (skeleton & limb.masks["bone"]).sum() == limb.masks["bone"].sum()
+
+
+def test_without_a_network_the_nodule_is_counted_as_bone(limb):
+    alone = find(limb.scan, limb.dense, limb.body, PLAN, None)
+    assert alone.flags == (RULES_ALONE,)
+    assert rules_of(limb, alone) == {
+        "bone": Rule.SKELETON,
+        "mass": Rule.ISOLATED,
+        "satellite": Rule.ISOLATED,
+        "speck": Rule.ISOLATED,
+        "plate": Rule.EXTERNAL,
+    }
+
+
+def test_the_users_label_map_outranks_what_is_guessed(limb):
+    numbers = limb.masks["mass"].astype(np.uint8).transpose(2, 1, 0)
+    labels = LabelMap(
+        numbers, limb.scan.affine, {1: Structure("artery_left", "vessel", "left")}, "test"
+    )
+    named = find(limb.scan, limb.dense, limb.body, PLAN, limb.probability, labels=labels)
+    mass = next(f for f in named.findings if limb.whose(f.runs) == "mass")
+    assert (mass.kind, mass.rule) == (Kind.VESSEL, Rule.LABEL_MAP)
+    assert mass.reason == "lies in the label map's artery left"
+
+
+def test_what_is_smaller_than_the_plan_says_is_no_finding(limb):
+    plan = PLAN.changed("find", {"smallest_mm3": 100.0})
+    few = find(limb.scan, limb.dense, limb.body, plan, limb.probability)
+    assert set(rules_of(limb, few)) == {"bone", "on bone", "mass", "plate"}
+
+
+def test_threads_change_nothing(limb, found):
+    again = find(limb.scan, limb.dense, limb.body, PLAN, limb.probability, jobs=2)
+    assert again.evidence == found.evidence
+    assert [f.rule for f in again.findings] == [f.rule for f in found.findings]
+
+
+# the network
+
+
+def with_finder(kind: str) -> Plan:
+    return PLAN.changed("find", {"finder": kind})
+
+
+def test_the_network_is_not_asked_where_the_plan_wants_rules(limb, monkeypatch):
+    monkeypatch.setattr(network, "load", lambda: pytest.fail("asked"))
+    assert network_probability(limb.scan, limb.dense, limb.body, with_finder("rules")) is None
+
+
+def test_a_network_that_cannot_run_is_an_error_only_where_it_is_asked_for(limb, monkeypatch):
+    monkeypatch.setattr(network, "load", lambda: None)
+    assert network_probability(limb.scan, limb.dense, limb.body, with_finder("auto")) is None
+    with pytest.raises(UsageError) as caught:
+        network_probability(limb.scan, limb.dense, limb.body, with_finder("network"))
+    assert caught.value.code == "NO_NETWORK"
+
+
+def test_it_is_asked_of_what_touches_the_body_and_can_be_listed(limb, monkeypatch):
+    asked = []
+
+    def surely(_net, _scan, runs, *, jobs):
+        asked.append(to_mask(runs))
+        return np.ones(runs.voxels, np.float32)
+
+    monkeypatch.setattr(network, "load", object)
+    monkeypatch.setattr(network, "probability", surely)
+    plan = replace(PLAN, find=replace(PLAN.find, smallest_mm3=100.0))
+    found = network_probability(limb.scan, limb.dense, limb.body, plan)
+    mask = limb.scan.hu >= PLAN.find.threshold_hu
+    for name in ("plate", "satellite", "speck"):
+        mask &= ~limb.masks[name]
+    assert np.array_equal(asked[0], mask)
+    there = np.zeros(limb_maker.SHAPE, np.float32)
+    there[to_mask(limb.dense.runs)] = found  # both in raster order
+    assert np.array_equal(there > 0, mask)

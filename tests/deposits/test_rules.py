@@ -1,36 +1,28 @@
+"""What each rule says of one object, by evidence that is made up here."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.around import Surroundings
-from calcimetry.deposits.evidence import Evidence
-from calcimetry.deposits.rules import (
-    ALONE_BUT_DOUBTED,
-    Verdict,
-    in_company,
-    in_place,
-    judge,
-    may_be_on_course,
-    not_marked,
-    of_one_piece,
-    on_course,
-)
-from calcimetry.records import Kind
+from calcimetry.deposits.classify import first_pass, second_pass
+from calcimetry.deposits.reasons import Verdict
+from calcimetry.describe.evidence import Evidence
+from calcimetry.describe.surroundings import Surroundings
+from calcimetry.records import Kind, Rule
 
 ALONE_IN_FAT = Surroundings(fat=0.9, soft=0.1, air=0.0, dense=0.0, median_hu=-100.0, noise_hu=12.0)
 ON_SKIN = replace(ALONE_IN_FAT, fat=0.3, air=0.6)
+CROWDED = replace(ALONE_IN_FAT, dense=0.4, fat=0.5)
 NOISY = replace(ALONE_IN_FAT, noise_hu=40.0)
 POOL = {"mean_hu": 220.0, "peak_hu": 270, "volume_mm3": 5000.0, "thickness_mm": 15.0}
-MARKED = {"deposit_probability": 0.8, "marked": True}
-FREED = {**MARKED, "freed": True, "bone_distance_mm": 0.0}
+MARKED = {"deposit_probability": 0.8, "network_positive": True}
+FREED = {**MARKED, "split_off": True, "bone_distance_mm": 0.0}
 FAINT = {"peak_hu": 200, "mean_hu": 160.0, "deposit_probability": 0.01}
 INMOST = {"skin_depth_mm": 120.0, "enclosure": 0.9, "volume_mm3": 500.0}
-SURELY = {"deposit_probability": 0.97, "marked": True}
+SURELY = {"deposit_probability": 0.97, "network_positive": True}
 
 NODULE = Evidence(
     voxels=60,
@@ -39,8 +31,8 @@ NODULE = Evidence(
     peak_hu=700,
     axes_mm=(7.0, 6.0, 6.0),
     thickness_mm=6.0,
-    inside=1.0,
-    at_edge=False,
+    fraction_in_body=1.0,
+    touches_field_edge=False,
     skeletal=False,
     bone_distance_mm=30.0,
     skin_depth_mm=12.0,
@@ -48,6 +40,11 @@ NODULE = Evidence(
     contrast_given=None,
     deposit_probability=None,
 )
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The verdict where all evidence is there."""
+    return first_pass(evidence) or second_pass(evidence)
 
 
 @pytest.mark.parametrize(
@@ -62,21 +59,26 @@ NODULE = Evidence(
         ({**FREED, "deposit_probability": 0.45, "enclosure": 0.9}, Kind.UNCERTAIN),
         ({**FREED, **SURELY, "enclosure": 0.9}, Kind.DEPOSIT),
         ({**FREED, "enclosure": 0.4, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
-        ({**MARKED, "freed": True, "at_edge": True}, Kind.UNCERTAIN),
-        ({**MARKED, "freed": True, "in_trunk": True}, Kind.UNCERTAIN),
+        ({**MARKED, "split_off": True, "touches_field_edge": True}, Kind.UNCERTAIN),
+        ({**MARKED, "split_off": True, "in_trunk": True}, Kind.UNCERTAIN),
         (
-            {"marked": True, "deposit_probability": 0.6, "freed": True, "volume_mm3": 9000.0},
+            {
+                "network_positive": True,
+                "deposit_probability": 0.6,
+                "split_off": True,
+                "volume_mm3": 9000.0,
+            },
             Kind.UNCERTAIN,
         ),
-        ({**SURELY, "freed": True, "in_trunk": True}, Kind.DEPOSIT),
-        ({**SURELY, "freed": True, "in_trunk": True, "skin_depth_mm": 70.0}, Kind.UNCERTAIN),
+        ({**SURELY, "split_off": True, "in_trunk": True}, Kind.DEPOSIT),
+        ({**SURELY, "split_off": True, "in_trunk": True, "skin_depth_mm": 70.0}, Kind.UNCERTAIN),
         ({**SURELY, "in_trunk": True}, Kind.DEPOSIT),
         ({**MARKED, "in_trunk": True}, Kind.UNCERTAIN),
-        ({"marked": True, "deposit_probability": 0.3, "freed": True}, Kind.UNCERTAIN),
+        ({"network_positive": True, "deposit_probability": 0.3, "split_off": True}, Kind.UNCERTAIN),
         ({**MARKED, "skeletal": True}, Kind.BONE),
-        ({**MARKED, "at_edge": True}, Kind.DEPOSIT),
-        ({**MARKED, "at_edge": True, "volume_mm3": 400.0}, Kind.UNCERTAIN),
-        ({**SURELY, "at_edge": True, "volume_mm3": 400.0}, Kind.DEPOSIT),
+        ({**MARKED, "touches_field_edge": True}, Kind.DEPOSIT),
+        ({**MARKED, "touches_field_edge": True, "volume_mm3": 400.0}, Kind.UNCERTAIN),
+        ({**SURELY, "touches_field_edge": True, "volume_mm3": 400.0}, Kind.DEPOSIT),
         ({**SURELY, "skin_depth_mm": 60.0}, Kind.UNCERTAIN),
         ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9}, Kind.UNCERTAIN),
         ({**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.2}, Kind.DEPOSIT),
@@ -89,11 +91,16 @@ NODULE = Evidence(
             {**SURELY, "skin_depth_mm": 60.0, "enclosure": 0.9, "bone_distance_mm": 5.0},
             Kind.UNCERTAIN,
         ),
-        ({**SURELY, **INMOST, "at_edge": True}, Kind.UNCERTAIN),
+        ({**SURELY, **INMOST, "touches_field_edge": True}, Kind.UNCERTAIN),
         ({**SURELY, **INMOST}, Kind.DEPOSIT),
-        ({**SURELY, **INMOST, "at_edge": True, "skin_depth_mm": 80.0}, Kind.DEPOSIT),
+        ({**SURELY, **INMOST, "touches_field_edge": True, "skin_depth_mm": 80.0}, Kind.DEPOSIT),
         (
-            {"marked": True, "deposit_probability": 0.85, "freed": True, "volume_mm3": 1500.0},
+            {
+                "network_positive": True,
+                "deposit_probability": 0.85,
+                "split_off": True,
+                "volume_mm3": 1500.0,
+            },
             Kind.UNCERTAIN,
         ),
         ({**FREED, **SURELY, "volume_mm3": 1500.0}, Kind.DEPOSIT),
@@ -101,11 +108,11 @@ NODULE = Evidence(
         ({**SURELY, "in_trunk": True, "enclosure": 0.3, "skin_depth_mm": 45.0}, Kind.DEPOSIT),
         ({**SURELY, "in_trunk": True, "enclosure": 0.6, "front": 0.8}, Kind.UNCERTAIN),
         ({**SURELY, "in_trunk": True, "enclosure": 0.6, "front": 0.2}, Kind.DEPOSIT),
-        ({**SURELY, "at_edge": True, "volume_mm3": 9000.0}, Kind.UNCERTAIN),
+        ({**SURELY, "touches_field_edge": True, "volume_mm3": 9000.0}, Kind.UNCERTAIN),
         ({**SURELY, "in_trunk": True, "surroundings": ON_SKIN}, Kind.EXTERNAL),
         ({**SURELY, "peak_hu": 180, "surroundings": NOISY}, Kind.DEPOSIT),
-        ({"inside": 0.1}, Kind.EXTERNAL),
-        ({**SURELY, "inside": 0.1}, Kind.EXTERNAL),
+        ({"fraction_in_body": 0.1}, Kind.EXTERNAL),
+        ({**SURELY, "fraction_in_body": 0.1}, Kind.EXTERNAL),
         ({**FAINT, "contrast_hu": 160.0}, Kind.CONTRAST),
         ({**FAINT, "contrast_hu": None}, Kind.UNCERTAIN),
         ({**FAINT, "contrast_hu": 160.0, "peak_hu": 230}, Kind.UNCERTAIN),
@@ -119,7 +126,7 @@ NODULE = Evidence(
         ({"skeletal": True}, Kind.BONE),
         ({**POOL, "thickness_mm": 3.0}, Kind.DEPOSIT),
         ({"deposit_probability": 0.4, "in_trunk": True}, Kind.UNCERTAIN),
-        ({"at_edge": True}, Kind.UNCERTAIN),
+        ({"touches_field_edge": True}, Kind.UNCERTAIN),
         ({"axes_mm": (30.0, 4.0, 3.0)}, Kind.UNCERTAIN),
         ({**SURELY, "axes_mm": (30.0, 4.0, 3.0), "skin_depth_mm": 3.0}, Kind.DEPOSIT),
         ({**SURELY, "axes_mm": (30.0, 4.0, 3.0), "skin_depth_mm": 30.0}, Kind.UNCERTAIN),
@@ -150,72 +157,69 @@ def test_what_speaks_decides(change, kind):
 
 
 def test_what_no_rule_claims_is_uncertain_not_dropped():
-    lost = replace(NODULE, surroundings=replace(ALONE_IN_FAT, dense=0.4, fat=0.5))
-    assert judge(lost).kind is Kind.UNCERTAIN
-
-
-def test_small_deep_things_along_a_line_are_a_vessel_s():
-    deep = replace(NODULE, skin_depth_mm=30.0, enclosure=0.1)
-    verdict = judge(deep)
-    assert may_be_on_course(verdict, deep)
-    assert on_course(verdict, True).kind is Kind.VESSEL
-    assert on_course(verdict, False) == verdict
+    assert judge(replace(NODULE, surroundings=CROWDED)).kind is Kind.UNCERTAIN
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"skin_depth_mm": 5.0}, {"in_trunk": True}, {"at_edge": True}, {"volume_mm3": 900.0}],
+    ("change", "rule"),
+    [
+        ({"fraction_in_body": 0.1}, Rule.EXTERNAL),
+        ({"peak_hu": 3071, "mean_hu": 2200.0}, Rule.METAL),
+        ({"structure": Structure("aorta", "vessel", None)}, Rule.LABEL_MAP),
+        ({"structure": Structure("kidney_left", "organ", "left")}, Rule.LABEL_MAP),
+        ({**MARKED, "touches_field_edge": True, "volume_mm3": 400.0}, Rule.FIELD_EDGE),
+        ({"touches_field_edge": True}, Rule.FIELD_EDGE),
+        (
+            {**MARKED, "split_off": True, "volume_mm3": 1500.0},
+            Rule.LARGE_SPLIT_DOUBTED,
+        ),
+        ({**FREED, "deposit_probability": 0.3}, Rule.SPLIT_DOUBTED),
+        ({"skeletal": True}, Rule.SKELETON),
+        ({"peak_hu": 180, "mean_hu": 150.0, "surroundings": NOISY}, Rule.NOISE),
+        ({**FREED, "deposit_probability": 0.45, "enclosure": 0.9}, Rule.SPLIT_AMID_BONES),
+        ({**FREED, "enclosure": 0.4}, Rule.SPLIT_FROM_BONE),
+        ({**SURELY, "split_off": True, "in_trunk": True}, Rule.SPLIT_FROM_BONE),
+        (POOL, Rule.CONTRAST_POOL),
+        ({**SURELY, "in_trunk": True, "surroundings": ON_SKIN}, Rule.AIR_AROUND),
+        ({**SURELY, "in_trunk": True, "enclosure": 0.9}, Rule.WITHIN_TRUNK),
+        ({**SURELY, **INMOST, "touches_field_edge": True}, Rule.WITHIN_TRUNK),
+        ({**SURELY, "in_trunk": True, "enclosure": 0.6, "front": 0.8}, Rule.AT_RIBS),
+        ({**MARKED, "in_trunk": True}, Rule.TRUNK_WALL),
+        ({"deposit_probability": 0.0, "bone_distance_mm": 2.0}, Rule.BESIDE_BONE),
+        ({**FAINT, "contrast_hu": 160.0}, Rule.CONTRAST_LEVEL),
+        ({"axes_mm": (30.0, 4.0, 3.0)}, Rule.LINEAR),
+        ({"skin_depth_mm": 60.0}, Rule.SMALL_DEEP),
+        (MARKED, Rule.NETWORK_POSITIVE),
+        ({}, Rule.ISOLATED),
+        ({"deposit_probability": 0.05}, Rule.ISOLATED_LOW_PROBABILITY),
+        ({"surroundings": CROWDED}, Rule.UNDECIDED),
+    ],
 )
-def test_what_is_shallow_big_or_in_the_trunk_is_on_no_course(change):
-    other = replace(replace(NODULE, skin_depth_mm=30.0, enclosure=0.1), **change)
-    assert not may_be_on_course(judge(other), other)
+def test_each_rule_is_named_where_it_decides(change, rule):
+    verdict = judge(replace(NODULE, **change))
+    assert verdict.rule is rule
+    assert verdict.reason
 
 
-def test_satellites_of_a_deposit_are_no_phleboliths():
-    alone = judge(replace(NODULE, skin_depth_mm=60.0))
-    assert in_company(alone, 80.0) == alone
-    assert in_company(alone, 10.0).kind is Kind.DEPOSIT
-    doubted = judge(replace(NODULE, deposit_probability=0.05))
-    assert in_company(doubted, 10.0).kind is Kind.DEPOSIT
-    other = judge(replace(NODULE, axes_mm=(30.0, 4.0, 3.0)))
-    assert in_company(other, 10.0) == other
+def test_the_sentence_tells_what_the_rule_saw():
+    noisy = replace(NODULE, peak_hu=180, mean_hu=150.0, surroundings=NOISY)
+    assert judge(noisy).reason == "its peak of 180 HU is within 5 SD of noise (40 HU)"
+    metal = replace(NODULE, peak_hu=3071, mean_hu=2200.0)
+    assert judge(metal).reason == "brighter than mineral (peak 3071 HU)"
+    bright = replace(NODULE, **FAINT, contrast_hu=160.4)
+    assert judge(bright).reason.endswith("contrast medium here (160 HU)")
+    named = replace(NODULE, structure=Structure("kidney_left", "organ", "left"))
+    assert judge(named).reason == "lies in the label map's kidney left"
 
 
-def test_what_stands_alone_is_one_with_the_deposit_that_was_cut_from_it():
-    doubted = Verdict(Kind.UNCERTAIN, ALONE_BUT_DOUBTED, 0.5)
-    assert of_one_piece(doubted, 0.5).kind is Kind.DEPOSIT
-    assert of_one_piece(doubted, 0.1) == doubted, "a crumb says little of the whole"
-    bone = Verdict(Kind.BONE, "large, with the make of bone", 0.9)
-    assert of_one_piece(bone, 0.5) == bone
+@pytest.mark.parametrize("change", [{}, MARKED, {"deposit_probability": 0.05}, POOL])
+def test_a_shell_outside_the_scan_is_as_one_that_tells_nothing(change):
+    """None, and a shell that holds nothing remarkable and whose noise nobody could measure."""
+    bare = Surroundings(fat=0.0, soft=0.0, air=0.0, dense=0.0, median_hu=None, noise_hu=None)
+    one, other = (replace(NODULE, **change, surroundings=shell) for shell in (None, bare))
+    assert judge(one) == judge(other)
 
 
-probable = st.one_of(st.none(), st.floats(0, 1))
-
-
-@settings(deadline=None, max_examples=300)
-@given(
-    changes=st.fixed_dictionaries(
-        {
-            "volume_mm3": st.floats(10, 5000),
-            "mean_hu": st.floats(130, 2000),
-            "peak_hu": st.integers(130, 3071),
-            "thickness_mm": st.floats(0.5, 30),
-            "bone_distance_mm": st.one_of(st.none(), st.floats(0, 60)),
-            "skin_depth_mm": st.one_of(st.none(), st.floats(0, 150)),
-            "enclosure": st.one_of(st.none(), st.floats(0, 1)),
-            "front": st.one_of(st.none(), st.floats(-1, 1)),
-            "contrast_hu": st.one_of(st.none(), st.floats(100, 500)),
-            "deposit_probability": probable,
-            "contrast_given": st.sampled_from([None, True, False]),
-            "in_trunk": st.booleans(),
-            "at_edge": st.booleans(),
-        }
-    )
-)
-def test_what_is_decided_without_its_depth_is_decided_the_same_with_it(changes):
-    evidence = replace(NODULE, marked=False, freed=False, **changes)
-    early = not_marked(evidence)
-    if early is not None:
-        assert early == in_place(evidence)
-    hidden = replace(evidence, skin_depth_mm=None, enclosure=None, front=None)
-    assert not_marked(hidden) == early
+def test_what_has_no_thickness_is_no_pool():
+    assert judge(replace(NODULE, **POOL)).kind is Kind.CONTRAST
+    assert judge(replace(NODULE, **{**POOL, "thickness_mm": None})).kind is Kind.DEPOSIT

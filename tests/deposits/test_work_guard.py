@@ -15,10 +15,10 @@ from itertools import product
 import numpy as np
 
 from calcimetry.anatomy import find_body
-from calcimetry.deposits import ask, find
+from calcimetry.deposits import find, network_probability
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
-from calcimetry.records import Acquisition, Kind, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Kind, Scan
 from calcimetry.runs import dense_objects
 
 CALLS_PER_SPECK = 42
@@ -41,9 +41,8 @@ def _scan(specks):
     for k, j, i in places[:specks]:
         hu[k : k + 2, j : j + 2, i : i + 2] = 140
     affine = np.diag([1.0, 1.0, 1.0, 1.0])
-    stored = StoredGrid(hu.shape[::-1], affine)
     values = np.round(hu).astype(np.int16)
-    return Scan(values, affine, Acquisition(kvp=120.0), stored, Source("", "array"))
+    return Scan.of(values, affine, Acquisition(kvp=120.0))
 
 
 def _counted(work):
@@ -69,7 +68,7 @@ def _work(specks, plan):
     scale = calibrate(scan, plan, body=body)
 
     def both():
-        found = find(scan, dense, body, plan, ask(scan, dense, body, plan))
+        found = find(scan, dense, body, plan, network_probability(scan, dense, body, plan))
         return found, quantify(scan, found.findings, scale, plan)
 
     (found, _), calls = _counted(both)

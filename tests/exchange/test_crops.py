@@ -7,10 +7,12 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from calcimetry.describe import UNKNOWN_HU, laid_out
 from calcimetry.errors import InputError
 from calcimetry.exchange.archive import Archive, packed
 from calcimetry.exchange.check import DamagedError
-from calcimetry.exchange.crops import UNKNOWN_HU, packed_crops, saved_crops
+from calcimetry.exchange.crops import crop_bytes, saved_crops
+from calcimetry.records import Crops, Frame
 
 RNG = np.random.default_rng(2)
 HU = RNG.integers(-1000, 2000, (8, 10, 12), dtype=np.int16)
@@ -26,9 +28,16 @@ BOXES = [
 ]
 
 
+def packed_crops(uids=UIDS, boxes=BOXES):
+    """The boxes as they are written."""
+    ends = [[end for side in box for end in (side.start, side.stop)] for box in boxes]
+    hu = np.concatenate([HU[box].ravel() for box in boxes])
+    return crop_bytes(Crops(np.array(ends, np.int32), hu, tuple(uids)))
+
+
 def test_boxes_come_back_and_the_rest_is_unknown(tmp_path):
-    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, UIDS))
-    scan = saved_crops(tmp_path, FACTS)
+    (tmp_path / "crops.npz").write_bytes(packed_crops())
+    scan = laid_out(saved_crops(tmp_path, FACTS), Frame.of(HU.shape, AFFINE))
     kept = np.zeros(HU.shape, bool)
     for box in BOXES:
         kept[box] = True
@@ -42,7 +51,7 @@ def test_boxes_come_back_and_the_rest_is_unknown(tmp_path):
 
 def test_no_boxes_and_no_file_are_no_images(tmp_path):
     assert saved_crops(tmp_path, FACTS) is None
-    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, [], []))
+    (tmp_path / "crops.npz").write_bytes(crop_bytes(None))
     assert saved_crops(tmp_path, FACTS) is None
 
 
@@ -54,7 +63,7 @@ def refused(folder, facts=FACTS) -> bool:
 
 @pytest.mark.parametrize("keep", [0, 10, 60, 0.5, 0.9])
 def test_a_file_cut_short_is_refused(tmp_path, keep):
-    whole = packed_crops(HU, BOXES, UIDS)
+    whole = packed_crops()
     short = keep if isinstance(keep, int) else int(keep * len(whole))
     (tmp_path / "crops.npz").write_bytes(whole[:short])
     assert refused(tmp_path)
@@ -62,7 +71,7 @@ def test_a_file_cut_short_is_refused(tmp_path, keep):
 
 @pytest.mark.parametrize("at", range(40, 900, 60))
 def test_a_spoilt_file_is_refused_or_what_it_was(tmp_path, at):
-    spoilt = bytearray(packed_crops(HU, BOXES, UIDS))
+    spoilt = bytearray(packed_crops())
     spoilt[at % len(spoilt)] ^= 0xFF
     (tmp_path / "crops.npz").write_bytes(bytes(spoilt))
     found = None
@@ -75,12 +84,12 @@ def test_a_spoilt_file_is_refused_or_what_it_was(tmp_path, at):
 
 
 def test_another_examination_s_images_are_not_taken(tmp_path):
-    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, ["2.25.1", "2.25.9"]))
+    (tmp_path / "crops.npz").write_bytes(packed_crops(["2.25.1", "2.25.9"]))
     assert refused(tmp_path)
 
 
 def test_boxes_beyond_the_scan_are_not_taken(tmp_path):
-    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, UIDS))
+    (tmp_path / "crops.npz").write_bytes(packed_crops())
     small = {**FACTS, "scan": {**FACTS["scan"], "shape_zyx": [4, 6, 8]}}
     assert refused(tmp_path, small)
 
@@ -100,7 +109,7 @@ def test_boxes_beyond_the_scan_are_not_taken(tmp_path):
     ],
 )
 def test_arrays_of_other_shapes_and_kinds_are_refused(tmp_path, name, values):
-    (tmp_path / "crops.npz").write_bytes(packed_crops(HU, BOXES, UIDS))
+    (tmp_path / "crops.npz").write_bytes(packed_crops())
     with np.load(tmp_path / "crops.npz") as archive:
         arrays = {**archive, name: values}
     (tmp_path / "crops.npz").write_bytes(packed(arrays.items()))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import nibabel as nib
 import numpy as np
 import pytest
 
-from calcimetry.exchange.labels import nifti_bytes
-from calcimetry.followup.visit import _voxels
-from calcimetry.records import Runs
+from calcimetry.exchange.folder import runs_of_labels
+from calcimetry.exchange.labels import nifti_bytes, saved_labels
+from calcimetry.records import Provenance
+from calcimetry.runs import voxels_of
 from calcimetry.scan import from_array, read
 from calcimetry.scan.nifti import read_volume
+from drawn import deposit, examination, runs_of
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -31,8 +31,8 @@ def grid(tilt: float, order=(0, 1, 2)) -> np.ndarray:
 def written(tmp_path, affine, shape=(8, 9, 10)):
     """A label map with one voxel of deposit 1, and the scan it lies on."""
     scan = from_array(np.full(shape, -1000, np.int16), affine=affine)
-    runs = Runs(scan.hu.shape, *(np.array([n], np.int32) for n in (3 * scan.hu.shape[1] + 2, 4, 5)))
-    exam = SimpleNamespace(scan=scan, deposits=(SimpleNamespace(runs=runs),))
+    own = deposit(runs=runs_of(scan.hu.shape, (3, 2, 4)))
+    exam = examination([own], frame=scan.frame, provenance=Provenance.of(scan.source))
     path = tmp_path / "labels.nii.gz"
     path.write_bytes(nifti_bytes(exam))
     return path, scan
@@ -84,7 +84,7 @@ def test_itk_lays_a_tilted_series_and_its_labels_on_each_other(tmp_path, make, p
 
     folder = make.series(tmp_path / "s", change=tilt)
     scan = read(folder)
-    exam = SimpleNamespace(scan=scan, deposits=())
+    exam = examination(frame=scan.frame, provenance=Provenance.of(scan.source))
     path = tmp_path / "labels.nii.gz"
     path.write_bytes(nifti_bytes(exam))
     reader = sitk.ImageSeriesReader()
@@ -107,8 +107,9 @@ def test_our_own_reading_takes_the_sheared_grid(tmp_path):
         "stored_shape_ijk": list(scan.stored.shape),
         "stored_affine_ijk_to_lps_mm": scan.stored.affine.round(6).tolist(),
     }
-    points = _voxels(tmp_path, {"scan": stated, "deposits": [{"deposit": 1}]})
-    np.testing.assert_allclose(points[1], [scan.to_lps([3, 2, 4])], atol=1e-4)
+    labels, _ = saved_labels(tmp_path, {"scan": stated, "deposits": [{"deposit": 1}]})
+    (runs,) = runs_of_labels(scan.stored.to_scan(labels)).values()
+    np.testing.assert_array_equal(voxels_of(runs), [[3, 2, 4]])
 
 
 def test_equal_examinations_give_equal_bytes(tmp_path):

@@ -37,7 +37,7 @@ def kept(tmp_path_factory) -> Path:
     """A small examination, written once."""
     out = tmp_path_factory.mktemp("kept") / "exam"
     phantom = make_phantom("hand", seed=3, spacing=(3.0, 1.6, 1.6))
-    cm.write(cm.measure(phantom.scan), out)
+    cm.write(cm.measure(phantom.scan), out, scan=phantom.scan)
     return out
 
 
@@ -81,11 +81,24 @@ def test_what_was_written_is_read(exam):
     assert document == json.loads((exam / "examination.json").read_text())
 
 
+def test_an_older_one_that_names_no_rules_is_read(exam):
+    path = exam / "examination.json"
+    document = json.loads(path.read_text())
+    assert document["schema_version"] == "1.3"
+    document["schema_version"] = "1.2"
+    for row in document["deposits"] + document["objects"]:
+        del row["rule"]
+    path.write_text(json.dumps(document))
+    read_all(exam)
+
+
 @pytest.mark.parametrize(
     ("changed", "place"),
     [
         ((("deposits", 0, "uid", 5),), "deposits[0].uid"),
         ((("deposits", 0, "confidence", 7),), "deposits[0].confidence"),
+        ((("deposits", 0, "rule", "no code"),), "deposits[0].rule"),
+        ((("objects", 0, "rule", 3),), "objects[0].rule"),
         ((("deposits", 0, "x_mm", None),), "place"),
         ((("deposits", 0, "mass_mg", "3"),), "deposits[0].mass_mg"),
         ((("deposits", 1, "deposit", 1),), "twice"),

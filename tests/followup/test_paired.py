@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.exchange.crops import UNKNOWN_HU
+from calcimetry.describe import UNKNOWN_HU
 from calcimetry.followup.motion import Motion
 from calcimetry.followup.paired import difference
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 
 from .conftest import visit_with
 
@@ -40,10 +40,7 @@ def scan_of(motion: Motion, times: float, seed: int, noise: float = 10.0) -> Sca
     coarse = fine.reshape(SHAPE[0], 2, SHAPE[1], 2, SHAPE[2], 2).mean(axis=(1, 3, 5))
     coarse += np.random.default_rng(seed).normal(0, noise, SHAPE)
     affine = np.diag([*SPACING[::-1], 1.0])
-    stored = StoredGrid(SHAPE[::-1], affine)
-    return Scan(
-        np.rint(coarse).astype(np.int16), affine, Acquisition(), stored, Source("", "array")
-    )
+    return Scan.of(np.rint(coarse).astype(np.int16), affine)
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 
 
 def flat_scan(
@@ -19,8 +19,7 @@ def flat_scan(
     affine = np.eye(4)
     affine[:3, :3] = turn
     affine[:3, 3] = np.array([10.0, -20.0, 30.0]) - turn @ (np.array(shape[::-1]) - 1) / 2
-    stored = StoredGrid((shape[2], shape[1], shape[0]), affine)
-    return Scan(np.full(shape, hu, np.int16), affine, Acquisition(), stored, Source("", "array"))
+    return Scan.of(np.full(shape, hu, np.int16), affine)
 
 
 @pytest.fixture

@@ -150,4 +150,4 @@ def test_sheared_grids_are_refused(flat: Callable[..., Scan]) -> None:
     affine = scan.affine.copy()
     affine[1, 2] = 0.4
     with pytest.raises(GeometryError, match="PHANTOM_SHEARED"):
-        insert(replace(scan, affine=affine), [nodule()])
+        insert(replace(scan, frame=replace(scan.frame, affine=affine)), [nodule()])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calcimetry.records import Acquisition, Finding, Kind, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Finding, Kind, Scan
 from calcimetry.runs import from_mask
 
 MakeScan = Callable[..., Scan]
@@ -24,10 +24,10 @@ def make_scan() -> MakeScan:
     ) -> Scan:
         z, y, x = spacing
         affine = np.diag([x, y, z, 1.0])
-        shape = hu.shape[2], hu.shape[1], hu.shape[0]
+        hu.shape[2], hu.shape[1], hu.shape[0]
         acquisition = Acquisition(**({"kvp": 120.0} | facts))  # type: ignore[arg-type]
         values = np.ascontiguousarray(np.round(hu), dtype=np.int16)
-        return Scan(values, affine, acquisition, StoredGrid(shape, affine), Source("", "array"))
+        return Scan.of(values, affine, acquisition)
 
     return make
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcimetry.errors import UsageError
+from calcimetry.plan import AGATSTON_PROFILES
 from calcimetry.quantity import agatston
 from calcimetry.records import Acquisition
 
@@ -19,7 +19,7 @@ def plane(*blocks: tuple[int, int, float]) -> np.ndarray:
 
 
 def score(hu: np.ndarray, name: str = "classic", kvp: float = 120.0) -> float:
-    return agatston.score(hu, hu > 0, SPACING, agatston.profile(name), kvp)
+    return agatston.score(hu, hu > 0, SPACING, agatston.PROFILES[name], kvp)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_smallest_lesion_by_maker(name: str, three: float, two: float) -> None:
 def test_normalised_score_is_spacing_over_three() -> None:
     hu = plane((2, 8, 250.0))
     thin = (1.5, 0.5, 0.5)
-    plain = agatston.score(hu, hu > 0, thin, agatston.profile("classic"), 120.0)
-    scaled = agatston.score(hu, hu > 0, thin, agatston.profile("classic-3mm"), 120.0)
+    plain = agatston.score(hu, hu > 0, thin, agatston.PROFILES["classic"], 120.0)
+    scaled = agatston.score(hu, hu > 0, thin, agatston.PROFILES["classic-3mm"], 120.0)
     assert scaled == pytest.approx(plain / 2)
 
 
@@ -116,17 +116,17 @@ def test_threshold_and_weights_are_of_one_table() -> None:
 def test_withheld_where_it_means_nothing(
     facts: dict[str, float], spacing_z: float, name: str, code: str
 ) -> None:
-    flag = agatston.withheld(agatston.profile(name), Acquisition(**facts), spacing_z)
+    flag = agatston.withheld(agatston.PROFILES[name], Acquisition(**facts), spacing_z)
     assert flag is not None
     assert flag.code == code
 
 
 def test_not_withheld_at_three_millimetres_or_when_normalised() -> None:
     acquisition = Acquisition(kvp=120.0)
-    assert agatston.withheld(agatston.profile("classic"), acquisition, 3.0) is None
-    assert agatston.withheld(agatston.profile("classic-3mm"), acquisition, 1.0) is None
+    assert agatston.withheld(agatston.PROFILES["classic"], acquisition, 3.0) is None
+    assert agatston.withheld(agatston.PROFILES["classic-3mm"], acquisition, 1.0) is None
 
 
-def test_unknown_profile_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="AGATSTON_PROFILE_UNKNOWN"):
-        agatston.profile("none")
+def test_every_profile_that_a_plan_may_name_is_defined() -> None:
+    assert set(agatston.PROFILES) == set(AGATSTON_PROFILES)
+    assert all(name == profile.name for name, profile in agatston.PROFILES.items())

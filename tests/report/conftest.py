@@ -17,18 +17,22 @@ from calcimetry.records import (
     Examination,
     Flag,
     Form,
+    Frame,
     Kind,
     OtherObject,
     Place,
+    Provenance,
     Quantity,
+    Rule,
     Runs,
     Scan,
     Severity,
     Source,
-    StoredGrid,
     Total,
     Totals,
 )
+from calcimetry.report import pictures
+from calcimetry.runs import voxels_of
 
 SPACING = (2.5, 0.8, 0.8)
 NOTHING = Estimate()
@@ -48,8 +52,8 @@ def make_scan(shape: tuple[int, int, int] = (40, 150, 170), **facts: Any) -> Sca
     acquisition = Acquisition(
         kvp=120.0, manufacturer="Maker", model="One", date="2026-11-23", **facts
     )
-    stored = StoredGrid(shape[::-1], affine)
-    return Scan(hu, affine, acquisition, stored, Source("x", "nifti", {"x.nii": "ab" * 32}))
+    source = Source("x", "nifti", {"x.nii": "ab" * 32})
+    return Scan(hu, Frame.of(shape, affine), acquisition, source)
 
 
 def block(shape: tuple[int, int, int], corner: tuple[int, int, int], size: Any) -> Runs:
@@ -89,15 +93,16 @@ def make_deposit(scan: Scan, number: int, corner: tuple[int, int, int], **change
         agatston_profile=None if withheld else "classic",
         background_hu=44.4,
         relative_error={"calibration": 0.0765, "noise": 0.0123},
-        flags=(Flag("CEILING", "Voxels at the ceiling.", Severity.WITHHELD),) * withheld,
     )
     place = Place("subcutis", "right", "forearm", "upper limb", 6.2, 14.1, "radius", "wrist", 52.0)
     values: dict[str, Any] = {
         "kind": Kind.DEPOSIT,
         "confidence": 0.9312,
         "reason": "isolated dense object in soft tissue",
+        "rule": Rule.ISOLATED,
         "place": place,
         "form": Form("nodule", 5.4321, 6.789, 3.21),
+        "flags": (Flag("CEILING", "Voxels at the ceiling.", Severity.WITHHELD),) * withheld,
     }
     return Deposit(
         number=number,
@@ -126,7 +131,7 @@ def total_of(deposits: list[Deposit]) -> Total:
 def make_exam(scan: Scan, deposits: list[Deposit], **changes: Any) -> Examination:
     """An examination of these deposits, with a few objects left out."""
     objects = tuple(
-        OtherObject(k + 1, kind, f"reason {k}", confidence, 40.0 + k, None, (0.0, 0.0, 320.0))
+        OtherObject(k + 1, kind, f"reason {k}", None, confidence, 40.0 + k, None, (0.0, 0.0, 320.0))
         for k, (kind, confidence) in enumerate([(Kind.BONE, 0.99), (Kind.VESSEL, 0.55)])
     )
     totals = Totals(
@@ -141,13 +146,29 @@ def make_exam(scan: Scan, deposits: list[Deposit], **changes: Any) -> Examinatio
         "flags": (Flag("THICK_SLICES", "Slices are 2.5 mm thick."),),
     }
     return Examination(
-        scan=scan,
+        frame=scan.frame,
+        acquisition=scan.acquisition,
+        provenance=Provenance.of(scan.source),
+        created="2026-11-23T10:00:00+00:00",
         deposits=tuple(deposits),
         totals=totals,
         timings={"finding": 0.1},
         versions={"calcimetry": "0.1.0", "numpy": "2.0"},
         **(values | changes),
     )
+
+
+def scan_for(exam: Examination) -> Scan:
+    """The scan of an examination made here: each deposit is bright in it."""
+    hu = make_scan(exam.frame.shape).hu
+    for deposit in exam.deposits:
+        hu[tuple(voxels_of(deposit.runs).T)] = 700
+    return Scan(hu, exam.frame, exam.acquisition, Source("x", "nifti", {"x.nii": "ab" * 32}))
+
+
+def seen(exam: Examination) -> dict[str, bytes]:
+    """The pictures of an examination made here."""
+    return pictures(exam, scan_for(exam))
 
 
 def corners(count: int, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:

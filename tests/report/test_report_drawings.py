@@ -1,4 +1,4 @@
-"""Charts and numbered views: scales, bins, labels that never cover one another."""
+"""Charts and numbered views: bins, labels that never cover one another."""
 
 from __future__ import annotations
 
@@ -8,40 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcimetry.report import bodymap, charts, choice
+from calcimetry.report import bodymap, charts, choice, svg
 
 positive = st.floats(min_value=1e-3, max_value=1e6)
 
 
-@given(st.lists(positive, min_size=1, max_size=50))
-def test_a_log_scale_keeps_order_and_holds_the_largest(values):
-    scale = charts.log_scale(values)
-    assert 2 <= len(scale.ticks) <= 6
-    assert scale.high >= max(values)
-    places = [scale.at(value) for value in sorted(values)]
-    assert places == sorted(places)
-    assert all(0 <= place <= 1 for place in places)
-    assert scale.at(0.0) == 0
-
-
-@given(st.lists(positive, min_size=1, max_size=50))
-def test_a_linear_scale_starts_at_zero_with_few_ticks(values):
-    scale = charts.linear_scale(values)
-    assert scale.low == 0
-    assert scale.high >= max(values) * (1 - 1e-9)
-    assert 3 <= len(scale.ticks) <= 6
-
-
 @given(st.lists(positive, max_size=60), st.booleans())
 def test_bins_hold_every_value_once(values, logarithmic):
-    scale = (charts.log_scale if logarithmic else charts.linear_scale)(values)
+    scale = (svg.log_scale if logarithmic else svg.linear_scale)(values)
     found = charts.bins(values, scale)
     assert sum(found.counts) == len(values)
     assert len(found.edges) == len(found.counts) + 1
 
 
 def test_bins_put_values_where_their_edges_say():
-    found = charts.bins([1, 1.9, 2, 5, 99], charts.log_scale([1, 99]))
+    found = charts.bins([1, 1.9, 2, 5, 99], svg.log_scale([1, 99]))
     assert found.edges == pytest.approx([1, 2, 5, 10, 20, 50, 100])
     assert found.counts == (2, 1, 1, 0, 0, 1)
 

@@ -15,8 +15,10 @@ from markupsafe import Markup
 
 import calcimetry.report
 from calcimetry.exchange.document import document
-from calcimetry.report import pictures, render
+from calcimetry.report import render
 from calcimetry.report.html import POLICY
+
+from .conftest import seen
 
 PAYLOAD = (
     "\"'><script>x()</script><img src=x onerror=x()><svg/onload=x()>' onfocus='x()' \" autofocus "
@@ -126,9 +128,9 @@ def test_a_page_of_texts_that_all_attack_holds_them_as_text(exam_with):
     exam = exam_with(2)
     facts = document(exam)
     facts["deposits"][0]["reason"] = PAYLOAD
-    html = render(facts, pictures(exam))
+    html = render(facts, seen(exam))
     assert "<script>x()</script>" in "".join(Parts(html).text)
-    check(html, render(document(exam), pictures(exam)))
+    check(html, render(document(exam), seen(exam)))
 
 
 @pytest.mark.parametrize("figure", ["<script>x()</script>", "<svg onload=x()></svg>", 7, {"a": 1}])

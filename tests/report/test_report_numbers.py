@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcimetry.cli.screen import number
 from calcimetry.exchange.document import document
-from calcimetry.report import pictures, render
+from calcimetry.report import numbers, render
 from calcimetry.report.catalogue import words
 from calcimetry.report.numbers import NNBSP, Numbers, decimals, lookup, pointer
+
+from .conftest import seen
 
 
 class DataReader(HTMLParser):
@@ -54,7 +57,7 @@ def shown(text: str) -> float:
 def test_every_number_is_the_documents(exam_with, count):
     exam = exam_with(count)
     facts = json.loads(json.dumps(document(exam)))
-    reader = read(render(facts, pictures(exam)))
+    reader = read(render(facts, seen(exam)))
     assert len(reader.found) > 20
     for value, at, text in reader.found:
         held = lookup(facts, at)
@@ -73,7 +76,7 @@ def shown_decimals(text: str) -> str:
 def test_every_deposit_shows_its_mass_volume_density_and_interval(exam_with):
     exam = exam_with(70)
     facts = document(exam)
-    reader = read(render(facts, pictures(exam)))
+    reader = read(render(facts, seen(exam)))
     pointers = {at for _, at, _ in reader.found}
     for k, row in enumerate(facts["deposits"]):
         if row["kind"] != "deposit":
@@ -89,7 +92,7 @@ def test_every_deposit_shows_its_mass_volume_density_and_interval(exam_with):
 def test_withheld_numbers_are_said_to_be_withheld_and_never_zero(exam_with):
     exam = exam_with(3, per_deposit={"withheld": True})
     facts = document(exam)
-    html = render(facts, pictures(exam))
+    html = render(facts, seen(exam))
     reader = read(html)
     assert "/deposits/0/mass_mg" in reader.absent
     assert not [at for _, at, _ in reader.found if at.endswith("mass_mg")]
@@ -137,3 +140,33 @@ def test_pointers_escape_names_with_slashes():
     assert lookup(held, pointer("by_tissue", "muscle/fascia ~ x", 0)) == 5
     assert lookup(held, "/by_tissue/none/0") is None
     assert lookup(held, "/by_tissue/muscle~1fascia ~0 x/9") is None
+
+
+@given(st.floats(min_value=1e-3, max_value=1e12), st.sampled_from([1, -1]))
+def test_a_number_is_written_the_same_everywhere_and_never_in_powers_of_ten(size, sign):
+    value = sign * size
+    text = numbers.shown(value)
+    assert "e" not in text
+    assert float(text.replace(NNBSP, "").replace("\u2212", "-")) == pytest.approx(value, rel=0.06)
+    assert number(value) == text
+    assert Numbers({}, words("en")).plain(value, decimals(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(12.0, "12.0"), (0.25, "0.250"), (12345.6, f"12{NNBSP}346"), (3, "3"), (0.0, "0")],
+)
+def test_three_digits(value, text):
+    assert numbers.shown(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(130.0, "130"), (0.025, "0.025"), (-1.5, "\u22121.5")])
+def test_as_it_was_given(value, text):
+    assert numbers.given(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(40.4, "+40"), (-3.6, "\u22124"), (0.2, "0"), (-0.2, "0"), (0.0, "0")]
+)
+def test_a_change_has_its_sign(value, text):
+    assert numbers.signed(value, 0) == text

@@ -8,13 +8,15 @@ import pytest
 
 from calcimetry.errors import OutputError, UsageError
 from calcimetry.exchange.document import document
-from calcimetry.report import pictures, render, render_pdf
+from calcimetry.report import render, render_pdf
+
+from .conftest import seen
 
 
 def test_a_pdf_is_made_with_bookmarks(exam_with):
     weasyprint = pytest.importorskip("weasyprint")
     exam = exam_with(2)
-    html = render(document(exam), pictures(exam))
+    html = render(document(exam), seen(exam))
     assert render_pdf(html).startswith(b"%PDF-1.")
     tree = weasyprint.HTML(string=html).render().make_bookmark_tree()
     titles = [item[0] for item in tree[0][2]]

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from calcimetry.records import Acquisition, Kind, Runs, Scan, Source, StoredGrid
+from calcimetry.records import Kind, Runs, Scan
 from calcimetry.report import paint, pictures
 from calcimetry.report.marks import Marks, bounds, fullest
+
+from .conftest import scan_for, seen
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -29,7 +31,7 @@ def inside_outline(png: bytes) -> np.ndarray:
 
 def test_names_and_kinds_of_pictures(exam_with):
     exam = exam_with(6)
-    made = pictures(exam)
+    made = seen(exam)
     assert {"front.png", "side.png"} <= set(made)
     for plane in ("axial", "coronal", "sagittal"):
         for window in ("bone", "soft"):
@@ -42,14 +44,14 @@ def test_names_and_kinds_of_pictures(exam_with):
 
 def test_an_axial_picture_says_which_stored_slice_it_shows(exam_with):
     exam = exam_with(3)
-    flipped = replace(exam.scan.stored, flipped=(True, False, False))
-    turned = replace(exam, scan=replace(exam.scan, stored=flipped))
+    flipped = replace(exam.frame.stored, flipped=(True, False, False))
+    turned = replace(exam, frame=replace(exam.frame, stored=flipped))
     for deposit, number in zip(exam.deposits, (1, 2, 3), strict=True):
         name = f"deposit-{number}-axial-bone.png"
-        shown = paint.facts_of(pictures(exam)[name])["slice"]
+        shown = paint.facts_of(seen(exam)[name])["slice"]
         assert deposit.slices[0] <= shown <= deposit.slices[1]
-        last = exam.scan.hu.shape[0] - 1
-        assert paint.facts_of(pictures(turned)[name])["slice"] == last - shown
+        last = exam.frame.shape[0] - 1
+        assert paint.facts_of(seen(turned)[name])["slice"] == last - shown
 
 
 def ball_scan(spacing: tuple[float, float, float]) -> tuple[Scan, Runs, np.ndarray]:
@@ -63,7 +65,7 @@ def ball_scan(spacing: tuple[float, float, float]) -> tuple[Scan, Runs, np.ndarr
     body = sum((g - 80) ** 2 for g in grid[1:]) < 70**2
     hu = np.where(away < 64, 800, np.where(body, 40, -1000)).astype(np.int16)
     affine = np.diag([spacing[2], spacing[1], spacing[0], 1.0])
-    scan = Scan(hu, affine, Acquisition(), StoredGrid(shape[::-1], affine), Source("x", "array"))
+    scan = Scan.of(hu, affine)
     z, y = np.nonzero((away < 64).any(axis=2))
     start = np.array([np.flatnonzero(away[a, b] < 64)[0] for a, b in zip(z, y, strict=True)])
     stop = np.array([np.flatnonzero(away[a, b] < 64)[-1] + 1 for a, b in zip(z, y, strict=True)])
@@ -76,7 +78,7 @@ def test_a_ball_is_round_whatever_the_voxels(exam_with, spacing):
     scan, runs, centre = ball_scan(spacing)
     base = exam_with(1)
     deposit = replace(base.deposits[0], runs=runs, centroid_mm=tuple(centre[::-1]))
-    made = pictures(replace(base, scan=scan, deposits=(deposit,), objects=()))
+    made = pictures(replace(base, deposits=(deposit,), objects=()), scan)
     for plane in ("axial", "coronal", "sagittal"):
         points = inside_outline(made[f"deposit-1-{plane}-bone.png"])
         tall, wide = np.ptp(points, axis=0)
@@ -89,7 +91,7 @@ def test_pictures_are_the_radiologists_way_round(exam_with):
     scan, runs, centre = ball_scan((2.0, 1.0, 1.0))
     base = exam_with(1)
     deposit = replace(base.deposits[0], runs=runs, centroid_mm=tuple(centre[::-1]))
-    made = pictures(replace(base, scan=scan, deposits=(deposit,), objects=()))
+    made = pictures(replace(base, deposits=(deposit,), objects=()), scan)
     ink = paint.INDEX["ink"]
     for name, across in (("front.png", 2), ("side.png", 1)):
         image = pixels(made[name])
@@ -104,10 +106,10 @@ def test_pictures_are_the_radiologists_way_round(exam_with):
 
 def test_coronal_and_sagittal_pictures_have_the_head_up(exam_with):
     exam = exam_with(1)
-    scan = exam.scan
+    scan = scan_for(exam)
     z = int(bounds(exam.deposits[0].runs)[:, 0].mean())
     scan.hu[z + 3 :] = 1200  # all bright above
-    made = pictures(exam)
+    made = pictures(exam, scan)
     for plane in ("coronal", "sagittal"):
         image = pixels(made[f"deposit-1-{plane}-bone.png"])
         bright = np.argwhere(image == paint.GREYS - 1)[:, 0]
@@ -116,23 +118,26 @@ def test_coronal_and_sagittal_pictures_have_the_head_up(exam_with):
 
 def test_a_deposit_at_the_edge_of_the_scan_is_padded_with_air(exam_with):
     exam = exam_with(1)
-    shape = exam.scan.hu.shape
+    shape = exam.frame.shape
     runs = Runs(shape, *(np.array([v], dtype=np.int32) for v in (0, 0, 3)))
     deposit = replace(exam.deposits[0], runs=runs)
-    image = pixels(pictures(replace(exam, deposits=(deposit,)))["deposit-1-axial-bone.png"])
+    image = pixels(
+        pictures(replace(exam, deposits=(deposit,)), scan_for(exam))["deposit-1-axial-bone.png"]
+    )
     assert (image[60:90, 40:90] == 0).all()
 
 
 def test_pictures_of_a_scan_without_a_body_or_deposits(exam_with):
     exam = exam_with(0)
-    exam.scan.hu[:] = -1000
-    made = pictures(replace(exam, objects=()))
+    scan = scan_for(exam)
+    scan.hu[:] = -1000
+    made = pictures(replace(exam, objects=()), scan)
     assert set(made) == {"front.png", "side.png"}
 
 
 def test_uncertain_ones_are_drawn_in_another_colour(exam_with):
     exam = exam_with(1, per_deposit={"kind": Kind.UNCERTAIN})
-    image = pixels(pictures(exam)["front.png"])
+    image = pixels(seen(exam)["front.png"])
     assert (image == paint.INDEX["doubt"]).any()
     assert not (image == paint.INDEX["ink"]).any()
 

@@ -31,7 +31,7 @@ def test_the_link_is_that_of_the_id_in_every_syntax(tmp_path, make, key, syntax)
     folder = make.compress(make.series(tmp_path / "s"), make.syntaxes[syntax])
     scan = read(folder, link_key=key)
     assert scan.acquisition.patient_link == link.link(link.read_key(key), "SECRET-1")
-    assert "SECRET" not in repr(scan.acquisition) + repr(scan_facts(scan))
+    assert "SECRET" not in repr(scan.acquisition) + repr(scan_facts(scan.frame, scan.acquisition))
 
 
 def test_an_enhanced_file_has_the_same_link(tmp_path, make, key):

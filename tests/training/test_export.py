@@ -13,7 +13,7 @@ from training.net import Finder  # noqa: E402
 from training.start import begin_from  # noqa: E402
 
 from calcimetry.deposits.network import load_file  # noqa: E402
-from calcimetry.deposits.regrid import folded, unfolded  # noqa: E402
+from calcimetry.deposits.resample import folded, unfolded  # noqa: E402
 
 SCALE = (0.5, -1.5)
 

@@ -19,7 +19,7 @@ from training.patches import World, cut, patch
 from training.shapes import Shape, bank, menu
 from training.sources import TEST_LIMBS, TRAIN_LIMBS, VALIDATE_LIMBS, cases
 
-from calcimetry.deposits.regrid import GRID_MM, folded, unfolded
+from calcimetry.deposits.resample import GRID_MM, folded, unfolded
 
 SPACING = (3.0, 1.0, 1.0)
 MIDDLE = np.full(3, (PATCH - 1) / 2 * GRID_MM)

@@ -9,7 +9,7 @@ from calcimetry.anatomy.body import (
     skin_gap,
     skin_gaps,
 )
-from calcimetry.anatomy.bone import Skeleton, bone_distance, bone_gaps, find_bone
+from calcimetry.anatomy.bone import Skeleton, bone_distance, bone_gaps, find_bone, skeleton_of
 from calcimetry.anatomy.cavity import enclosure, frontness
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
 from calcimetry.anatomy.enhancement import enhancement
@@ -56,6 +56,7 @@ __all__ = [
     "schemes",
     "segment",
     "segmenters",
+    "skeleton_of",
     "skin_depth",
     "skin_gap",
     "skin_gaps",

@@ -8,7 +8,7 @@ a bone is one object with it, and big deposits can look like bone; the finder ov
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,16 @@ def find_bone(
     big = objects.voxels * scan.voxel_mm3 >= LEAST_MM3
     maybe = np.flatnonzero(big if among is None else big & among).tolist()
     members[maybe] = each(lambda index: _is_bone(scan, objects, index, body), maybe, jobs)
-    runs = select(objects, members)
+    return replace(skeleton_of(scan, select(objects, members), body), members=members)
+
+
+def skeleton_of(scan: Scan, runs: Runs, body: Body) -> Skeleton:
+    """The skeleton whose bones are known by their voxels; it has no members."""
     held = _cells_held(runs, body.grid)
     cells = np.argwhere(held & ~eroded(held))
     surface = blocks_of(cells, body.grid, scan.affine, -0.5)
-    return Skeleton(runs, members, body.grid, held, _marrow(held, body.grid), surface)
+    none = np.zeros(0, np.bool_)
+    return Skeleton(runs, none, body.grid, held, _marrow(held, body.grid), surface)
 
 
 def bone_distance(skeleton: Skeleton, zyx: NDArray[Any]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.types import Integer, Plane, Vector, Volume
-from calcimetry.records import Runs, Scan, StoredGrid
+from calcimetry.records import Frame, Runs, Scan, StoredGrid
 from calcimetry.runs import box_of, from_mask, paint
 from calcimetry.scan.grid import scan_affine
 from calcimetry.threads import Jobs, over_slabs
@@ -75,7 +75,7 @@ def in_pose(scan: Scan, pose: StoredGrid) -> Scan:
     if not is_turned(pose):
         return scan
     hu = np.ascontiguousarray(pose.to_scan(scan.hu.T))
-    return replace(scan, hu=hu, affine=scan_affine(pose), stored=pose)
+    return replace(scan, hu=hu, frame=Frame(hu.shape, scan_affine(pose), pose))
 
 
 def into_pose(runs: Runs, pose: StoredGrid) -> Runs:

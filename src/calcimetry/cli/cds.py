@@ -20,7 +20,7 @@ def cds(
     ] = None,
 ) -> None:
     """Serve assessments to a clinical system by CDS Hooks 2.0 (patient-view). Research use."""
-    from calcimetry.clinic.cds import serve
+    from calcimetry.serve.cds import serve
 
     with suppress(Stopped):  # to be told to end is how a service ends well
         serve(host, port, allow_host or (), _say)

@@ -111,7 +111,7 @@ def measure(
             progress=stage,
         )
         stage("writing the results")
-        facts = fill(exam, folder, pdf=pdf, identify=identify)
+        facts = fill(exam, folder, scan=volume, pdf=pdf, identify=identify)
     _say(facts, exam, out, json=json, quiet=quiet)
 
 

@@ -96,10 +96,10 @@ def _summary(total: Mapping[str, Any]) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, never in powers of ten; a dash for what is not known."""
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    """Three significant digits as in the report; a dash for what is not known."""
+    from calcimetry.report.numbers import shown
+
+    return "-" if value is None else shown(value)
 
 
 def interval(low: float | None, high: float | None) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from calcimetry.bounded import TextError, read_json
 from calcimetry.clinic import choices, fhir, symptoms, weigh
 from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
-from calcimetry.clinic.extent import Extent, extent, read_examination
+from calcimetry.clinic.extent import Extent, examination_of, extent
 from calcimetry.clinic.facts import holds
 from calcimetry.clinic.history import History, history_facts, merged, read_toml, understood
 from calcimetry.clinic.panel import Panel, panel
@@ -68,7 +68,7 @@ class Assessment:
 
 
 def assess(
-    exam: Mapping[str, Any] | Examination | str | Path | None = None,
+    exam: Examination | Mapping[str, Any] | str | Path | None = None,
     labs: Labs | None = None,
     history: Mapping[str, Any] | str | Path | None = None,
     *,
@@ -99,10 +99,10 @@ def assess(
     rows, from_bundle, unknown = _labs(labs, base)
     told = history if isinstance(history, Mapping) else read_toml(Path(history)) if history else {}
     past = understood(merged(from_bundle, told), base)
-    document = None if exam is None else read_examination(exam)
+    known = None if exam is None else examination_of(exam)
     found = results(rows, base, as_of=today, max_age_days=max_age_days)
     judged = panel(found, past.person, base)
-    place = extent(document, past, base)
+    place = extent(known, past, base)
     facts = judged.facts | history_facts(past, base) | place.facts
     return _concluded(
         base, facts, judged, past, place, (today, max_age_days), (*unknown, *past.unknown)

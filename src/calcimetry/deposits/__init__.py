@@ -1,17 +1,5 @@
-"""Deposits: found among dense objects, told from bone and all else, placed and named."""
+"""The finder: deposits among dense objects, split from bone and told from all else."""
 
-from calcimetry.deposits.evidence import Evidence
-from calcimetry.deposits.find import Found, ask, find
-from calcimetry.deposits.place import places, site_flags
-from calcimetry.deposits.shape import shape_name, shape_numbers
+from calcimetry.deposits.find import Found, find, network_probability, split_free
 
-__all__ = [
-    "Evidence",
-    "Found",
-    "ask",
-    "find",
-    "places",
-    "shape_name",
-    "shape_numbers",
-    "site_flags",
-]
+__all__ = ["Found", "find", "network_probability", "split_free"]

@@ -1,17 +1,22 @@
-"""The finder: every dense object of a scan becomes a finding with kind, reason and confidence."""
+"""The finder: every dense object of a scan becomes a finding with kind, rule and confidence.
+
+Dense objects are split by the network's probability (`split`); rules say what each component is,
+with evidence computed as they need it (`classify`); then what they say of one another counts
+(`neighbours`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from calcimetry.anatomy import (
+    Anatomy,
     Body,
     LabelMap,
     Skeleton,
@@ -25,42 +30,28 @@ from calcimetry.anatomy import (
     water_equivalent_diameter,
 )
 from calcimetry.deposits import network
-from calcimetry.deposits.around import NOTHING, surroundings
-from calcimetry.deposits.course import along_course
-from calcimetry.deposits.cut import Pieces, cut, uncut
-from calcimetry.deposits.evidence import (
+from calcimetry.deposits.classify import EvidenceSteps, classify
+from calcimetry.deposits.neighbours import mark_vessels, promote_satellites, rejoin_remainders
+from calcimetry.deposits.reasons import Verdict
+from calcimetry.deposits.rules import SURE
+from calcimetry.deposits.split import Components, split_by_probability, unsplit
+from calcimetry.describe.evidence import (
     Evidence,
-    Listed,
-    at_edge,
+    SampledObjects,
     axes,
-    known,
-    listed_of,
+    none_for_nan,
+    sample_objects,
     structures_of,
     thicknesses,
+    touches_field_edge,
 )
-from calcimetry.deposits.rules import (
-    ALONE_BUT_DOUBTED,
-    CUT_FREE,
-    DOUBTFUL_ALONE,
-    SMALL_MM3,
-    SURE,
-    Verdict,
-    at_sight,
-    in_company,
-    in_place,
-    may_be_on_course,
-    not_marked,
-    of_one_piece,
-    on_course,
-)
+from calcimetry.describe.surroundings import surroundings
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.records import LISTED, Finding, Flag, Kind, Objects, Scan
-from calcimetry.runs import parts, taken, voxels_of
+from calcimetry.records import LISTED, Finding, Flag, Objects, Runs, Scan
+from calcimetry.runs import objects as objects_of
+from calcimetry.runs import parts, taken
 from calcimetry.threads import Jobs
-
-Look = Callable[[Listed, Sequence[Evidence]], list[Evidence]]
-"""Objects and the evidence of each, to the evidence with what another look at them adds."""
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
 
@@ -74,7 +65,7 @@ RULES_ALONE = Flag(
 class Found:
     """What the finder found: findings, the skeleton without deposits, flags.
 
-    evidence : of each finding; those of listed kinds were looked at closely
+    evidence : of each finding; that of listed kinds with surroundings and distances
     centroid : float64 (findings, 3), of each, as in `Objects`
     """
 
@@ -95,7 +86,7 @@ def find(
     dense: Objects,
     body: Body,
     plan: Plan,
-    chance: NDArray[np.float32] | None,
+    probability: NDArray[np.float32] | None,
     *,
     labels: LabelMap | None = None,
     jobs: Jobs = 1,
@@ -103,185 +94,97 @@ def find(
     """Findings for every dense object of at least the plan's smallest volume.
 
     dense : connected objects at the plan's threshold
-    chance : what the network says of them, see `ask`; None for rules alone
+    probability : of every dense voxel, see `network_probability`; None for rules alone
     labels : the user's anatomy label map; it outranks what is guessed from the images
     """
-    pieces = uncut(dense) if chance is None else cut(scan, dense, chance, plan.find, jobs=jobs)
-    skeleton = _skeleton(scan, pieces, body, jobs)
-    objects = pieces.objects
-    number = np.flatnonzero(objects.voxels >= _fewest_voxels(scan, plan))
-    listed = listed_of(parts(objects, number.tolist()), scan.hu.shape)
-    sights = _at_sight(scan, pieces, (number, listed), (body, skeleton, labels))
-    anatomy = body, skeleton
-    looks = (
-        partial(_surrounded, scan, plan=plan, jobs=jobs),
-        partial(_closer, scan, anatomy=anatomy, plan=plan, jobs=jobs),
-        partial(_deeper, scan, anatomy=anatomy, jobs=jobs),
-    )
-    verdicts, evidence = _judged(listed, sights, looks)
-    verdicts = _coursed(scan, listed, verdicts, evidence)
+    if probability is None:
+        components = unsplit(dense)
+    else:
+        components = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
+    anatomy = Anatomy(body, _skeleton(scan, components, body, jobs), labels)
+    number = np.flatnonzero(components.objects.voxels >= _fewest_voxels(scan, plan))
+    objects = sample_objects(parts(components.objects, number.tolist()), scan.hu.shape)
+    first = _first_evidence(scan, components, number, objects, anatomy)
+    verdicts, evidence = classify(first, _steps(scan, objects, anatomy, plan, jobs))
+    verdicts = mark_vessels(scan, objects, verdicts, evidence)
+    verdicts = rejoin_remainders(scan, objects, verdicts)
+    verdicts = promote_satellites(scan, objects, verdicts)
     return Found(
-        _findings(scan, listed, verdicts),
+        _findings(objects, verdicts),
         tuple(evidence),
-        objects.centroid[number],
-        skeleton,
-        (RULES_ALONE,) if chance is None else (),
+        components.objects.centroid[number],
+        anatomy.skeleton,
+        (RULES_ALONE,) if probability is None else (),
     )
 
 
-def _judged(
-    listed: Listed, sights: Sequence[Evidence], looks: tuple[Look, Look, Look]
-) -> tuple[list[Verdict], list[Evidence]]:
-    """The verdict on each object, and the evidence that it rests on.
-
-    looks : around, closer and deeper. Each is taken at those alone that are not decided without
-        it; closer and deeper ones also at whatever is on the list.
-    """
-    around, closer, deeper = looks
-    verdicts = [at_sight(seen) for seen in sights]
-    evidence = _renewed(listed, sights, _which(verdicts), around)
-    verdicts = [v or at_sight(seen) for v, seen in zip(verdicts, evidence, strict=True)]
-    evidence = _renewed(listed, evidence, _which(verdicts, LISTED), closer)
-    verdicts = [v or not_marked(seen) for v, seen in zip(verdicts, evidence, strict=True)]
-    evidence = _renewed(listed, evidence, _which(verdicts, LISTED), deeper)
-    final = [v or in_place(seen) for v, seen in zip(verdicts, evidence, strict=True)]
-    return final, evidence
+def _findings(objects: SampledObjects, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
+    pairs = zip(objects.runs, verdicts, strict=True)
+    return tuple(Finding(runs, v.kind, v.reason, v.confidence, rule=v.rule) for runs, v in pairs)
 
 
-def _which(verdicts: Sequence[Verdict | None], kinds: Sequence[Kind] = ()) -> list[int]:
-    """Objects without a verdict, or with one of these kinds."""
-    return [k for k, v in enumerate(verdicts) if v is None or v.kind in kinds]
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """The objects of one scan and the anatomy that they lie in: what evidence is taken from."""
+
+    scan: Scan
+    objects: SampledObjects
+    anatomy: Anatomy
+    threshold_hu: float
+    jobs: Jobs
 
 
-def _renewed(
-    listed: Listed,
-    sights: Sequence[Evidence],
-    which: Sequence[int],
-    look: Look,
-) -> list[Evidence]:
-    """The evidence, with what another look at some of the objects adds."""
-    evidence = list(sights)
-    seen = look(listed.some(which), [sights[k] for k in which])
-    for k, more in zip(which, seen, strict=True):
-        evidence[k] = more
-    return evidence
-
-
-def _coursed(
-    scan: Scan, listed: Listed, verdicts: Sequence[Verdict], evidence: Sequence[Evidence]
-) -> list[Verdict]:
-    """The verdicts, but small deep objects along a line are a vessel's."""
-    final = list(verdicts)
-    pairs = zip(verdicts, evidence, strict=True)
-    small = [k for k, pair in enumerate(pairs) if may_be_on_course(*pair)]
-    along = along_course(scan.to_lps(listed.some(small).middles))
-    for k, found in zip(small, along.tolist(), strict=True):
-        final[k] = on_course(final[k], found)
-    return final
-
-
-def _closer(
-    scan: Scan,
-    listed: Listed,
-    sights: Sequence[Evidence],
-    *,
-    anatomy: tuple[Body, Skeleton],
-    plan: Plan,
-    jobs: Jobs,
-) -> list[Evidence]:
-    """Evidence with what the rules of NOT_MARKED ask for."""
-    body, skeleton = anatomy
-    bone = known(bone_gaps(skeleton, listed.points, listed.bounds, jobs=jobs))
-    contrast = enhancement(scan, body, skeleton)
-    thick = thicknesses(scan, listed.runs, jobs=jobs).tolist()
-    unseen = [k for k, evidence in enumerate(sights) if evidence.surroundings is NOTHING]
-    around = partial(_surrounded, scan, plan=plan, jobs=jobs)
-    return [
-        evidence.with_more(
-            thickness_mm=thick[k],
-            bone_distance_mm=bone[k],
-            contrast_hu=contrast,
-        )
-        for k, evidence in enumerate(_renewed(listed, sights, unseen, around))
-    ]
-
-
-def _deeper(
-    scan: Scan,
-    listed: Listed,
-    sights: Sequence[Evidence],
-    *,
-    anatomy: tuple[Body, Skeleton],
-    jobs: Jobs,
-) -> list[Evidence]:
-    """Evidence with what only the other rules of IN_PLACE, and the place of a deposit, ask for."""
-    body, skeleton = anatomy
-    skin = known(skin_gaps(body, scan, listed.points, listed.bounds, jobs=jobs))
-    ringed = known(enclosure(skeleton, body, listed.middles))
-    front = known(frontness(scan, body, listed.middles))
-    return [
-        evidence.with_more(skin_depth_mm=skin[k], enclosure=ringed[k], front=front[k])
-        for k, evidence in enumerate(sights)
-    ]
-
-
-def _surrounded(
-    scan: Scan, listed: Listed, sights: Sequence[Evidence], *, plan: Plan, jobs: Jobs
-) -> list[Evidence]:
-    """The evidence, with what surrounds each object."""
-    shells = surroundings(scan, listed.runs, plan.find.threshold_hu, jobs=jobs)
-    pairs = zip(sights, shells, strict=True)
-    return [evidence.with_more(surroundings=shell) for evidence, shell in pairs]
-
-
-def _findings(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
-    """Verdicts as findings, those doubtful by themselves looked at again beside deposits."""
-    final = _accompanied(scan, listed, _rejoined(scan, listed, verdicts))
-    return tuple(
-        Finding(runs, verdict.kind, verdict.reason, verdict.confidence)
-        for runs, verdict in zip(listed.runs, final, strict=True)
+def _steps(
+    scan: Scan, objects: SampledObjects, anatomy: Anatomy, plan: Plan, jobs: Jobs
+) -> EvidenceSteps:
+    """The evidence steps for the objects of one scan."""
+    view = _View(scan, objects, anatomy, plan.find.threshold_hu, jobs)
+    return EvidenceSteps(
+        partial(_surroundings, view),
+        partial(_thickness_and_bone, view),
+        partial(_depth_and_enclosure, view),
     )
 
 
-def _rejoined(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts, but what stands alone and touches a deposit cut from it is one with it."""
-    final = list(verdicts)
-    cores = [listed.runs[k] for k, v in enumerate(verdicts) if v.reason == CUT_FREE]
-    rests = [k for k, v in enumerate(verdicts) if v.reason == ALONE_BUT_DOUBTED]
-    if not cores or not rests:
-        return final
-    points = [voxels_of(runs) for runs in cores]
-    tree = cKDTree(scan.to_lps(np.concatenate(points)))
-    owner = np.repeat(np.arange(len(cores)), [len(part) for part in points])
-    touching = 1.01 * float(np.linalg.norm(scan.spacing))
-    for k in rests:
-        gap, nearest = tree.query(scan.to_lps(voxels_of(listed.runs[k])))
-        if gap.min() <= touching:
-            core = cores[owner[nearest[gap.argmin()]]].voxels
-            final[k] = of_one_piece(verdicts[k], core / (core + listed.runs[k].voxels))
-    return final
+def _surroundings(
+    view: _View, which: Sequence[int], evidence: Sequence[Evidence]
+) -> list[Evidence]:
+    """Evidence with what surrounds each object."""
+    runs = [view.objects.runs[k] for k in which]
+    shells = surroundings(view.scan, runs, view.threshold_hu, jobs=view.jobs)
+    pairs = zip(evidence, shells, strict=True)
+    return [seen.with_more(surroundings=shell) for seen, shell in pairs]
 
 
-def _accompanied(scan: Scan, listed: Listed, verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts, but satellites of bigger deposits are deposits."""
-    hosts, doubtful = [], []
-    for k, (runs, verdict) in enumerate(zip(listed.runs, verdicts, strict=True)):
-        sure = verdict.kind is Kind.DEPOSIT and verdict.reason != CUT_FREE
-        if sure and runs.voxels * scan.voxel_mm3 > SMALL_MM3:
-            hosts.append(k)
-        if verdict.reason in DOUBTFUL_ALONE:
-            doubtful.append(k)
-    final = list(verdicts)
-    if hosts and doubtful:
-        tree = cKDTree(scan.to_lps(listed.some(hosts).points))
-        near = listed.some(doubtful)
-        gaps = np.minimum.reduceat(tree.query(scan.to_lps(near.points))[0], near.bounds[:-1])
-        for k, gap in zip(doubtful, gaps.tolist(), strict=True):
-            final[k] = in_company(verdicts[k], gap)
-    return final
+def _thickness_and_bone(
+    view: _View, which: Sequence[int], evidence: Sequence[Evidence]
+) -> list[Evidence]:
+    """Evidence with what the rules of EARLY_SECOND_PASS ask for."""
+    scan, anatomy, some = view.scan, view.anatomy, view.objects.subset(which)
+    bone = none_for_nan(bone_gaps(anatomy.skeleton, some.points, some.bounds, jobs=view.jobs))
+    contrast = enhancement(scan, anatomy.body, anatomy.skeleton)
+    thick = thicknesses(scan, some.runs, jobs=view.jobs).tolist()
+    return [
+        seen.with_more(thickness_mm=thick[k], bone_distance_mm=bone[k], contrast_hu=contrast)
+        for k, seen in enumerate(evidence)
+    ]
 
 
-def ask(
+def _depth_and_enclosure(
+    view: _View, which: Sequence[int], evidence: Sequence[Evidence]
+) -> list[Evidence]:
+    """Evidence with what only the other rules of SECOND_PASS, and the place of a deposit, need."""
+    scan, body, some = view.scan, view.anatomy.body, view.objects.subset(which)
+    skin = none_for_nan(skin_gaps(body, scan, some.points, some.bounds, jobs=view.jobs))
+    ringed = none_for_nan(enclosure(view.anatomy.skeleton, body, some.centroids))
+    front = none_for_nan(frontness(scan, body, some.centroids))
+    return [
+        seen.with_more(skin_depth_mm=skin[k], enclosure=ringed[k], front=front[k])
+        for k, seen in enumerate(evidence)
+    ]
+
+
+def network_probability(
     scan: Scan, dense: Objects, body: Body, plan: Plan, *, jobs: Jobs = 1
 ) -> NDArray[np.float32] | None:
     """How probable it is that each dense voxel is deposit, by the finder's network.
@@ -293,11 +196,11 @@ def ask(
     net = None if plan.find.finder == "rules" else network.load()
     if net is not None:
         asked = _worth_asking(scan, dense, body, plan)[dense.label - 1]
-        chance = np.zeros(dense.runs.voxels, np.float32)
+        probability = np.zeros(dense.runs.voxels, np.float32)
         lengths = dense.runs.stop - dense.runs.start
         found = network.probability(net, scan, taken(dense.runs, asked), jobs=jobs)
-        chance[np.repeat(asked, lengths)] = found
-        return chance
+        probability[np.repeat(asked, lengths)] = found
+        return probability
     if plan.find.finder == "network":
         raise UsageError(
             "NO_NETWORK",
@@ -309,13 +212,31 @@ def ask(
     return None
 
 
+def split_free(
+    scan: Scan, runs: Runs, body: Body, plan: Plan, *, jobs: Jobs = 1
+) -> tuple[list[Runs], list[Runs]]:
+    """An object's deposits by the network's probability, and what is left of it.
+
+    As `find` splits it, without the rules' word on what the parts are.
+
+    Raises UsageError NO_NETWORK.
+    """
+    dense = objects_of(scan.hu, runs)
+    asked = plan.changed("find", {"finder": "network"})
+    probability = network_probability(scan, dense, body, asked, jobs=jobs)
+    assert probability is not None  # or it was refused
+    found = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
+    pairs = list(zip(parts(found.objects), found.network_positive.tolist(), strict=True))
+    return [part for part, own in pairs if own], [part for part, own in pairs if not own]
+
+
 def _worth_asking(scan: Scan, dense: Objects, body: Body, plan: Plan) -> NDArray[np.bool_]:
     """Which objects the network's word can matter for: listed ones that touch the body."""
     asked = dense.voxels >= _fewest_voxels(scan, plan)
     number = np.flatnonzero(asked)
-    listed = listed_of(parts(dense, number.tolist()), scan.hu.shape)
-    z, y, x = body.grid.of(listed.points).T
-    asked[number] = listed.share(body.around[z, y, x]) > 0
+    objects = sample_objects(parts(dense, number.tolist()), scan.hu.shape)
+    z, y, x = body.grid.of(objects.points).T
+    asked[number] = objects.fraction_where(body.around[z, y, x]) > 0
     return asked
 
 
@@ -329,45 +250,45 @@ def _trunk_slices(scan: Scan, body: Body) -> NDArray[np.bool_]:
     return np.asarray(np.nan_to_num(diameter) > TRUNK_MM)
 
 
-def _skeleton(scan: Scan, pieces: Pieces, body: Body, jobs: Jobs) -> Skeleton:
-    """The skeleton among the pieces.
+def _skeleton(scan: Scan, components: Components, body: Body, jobs: Jobs) -> Skeleton:
+    """The skeleton among the components.
 
-    Deposits that were cut free are left out: distances to bone must not count them. Whole
-    pieces that the network is sure of are no bone either.
+    Deposits that were split off are left out: distances to bone must not count them. Whole
+    objects that the network is sure of are no bone either.
     """
-    sure = pieces.marked & (pieces.probability >= SURE)
-    return find_bone(scan, pieces.objects, body, among=~pieces.freed & ~sure, jobs=jobs)
+    sure = components.network_positive & (components.probability >= SURE)
+    among = ~components.split_off & ~sure
+    return find_bone(scan, components.objects, body, among=among, jobs=jobs)
 
 
-def _at_sight(
+def _first_evidence(
     scan: Scan,
-    pieces: Pieces,
-    listed: tuple[NDArray[np.intp], Listed],
-    anatomy: tuple[Body, Skeleton, LabelMap | None],
+    components: Components,
+    number: NDArray[np.intp],
+    sampled: SampledObjects,
+    anatomy: Anatomy,
 ) -> list[Evidence]:
-    """What is to be seen of each listed piece itself, and where in the body it lies.
+    """What is to be seen of each object itself, and where in the body it lies.
 
-    listed : the indices of the listed pieces, and what was listed of them
+    number : of the components, the indices of those that are `sampled`
     """
-    (number, pile), (body, skeleton, labels) = listed, anatomy
-    objects, voxels = pieces.objects, pieces.objects.voxels[number]
-    trunk = _trunk_slices(scan, body)[pile.points[:, 0]]
+    objects, voxels = components.objects, components.objects.voxels[number]
+    trunk = _trunk_slices(scan, anatomy.body)[sampled.points[:, 0]]
     columns: dict[str, list[Any]] = {
         "voxels": voxels.tolist(),
         "volume_mm3": (voxels * scan.voxel_mm3).tolist(),
         "mean_hu": (objects.total[number] / voxels).tolist(),
         "peak_hu": objects.peak[number].tolist(),
         "axes_mm": list(map(tuple, axes(objects.moment[number], scan.spacing).tolist())),
-        "inside": pile.share(inside(body, pile.points)).tolist(),
-        "at_edge": at_edge(objects)[number].tolist(),
-        "skeletal": skeleton.members[number].tolist(),
-        "surroundings": [NOTHING] * len(number),
+        "fraction_in_body": sampled.fraction_where(inside(anatomy.body, sampled.points)).tolist(),
+        "touches_field_edge": touches_field_edge(objects)[number].tolist(),
+        "skeletal": anatomy.skeleton.members[number].tolist(),
         "contrast_given": [scan.acquisition.contrast] * len(number),
-        "in_trunk": (pile.share(trunk) > 0.5).tolist(),
-        "structure": structures_of(scan, labels, pile),
-        "deposit_probability": known(pieces.probability[number]),
-        "marked": pieces.marked[number].tolist(),
-        "freed": pieces.freed[number].tolist(),
+        "in_trunk": (sampled.fraction_where(trunk) > 0.5).tolist(),
+        "structure": structures_of(scan, anatomy.labels, sampled),
+        "deposit_probability": none_for_nan(components.probability[number]),
+        "network_positive": components.network_positive[number].tolist(),
+        "split_off": components.split_off[number].tolist(),
     }
     rows = zip(*columns.values(), strict=True)
     return [Evidence(**dict(zip(columns, row, strict=True))) for row in rows]

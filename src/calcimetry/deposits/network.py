@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.deposits.regrid import (
+from calcimetry.deposits.resample import (
     OUTSIDE_HU,
-    Cells,
-    Taps,
+    FilterTaps,
+    LinearCells,
     axis_cells,
     axis_weights,
     folded,
     interpolate,
-    mark,
+    mark_blocks,
     resample,
     turned_round,
     unfolded,
@@ -150,7 +150,7 @@ def probability(
     return np.sqrt((once * once + again * again) / np.float32(2))
 
 
-def _side(count: int, spacing: float) -> tuple[Taps, Cells]:
+def _side(count: int, spacing: float) -> tuple[FilterTaps, LinearCells]:
     """An axis of the scan, to the network's grid and back."""
     taps = axis_weights(count, spacing)
     return taps, axis_cells(count, spacing, len(taps[0]))
@@ -160,14 +160,14 @@ def _look(
     network: Network,
     hu: NDArray[np.int16],
     runs: RunColumns,
-    sides: Sequence[tuple[Taps, Cells]],
+    sides: Sequence[tuple[FilterTaps, LinearCells]],
     jobs: Jobs,
 ) -> tuple[NDArray[np.float32], bool]:
     """The answer at every voxel of the runs by one look, and whether looks are dear."""
     taps, cells = [side[0] for side in sides], [side[1] for side in sides]
     shape = tuple(len(index) for index, _ in taps)
     blocks = np.zeros([-(-(length + 1) // BLOCK) for length in shape], np.uint8)
-    mark(blocks, BLOCK, runs, *(low for low, _ in cells))
+    mark_blocks(blocks, BLOCK, runs, *(low for low, _ in cells))
     answer = np.zeros(shape, np.float32)
     boxes, margin = tiles(blocks.view(np.bool_))
     work = partial(_run_tile, network, hu, taps, answer, margin)
@@ -178,7 +178,7 @@ def _look(
 def _back(
     answer: NDArray[np.float32],
     runs: RunColumns,
-    cells: Sequence[Cells],
+    cells: Sequence[LinearCells],
     jobs: Jobs,
 ) -> NDArray[np.float32]:
     """The answer at every voxel of the runs, in run order."""
@@ -198,7 +198,7 @@ def _back(
 def _run_tile(
     network: Network,
     hu: NDArray[np.int16],
-    taps: list[Taps],
+    taps: list[FilterTaps],
     answer: NDArray[np.float32],
     margin: int,
     tile: Bounds,

@@ -1,4 +1,7 @@
-"""From evidence to kind: a short list of rules; the first that speaks decides.
+"""The rules of the finder: from the evidence of one object to a verdict, or to none.
+
+`FIRST_PASS` and `SECOND_PASS` are their order; `classify` asks them, and the first that speaks
+decides.
 
 Rules label, they never delete: what they set aside is listed with their reason. An isolated
 dense object in soft tissue that no rule claims is at least `uncertain`.
@@ -7,11 +10,11 @@ dense object in soft tissue that no rule claims is at least `uncertain`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from calcimetry.anatomy import Structure
-from calcimetry.deposits.evidence import Evidence
-from calcimetry.records import Kind
+from calcimetry.deposits.reasons import Verdict
+from calcimetry.describe.evidence import Evidence
+from calcimetry.records import Kind, Rule
 
 METAL_PEAK_HU = 3000  # above enamel (about 2,900 HU) and the densest stones seen at 120 kVp
 METAL_MEAN_HU = 1500
@@ -37,15 +40,6 @@ FRONT, AT_RIBS, RIB_DEPTH_MM = 0.55, 0.43, 9.0
 RINGED, HALF_RINGED = 0.75, 0.5  # the same, within ribs or pelvis; and where it is deep, too
 ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
 ENCLOSED_AT_BONE, AT_BONE_MM = 0.85, 20.0  # beside a femur or in a knee it alone makes 0.7
-SMALL_AND_DEEP = "small, and in a cavity of the body, as phleboliths and arterial calcium are"
-WITHIN_TRUNK = "within the trunk, where vessels, organs and bowel hold calcium too"
-ALONE_BUT_DOUBTED = "stands alone in soft tissue, though the network does not take it for a deposit"
-DOUBTFUL_ALONE = (SMALL_AND_DEEP, ALONE_BUT_DOUBTED)
-ON_COURSE = "one of several small ones along a line, as calcium in an artery's wall is"
-CUT_FREE = "the network tells it from the bone it touches"
-COMPANY_MM = 25.0
-NEARLY_HALF = 0.4
-COURSE_DEPTH_MM = 15.0  # deposits under the skin lie along lines, too: tendons, crests of bone
 CUT_BONE_MM3 = 250.0
 TRUNK_WALL_MM = 40.0
 BIG_AT_EDGE_MM3 = 2000.0  # deposits so big are mostly whole objects of their own
@@ -55,75 +49,31 @@ NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie bel
 SPECK_VOXELS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    kind: Kind
-    reason: str
-    confidence: float
-
-
 NAMED = {"bone": Kind.BONE, "cartilage": Kind.CARTILAGE, "vessel": Kind.VESSEL}
 STONE_ORGANS = ("kidney", "gallbladder", "bladder", "ureter", "prostate")
 
-Rule = Callable[[Evidence], Verdict | None]
-
-
-def judge(evidence: Evidence, closer: Callable[[Evidence], Evidence] | None = None) -> Verdict:
-    """The first verdict of AT_SIGHT, then of IN_PLACE; without any, uncertain.
-
-    closer : fills in what only the rules of IN_PLACE need, for the few that get to them
-    """
-    verdict = at_sight(evidence)
-    return verdict or in_place(evidence if closer is None else closer(evidence))
-
-
-def at_sight(evidence: Evidence) -> Verdict | None:
-    """The first verdict of AT_SIGHT; None where the object must be looked at in its place."""
-    return _first(AT_SIGHT, evidence)
-
-
-def not_marked(evidence: Evidence) -> Verdict | None:
-    """The first verdict on what the network does not mark, before it matters how deep it lies.
-
-    For such, IN_PLACE comes to the same: of the rules left out here those that come earlier
-    speak of what is marked only.
-    """
-    return None if evidence.marked else _first(NOT_MARKED, evidence)
-
-
-def in_place(evidence: Evidence) -> Verdict:
-    """The first verdict of IN_PLACE; without any, uncertain."""
-    nothing = Verdict(Kind.UNCERTAIN, "dense, and nothing tells what it is", 0.3)
-    return _first(IN_PLACE, evidence) or nothing
-
-
-def _first(rules: tuple[Rule, ...], evidence: Evidence) -> Verdict | None:
-    for rule in rules:
-        verdict = rule(evidence)
-        if verdict is not None:
-            return verdict
-    return None
+RuleFunction = Callable[[Evidence], Verdict | None]
 
 
 def _external(evidence: Evidence) -> Verdict | None:
-    if evidence.inside >= MOSTLY_INSIDE:
+    if evidence.fraction_in_body >= MOSTLY_INSIDE:
         return None
-    return Verdict(Kind.EXTERNAL, "lies outside the body", 0.5 + 0.5 * (1 - evidence.inside))
+    return Verdict(Kind.EXTERNAL, Rule.EXTERNAL, 0.5 + 0.5 * (1 - evidence.fraction_in_body))
 
 
 def _metal(evidence: Evidence) -> Verdict | None:
     if evidence.peak_hu < METAL_PEAK_HU or evidence.mean_hu < METAL_MEAN_HU:
         return None
-    return Verdict(Kind.METAL, f"brighter than mineral (peak {evidence.peak_hu} HU)", 0.9)
+    return Verdict(Kind.METAL, Rule.METAL, 0.9, {"peak_hu": evidence.peak_hu})
 
 
 def _named(evidence: Evidence) -> Verdict | None:
     """What the user's label map says; it outranks all that was guessed from the images."""
     structure = evidence.structure
-    if structure is None or (structure.kind == "bone" and evidence.marked):
+    if structure is None or (structure.kind == "bone" and evidence.network_positive):
         return None  # label maps of bone swallow what grows on bone: the network cuts that
     kind = NAMED.get(structure.kind)
-    return None if kind is None else Verdict(kind, _lies_in(structure), 0.9)
+    return None if kind is None else _lies_in(structure, kind, 0.9)
 
 
 def _in_organ(evidence: Evidence) -> Verdict | None:
@@ -132,86 +82,99 @@ def _in_organ(evidence: Evidence) -> Verdict | None:
     if structure is None or structure.kind != "organ":
         return None
     stone = any(organ in structure.name for organ in STONE_ORGANS)
-    return Verdict(Kind.STONE if stone else Kind.UNCERTAIN, _lies_in(structure), 0.7)
+    return _lies_in(structure, Kind.STONE if stone else Kind.UNCERTAIN, 0.7)
 
 
-def _lies_in(structure: Structure) -> str:
-    return f"lies in the label map's {structure.name.replace('_', ' ')}"
+def _lies_in(structure: Structure, kind: Kind, confidence: float) -> Verdict:
+    values = {"structure": structure.name.replace("_", " ")}
+    return Verdict(kind, Rule.LABEL_MAP, confidence, values)
 
 
-def _cut_by_edge(evidence: Evidence) -> Verdict | None:
+def _field_edge(evidence: Evidence) -> Verdict | None:
     """Bones that the field cuts look like deposits: the network must be surer of these."""
-    if not (evidence.marked and evidence.at_edge):
+    if not (evidence.network_positive and evidence.touches_field_edge):
         return None
-    small = evidence.freed or evidence.volume_mm3 <= BIG_AT_EDGE_MM3
-    if _chance(evidence) >= SURE_AT_EDGE and small:
+    small = evidence.split_off or evidence.volume_mm3 <= BIG_AT_EDGE_MM3
+    if _probability(evidence) >= SURE_AT_EDGE and small:
         return None
-    if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.freed:
+    if evidence.volume_mm3 < CUT_BONE_MM3 and not evidence.split_off:
         return None  # too small to be what is left of a bone
-    return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
+    return Verdict(Kind.UNCERTAIN, Rule.FIELD_EDGE, 0.4)
 
 
-def _doubted_cut(evidence: Evidence) -> Verdict | None:
+def _doubted_split(evidence: Evidence) -> Verdict | None:
     """Cut from bone by the network, which is not sure enough of it."""
-    if not evidence.freed:
+    if not evidence.split_off:
         return None
-    if evidence.volume_mm3 > BIG_CUT_MM3 and _chance(evidence) < SURE_OF_BIG:
-        return Verdict(
-            Kind.UNCERTAIN, "a big part of a bone, of which the network is not sure", 0.4
-        )
-    if _chance(evidence) < SURE_OF_CUT:
-        reason = "beside bone, and more likely bone than deposit by the network"
-        return Verdict(Kind.UNCERTAIN, reason, 0.5)
+    if evidence.volume_mm3 > BIG_CUT_MM3 and _probability(evidence) < SURE_OF_BIG:
+        return Verdict(Kind.UNCERTAIN, Rule.LARGE_SPLIT_DOUBTED, 0.4)
+    if _probability(evidence) < SURE_OF_CUT:
+        return Verdict(Kind.UNCERTAIN, Rule.SPLIT_DOUBTED, 0.5)
     return None
 
 
-def _cut_free(evidence: Evidence) -> Verdict | None:
+def _split_from_bone(evidence: Evidence) -> Verdict | None:
     """Cut from bone: the network's word alone, since geometry sees one object with the bone."""
-    if not evidence.freed or evidence.in_trunk:
+    if not evidence.split_off or evidence.in_trunk:
         return None  # in the trunk, where it lies decides: see _trunk
     ringed = evidence.enclosure is not None and evidence.enclosure >= RINGED
-    if ringed and _chance(evidence) < SURE_AMID_BONES:
-        reason = "cut from bone amid bones, and the network is not sure"
-        return Verdict(Kind.UNCERTAIN, reason, 0.5)
-    return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence))
+    if ringed and _probability(evidence) < SURE_AMID_BONES:
+        return Verdict(Kind.UNCERTAIN, Rule.SPLIT_AMID_BONES, 0.5)
+    return Verdict(Kind.DEPOSIT, Rule.SPLIT_FROM_BONE, _probability(evidence))
 
 
 def _sure(evidence: Evidence) -> bool:
-    return evidence.marked and _chance(evidence) >= SURE
+    return evidence.network_positive and _probability(evidence) >= SURE
 
 
-def _chance(evidence: Evidence) -> float:
+def _probability(evidence: Evidence) -> float:
     return evidence.deposit_probability or 0.0
+
+
+def _noise_hu(evidence: Evidence) -> float:
+    """1 SD of the noise around it; a typical one where it could not be measured, or is none."""
+    around = evidence.surroundings
+    return (around.noise_hu if around else None) or TYPICAL_NOISE_HU
+
+
+def _dense_around(evidence: Evidence) -> float:
+    """How much of its shell is dense; a shell that is not in the scan speaks against nothing."""
+    return evidence.surroundings.dense if evidence.surroundings else 0.0
+
+
+def _air_around(evidence: Evidence) -> float:
+    """How much of its shell is air, in the same way."""
+    return evidence.surroundings.air if evidence.surroundings else 0.0
 
 
 def _noise(evidence: Evidence) -> Verdict | None:
     """Peaks of noise above the threshold: many in a noisy scan, none far above it."""
-    sd, median = evidence.surroundings.noise_hu, evidence.surroundings.median_hu
-    trusted = evidence.freed or _sure(evidence)
-    if sd is None or median is None or evidence.voxels >= SPECK_VOXELS or trusted:
+    around, trusted = evidence.surroundings, evidence.split_off or _sure(evidence)
+    if around is None or evidence.voxels >= SPECK_VOXELS or trusted:
+        return None
+    sd, median = around.noise_hu, around.median_hu
+    if sd is None or median is None:
         return None
     if evidence.peak_hu >= max(median, SOFT_HU) + NOISE_SDS * sd:
         return None
-    reason = (
-        f"its peak of {evidence.peak_hu} HU is within {NOISE_SDS:.0f} SD of noise ({sd:.0f} HU)"
-    )
-    return Verdict(Kind.NOISE, reason, 0.8)
+    values = {"peak_hu": evidence.peak_hu, "sds": NOISE_SDS, "noise_hu": sd}
+    return Verdict(Kind.NOISE, Rule.NOISE, 0.8, values)
 
 
 def _bone(evidence: Evidence) -> Verdict | None:
     if not evidence.skeletal:
         return None
-    return Verdict(Kind.BONE, "large, with the make of bone, or part of the skeleton", 0.9)
+    return Verdict(Kind.BONE, Rule.SKELETON, 0.9)
 
 
 def _pool(evidence: Evidence) -> Verdict | None:
     """A big, even, moderately bright pool: contrast medium, unless none was given."""
     if _sure(evidence):
         return None
-    noise = evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
-    even = evidence.peak_hu - evidence.mean_hu < NOISE_SDS * noise
+    even = evidence.peak_hu - evidence.mean_hu < NOISE_SDS * _noise_hu(evidence)
     if (
         not even
+        or evidence.thickness_mm is None
         or evidence.thickness_mm < POOL_THICK_MM
         or evidence.mean_hu >= POOL_MEAN_HU
         or evidence.volume_mm3 < POOL_MM3
@@ -219,49 +182,48 @@ def _pool(evidence: Evidence) -> Verdict | None:
     ):
         return None
     sure = 0.8 if evidence.contrast_given else 0.5
-    return Verdict(Kind.CONTRAST, "evenly and moderately bright, without a dense core", sure)
+    return Verdict(Kind.CONTRAST, Rule.CONTRAST_POOL, sure)
 
 
 def _tube(evidence: Evidence) -> Verdict | None:
     """Long and thin in soft tissue: more likely in a vessel's wall than in a muscle."""
     long, middle, _ = evidence.axes_mm
-    alone = evidence.surroundings.dense < ALONE_DENSE
+    alone = _dense_around(evidence) < ALONE_DENSE
     if not alone or long < TUBE_RATIO * middle or long < 12.0:
         return None
     shallow = evidence.skin_depth_mm is not None and evidence.skin_depth_mm < SUPERFICIAL_MM
     if shallow and _sure(evidence):
         return None  # deposits under the skin are often drawn out; arteries run deeper
-    return Verdict(Kind.UNCERTAIN, "long and thin, as calcium in a vessel's wall is", 0.5)
+    return Verdict(Kind.UNCERTAIN, Rule.LINEAR, 0.5)
 
 
 def _enhanced(evidence: Evidence) -> Verdict | None:
     """No brighter than what contrast medium makes of vessels and organs in this scan."""
-    level, noise = evidence.contrast_hu, evidence.surroundings.noise_hu or TYPICAL_NOISE_HU
-    if level is None or evidence.deposit_probability is None or evidence.marked:
+    level, noise = evidence.contrast_hu, _noise_hu(evidence)
+    if level is None or evidence.deposit_probability is None or evidence.network_positive:
         return None
-    if evidence.peak_hu >= level + NOISE_SDS * noise or _chance(evidence) >= DOUBT:
+    if evidence.peak_hu >= level + NOISE_SDS * noise or _probability(evidence) >= DOUBT:
         return None
-    reason = f"no brighter than blood and organs with contrast medium here ({level:.0f} HU)"
-    return Verdict(Kind.CONTRAST, reason, 0.7)
+    return Verdict(Kind.CONTRAST, Rule.CONTRAST_LEVEL, 0.7, {"contrast_hu": level})
 
 
 def _trunk(evidence: Evidence) -> Verdict | None:
     """In the trunk much else calcifies, and the network learnt from few trunks."""
-    if not (evidence.in_trunk and evidence.marked):
+    if not (evidence.in_trunk and evidence.network_positive):
         return None
-    if evidence.surroundings.air >= MOSTLY_AIR:
-        return Verdict(Kind.EXTERNAL, "on the skin or in a tube: mostly air around it", 0.6)
+    if _air_around(evidence) >= MOSTLY_AIR:
+        return Verdict(Kind.EXTERNAL, Rule.AIR_AROUND, 0.6)
     if _within_trunk(evidence):
-        return Verdict(Kind.UNCERTAIN, WITHIN_TRUNK, 0.5)
+        return Verdict(Kind.UNCERTAIN, Rule.WITHIN_TRUNK, 0.5)
     if _at_the_ribs(evidence):
-        reason = (
-            "in the front of the chest's wall at the depth of the ribs: cartilage calcifies there"
-        )
-        return Verdict(Kind.UNCERTAIN, reason, 0.5)
-    if _chance(evidence) < SURE_IN_TRUNK:
-        reason = "in the trunk's wall, where ribs and cartilage look like deposits to the network"
-        return Verdict(Kind.UNCERTAIN, reason, 0.5)
-    return Verdict(Kind.DEPOSIT, CUT_FREE, _chance(evidence)) if evidence.freed else None
+        return Verdict(Kind.UNCERTAIN, Rule.AT_RIBS, 0.5)
+    if _probability(evidence) < SURE_IN_TRUNK:
+        return Verdict(Kind.UNCERTAIN, Rule.TRUNK_WALL, 0.5)
+    return (
+        Verdict(Kind.DEPOSIT, Rule.SPLIT_FROM_BONE, _probability(evidence))
+        if evidence.split_off
+        else None
+    )
 
 
 def _within_trunk(evidence: Evidence) -> bool:
@@ -287,9 +249,9 @@ def _deep(evidence: Evidence) -> Verdict | None:
     if depth is None or depth <= DEEP_MM or not _in_cavity(evidence):
         return None
     if evidence.volume_mm3 <= SMALL_MM3:
-        return Verdict(Kind.UNCERTAIN, SMALL_AND_DEEP, 0.5)
-    if depth > INMOST_MM and evidence.marked and evidence.at_edge:
-        return Verdict(Kind.UNCERTAIN, WITHIN_TRUNK, 0.5)
+        return Verdict(Kind.UNCERTAIN, Rule.SMALL_DEEP, 0.5)
+    if depth > INMOST_MM and evidence.network_positive and evidence.touches_field_edge:
+        return Verdict(Kind.UNCERTAIN, Rule.WITHIN_TRUNK, 0.5)
     return None
 
 
@@ -303,70 +265,39 @@ def _in_cavity(evidence: Evidence) -> bool:
 
 def _alone(evidence: Evidence) -> Verdict | None:
     """Alone in soft tissue, with none of the marks of something else."""
-    around = evidence.surroundings
-    if not evidence.marked and (around.dense >= ALONE_DENSE or around.air >= ALONE_AIR):
+    crowded = _dense_around(evidence) >= ALONE_DENSE or _air_around(evidence) >= ALONE_AIR
+    if crowded and not evidence.network_positive:
         return None
-    if evidence.at_edge and not evidence.marked:
-        return Verdict(Kind.UNCERTAIN, "the scan's edge cuts it: it may be part of a bone", 0.4)
-    if evidence.marked:
-        return Verdict(Kind.DEPOSIT, "the network takes it for a deposit", _chance(evidence))
+    if evidence.touches_field_edge and not evidence.network_positive:
+        return Verdict(Kind.UNCERTAIN, Rule.FIELD_EDGE, 0.4)
+    if evidence.network_positive:
+        return Verdict(Kind.DEPOSIT, Rule.NETWORK_POSITIVE, _probability(evidence))
     doubt = SURE_IN_TRUNK if evidence.in_trunk else DOUBT
-    if evidence.deposit_probability is None or _chance(evidence) >= doubt:
-        return Verdict(Kind.DEPOSIT, "stands alone in soft tissue", 0.7)
-    return Verdict(Kind.UNCERTAIN, ALONE_BUT_DOUBTED, 0.5)
+    if evidence.deposit_probability is None or _probability(evidence) >= doubt:
+        return Verdict(Kind.DEPOSIT, Rule.ISOLATED, 0.7)
+    return Verdict(Kind.UNCERTAIN, Rule.ISOLATED_LOW_PROBABILITY, 0.5)
 
 
 def _beside_bone(evidence: Evidence) -> Verdict | None:
     near = evidence.bone_distance_mm is not None and evidence.bone_distance_mm < 6.0
-    if not near or evidence.deposit_probability is None or _chance(evidence) >= DOUBT:
+    if not near or evidence.deposit_probability is None or _probability(evidence) >= DOUBT:
         return None
-    return Verdict(Kind.BONE, "beside bone, and the network takes it for bone", 0.6)
+    return Verdict(Kind.BONE, Rule.BESIDE_BONE, 0.6)
 
 
-def in_company(verdict: Verdict, gap_mm: float) -> Verdict:
-    """The verdict once its neighbours are known.
-
-    gap_mm : to the nearest deposit that is not small and stands alone. Phleboliths and specks
-        of other origin do not keep company with such; the satellites of a big deposit do.
-    """
-    if verdict.reason not in DOUBTFUL_ALONE or gap_mm > COMPANY_MM:
-        return verdict
-    return Verdict(Kind.DEPOSIT, "doubtful by itself, but beside a bigger deposit", 0.6)
-
-
-def of_one_piece(verdict: Verdict, share: float) -> Verdict:
-    """The verdict on what was left when a deposit was cut from it.
-
-    share : of both together, how much is deposit. Where no bone is, there was nothing to cut from.
-    """
-    if verdict.reason != ALONE_BUT_DOUBTED or share < NEARLY_HALF:
-        return verdict
-    reason = "stands alone in soft tissue, and the rest of it is a deposit by the network"
-    return Verdict(Kind.DEPOSIT, reason, 0.6)
-
-
-def may_be_on_course(verdict: Verdict, evidence: Evidence) -> bool:
-    """Whether it is worth asking if an object is one of an artery's: see `on_course`."""
-    return (
-        verdict.kind in (Kind.DEPOSIT, Kind.UNCERTAIN)
-        and not evidence.in_trunk
-        and not evidence.at_edge
-        and evidence.volume_mm3 <= SMALL_MM3
-        and evidence.skin_depth_mm is not None
-        and evidence.skin_depth_mm >= COURSE_DEPTH_MM
-    )
-
-
-def on_course(verdict: Verdict, along: bool) -> Verdict:
-    """The verdict once it is known whether small deep objects lie along a line with it."""
-    return Verdict(Kind.VESSEL, ON_COURSE, 0.6) if along else verdict
-
-
-AT_SIGHT: tuple[Rule, ...] = (_external, _metal, _named, _cut_by_edge, _doubted_cut, _bone, _noise)
+FIRST_PASS: tuple[RuleFunction, ...] = (
+    _external,
+    _metal,
+    _named,
+    _field_edge,
+    _doubted_split,
+    _bone,
+    _noise,
+)
 """Rules that need the object and its nearest surroundings only."""
 
-IN_PLACE: tuple[Rule, ...] = (
-    _cut_free,
+SECOND_PASS: tuple[RuleFunction, ...] = (
+    _split_from_bone,
     _in_organ,
     _pool,
     _trunk,
@@ -378,5 +309,5 @@ IN_PLACE: tuple[Rule, ...] = (
 )
 """Rules that ask how thick it is, and how far from skin and bone."""
 
-NOT_MARKED: tuple[Rule, ...] = (_in_organ, _pool, _beside_bone, _enhanced)
-"""Those of IN_PLACE that do without the depth under the skin."""
+EARLY_SECOND_PASS: tuple[RuleFunction, ...] = (_in_organ, _pool, _beside_bone, _enhanced)
+"""Those of SECOND_PASS that do without the depth under the skin; see `early_second_pass`."""

@@ -1,34 +1,36 @@
 """An examination as one plain document: what examination.json holds, and what the tables,
 the report and `--json` are made from, so that a number is the same wherever it is read.
 
+`parse` is the way back: the document of a parsed document is the same document.
+
 `SCHEMA_VERSION` rises in its first part when a name changes or goes, in its second when one
 is added. The schema itself is `examination.schema.json` beside this file.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from calcimetry.edits.codec import edits_to_json
 from calcimetry.records import (
+    Acquisition,
     Deposit,
     Estimate,
     Examination,
     Flag,
+    Frame,
     OtherObject,
-    Scan,
-    Source,
+    Provenance,
     Total,
     Totals,
 )
 from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 RESEARCH_USE = (
     "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
 )
@@ -45,12 +47,15 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
         "schema": "calcimetry-examination",
         "schema_version": SCHEMA_VERSION,
         "research_use": RESEARCH_USE,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": exam.created,
         "software": dict(exam.versions),
-        "input": _input(exam.scan.source, exam.scan.acquisition.sop_instance_uids),
-        "scan": scan_facts(exam.scan, identify=identify),
+        "input": _input(exam.provenance, exam.acquisition.sop_instance_uids),
+        "scan": scan_facts(exam.frame, exam.acquisition, identify=identify),
         "anatomy": dict(exam.anatomy),
+        "site": exam.site if identify else anatomical(exam.site),
         "plan": exam.plan.as_dict(),
+        "plan_described": exam.plan.definitions(),
+        "edits": edits_to_json(exam.edits),
         "flags": _flags(exam.flags),
         "calibration": _rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),
@@ -61,19 +66,22 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
     }
 
 
-def scan_facts(scan: Scan, *, identify: bool = False) -> dict[str, Any]:
-    """How the scan was made and on which grid it stands; see `document` for `identify`."""
-    facts = asdict(scan.acquisition)
+def scan_facts(frame: Frame, acquisition: Acquisition, *, identify: bool = False) -> dict[str, Any]:
+    """How a scan was made and on which grid it stands; see `document` for `identify`."""
+    facts = asdict(acquisition)
     facts.pop("sop_instance_uids")
     facts["image_type"] = list(facts["image_type"])
     if not identify:
         facts |= _without_names(facts)
     grid = {
-        "shape_zyx": list(scan.hu.shape),
-        "spacing_zyx_mm": [round(edge, 6) for edge in scan.spacing],
-        "affine_ijk_to_lps_mm": scan.affine.round(6).tolist(),
-        "stored_shape_ijk": list(scan.stored.shape),
-        "stored_affine_ijk_to_lps_mm": scan.stored.affine.round(6).tolist(),
+        "shape_zyx": list(frame.shape),
+        "spacing_zyx_mm": [round(edge, 6) for edge in frame.spacing],
+        # To the last digit: the label map is laid out by them.
+        "affine_ijk_to_lps_mm": frame.affine.tolist(),
+        "stored_shape_ijk": list(frame.stored.shape),
+        "stored_affine_ijk_to_lps_mm": frame.stored.affine.tolist(),
+        "stored_axes_zyx": list(frame.stored.axes),
+        "stored_flipped_zyx": list(frame.stored.flipped),
     }
     return {**facts, **grid}
 
@@ -94,13 +102,11 @@ def _without_names(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _input(source: Source, instances: tuple[str, ...]) -> dict[str, Any]:
-    # File and folder names are left out: hospitals name them after patients.
-    joined = "".join(source.digests[name] for name in sorted(source.digests))
+def _input(source: Provenance, instances: tuple[str, ...]) -> dict[str, Any]:
     return {
         "form": source.form,
-        "files": len(source.digests),
-        "sha256_of_files": hashlib.sha256(joined.encode()).hexdigest() if joined else None,
+        "files": source.files,
+        "sha256_of_files": source.sha256,
         "sop_instance_uids": [known for known in map(uid, instances) if known],
         "series_passed_over": list(source.passed_over),
     }
@@ -139,7 +145,8 @@ def _deposit(deposit: Deposit, identify: bool) -> dict[str, Any]:
         "ceiling_voxels": quantity.ceiling_voxels,
         "density_shares": dict(quantity.density_shares),
         "reason": deposit.reason,
-        "flags": _flags(deposit.flags + quantity.flags),
+        "rule": deposit.rule and str(deposit.rule),
+        "flags": _flags(deposit.flags),
     }
     rounded: dict[str, Any] = _rounded(row)
     return rounded
@@ -150,6 +157,7 @@ def _object(item: OtherObject) -> dict[str, Any]:
         "object": item.number,
         "kind": str(item.kind),
         "reason": item.reason,
+        "rule": item.rule and str(item.rule),
         "confidence": item.confidence,
         "volume_mm3": item.volume_mm3,
         "mass_mg": item.mass_mg,

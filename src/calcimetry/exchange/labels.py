@@ -21,7 +21,7 @@ from nibabel.imageglobals import LoggingOutputSuppressor
 from numpy.typing import NDArray
 
 from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
-from calcimetry.records import Examination, Scan
+from calcimetry.records import Examination
 from calcimetry.runs import to_labels
 from calcimetry.scan.memory import check_room
 
@@ -34,7 +34,7 @@ def label_volume(exam: Examination) -> NDArray[Any]:
     """Deposit numbers, (z, y, x) of the scan; uint8 where they fit, else uint16."""
     parts = [deposit.runs for deposit in exam.deposits]
     dtype = np.uint8 if len(parts) < 256 else np.uint16
-    return to_labels(exam.scan.hu.shape, parts, dtype=dtype)
+    return to_labels(exam.frame.shape, parts, dtype=dtype)
 
 
 def _upright(affine: NDArray[np.float64], slices: int) -> NDArray[np.float64]:
@@ -54,19 +54,19 @@ def _upright(affine: NDArray[np.float64], slices: int) -> NDArray[np.float64]:
     return result
 
 
-def _across(scan: Scan) -> int:
+def _across(exam: Examination) -> int:
     """The stored axis that runs across the slices: of DICOM the last one, whatever the plane;
     of other files, which do not say, that along the body."""
-    return 2 if scan.source.form == "dicom" else scan.stored.axes[0]
+    return 2 if exam.provenance.form == "dicom" else exam.frame.stored.axes[0]
 
 
 def nifti_bytes(exam: Examination) -> bytes:
     """The label map as a gzipped NIfTI-1 file on the stored grid of the scan."""
-    stored = exam.scan.stored
+    stored = exam.frame.stored
     volume = stored.from_scan(label_volume(exam))
     image = nib.Nifti1Image(volume, _LPS_TO_RAS @ stored.affine)
     image.header.set_xyzt_units("mm")
-    image.set_qform(_upright(image.affine, _across(exam.scan)), code="scanner", strip_shears=False)
+    image.set_qform(_upright(image.affine, _across(exam)), code="scanner", strip_shears=False)
     image.set_sform(_LPS_TO_RAS @ stored.affine, code="scanner")
     # Level 1 and no time stamp: labels are nearly all zeros, and equal runs give equal files.
     return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)

@@ -20,13 +20,16 @@ _MOST_BYTES = 2**28  # of an array: a whole body's soft tissue takes half
 def landmark_bytes(marks: Landmarks | None) -> bytes:
     """Landmarks as a compressed NumPy archive; steps of 0.05 mm from an origin."""
     bone, skin = (np.zeros((0, 3)),) * 2 if marks is None else (marks.bone, marks.skin)
-    every = np.concatenate([bone, skin]).astype(np.float64)
-    origin = (every.min(axis=0) + every.max(axis=0)) / 2 if len(every) else np.zeros(3)
+    steps = [np.rint(np.asarray(points, np.float64) / STEP_MM) for points in (bone, skin)]
+    every = np.concatenate(steps)
+    # Whole steps, so that landmarks that were read are written as the same bytes.
+    middle = np.floor((every.min(axis=0) + every.max(axis=0)) / 2) if len(every) else np.zeros(3)
+    # 32767 steps reach 1.6 m from the middle: more than any scan.
     return packed(
         [
-            ("bone", _steps(bone, origin)),
-            ("skin", _steps(skin, origin)),
-            ("origin_mm", origin),
+            ("bone", (steps[0] - middle).astype(np.int16)),
+            ("skin", (steps[1] - middle).astype(np.int16)),
+            ("origin_mm", middle * STEP_MM),
             ("step_mm", np.array(STEP_MM)),
             *_soft(marks),
         ]
@@ -68,10 +71,3 @@ def _read(archive: Archive) -> Landmarks:
     check_affine(affine, "soft_affine_mm")
     code = archive.read("soft", "uint8", (None, None, None), _MOST_BYTES)
     return Landmarks(bone, skin, SoftTissue(code, affine))
-
-
-def _steps(
-    points: NDArray[np.float32] | NDArray[np.float64], origin: NDArray[np.float64]
-) -> NDArray[np.int16]:
-    # 32767 steps reach 1.6 m from the middle: more than any scan.
-    return np.rint((points - origin) / STEP_MM).astype(np.int16)

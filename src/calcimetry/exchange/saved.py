@@ -29,15 +29,23 @@ def saved_document(path: Path) -> dict[str, Any]:
     try:
         document = read_json(file, MOST_BYTES)
     except TextError as error:
-        raise _not_ours(file, str(error)) from error
-    if not isinstance(document, dict) or document.get("schema") != "calcimetry-examination":
-        raise _not_ours(file, "JSON of another kind")
-    _check_version(document, file)
+        raise _not_ours(str(file), str(error)) from error
+    return checked(document, str(file))
+
+
+def checked(document: Any, where: str = "exam") -> dict[str, Any]:
+    """A document, if it is what its schema says.
+
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED.
+    """
+    if not isinstance(document, Mapping) or document.get("schema") != "calcimetry-examination":
+        raise _not_ours(where, "JSON of another kind")
+    _check_version(document, where)
     try:
         check(document)
     except DamagedError as error:
-        raise damaged(file, str(error)) from error
-    return document
+        raise damaged(Path(where), str(error)) from error
+    return dict(document)
 
 
 def saved_pictures(folder: Path) -> dict[str, bytes]:
@@ -84,23 +92,23 @@ def _picture(path: Path) -> bytes:
     return content
 
 
-def _check_version(document: Mapping[str, Any], path: Path) -> None:
+def _check_version(document: Mapping[str, Any], where: str) -> None:
     major = str(document.get("schema_version", "")).partition(".")[0]
     if major != SCHEMA_VERSION.partition(".")[0]:
         raise InputError(
             "SCHEMA_MISMATCH",
             found=f"schema version {str(document.get('schema_version'))[:40]}",
             expected=f"version {SCHEMA_VERSION} or one like it",
-            where=str(path),
+            where=where,
             remedy="use the version of calcimetry that wrote it, or measure the scan again",
         )
 
 
-def _not_ours(path: Path, found: str) -> InputError:
+def _not_ours(where: str, found: str) -> InputError:
     return InputError(
         "NOT_AN_EXAMINATION",
         found=found,
         expected="examination.json as `calcimetry measure` writes it",
-        where=str(path),
+        where=where,
         remedy="give the folder that was named with -o",
     )

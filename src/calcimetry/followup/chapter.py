@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calcimetry.followup.lineage import FATES
+from calcimetry.report.numbers import decimals, given, shown, signed
 
 _MOST_ROWS = 100
 _COLUMNS = ("lineage", "visits", "deposits", "fate", "mass, mg", "change", "called", "remarks")
@@ -44,7 +45,7 @@ def _sentence(pair: Mapping[str, Any]) -> str:
         return f"{names}: {listed}. Total withheld."
     if total["mass_pct"]["value"] is None:
         grown = total["mass_mg"]["value"]
-        amount = "not known" if grown is None else f"{grown:+.3g} mg"
+        amount = "not known" if grown is None else f"{signed(grown, decimals(grown))} mg"
     else:
         amount = percent(total["mass_pct"])
     called = "beyond" if total["called"] else "within"
@@ -55,7 +56,8 @@ def percent(value: Mapping[str, Any]) -> str:
     """A change with its interval, in words."""
     if value["value"] is None:
         return ""
-    return f"{value['value']:+.0f} % ({value['low']:+.0f} to {value['high']:+.0f})"
+    change, low, high = (signed(value[name], 0) for name in ("value", "low", "high"))
+    return f"{change} % ({low} to {high})"
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -76,7 +78,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _mass(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else shown(value)
 
 
 def _joined(numbers: Sequence[int]) -> str:
@@ -85,10 +87,10 @@ def _joined(numbers: Sequence[int]) -> str:
 
 def _notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     rule = facts["repeatability"]
-    points = ", ".join(f"{100 * c:.0f} % at {m:g} mg" for m, c in rule["points"])
+    points = ", ".join(f"{100 * c:.0f} % at {given(m)} mg" for m, c in rule["points"])
     text = (
         f"A change is called only beyond the repeatability coefficient of its mass ({points}; "
-        f"nothing below {rule['never_below_mg']:g} mg) and beyond its own 95 % interval: "
+        f"nothing below {given(rule['never_below_mg'])} mg) and beyond its own 95 % interval: "
         f"{rule['text']}."
     )
     notes = [{"text": text, "source": rule["source"]}]
@@ -98,8 +100,8 @@ def _notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     for score in facts["scores"]:
         notes.append(
             {
-                "text": f"{score['name']}, entered by a reader: {score['from']:g} to "
-                f"{score['to']:g}, {score['result']} by the {score['rule_pct']:.0f} % rule.",
+                "text": f"{score['name']}, entered by a reader: {given(score['from'])} to "
+                f"{given(score['to'])}, {score['result']} by the {score['rule_pct']:.0f} % rule.",
                 "source": "doi 10.1016/j.semarthrit.2022.151980",
             }
         )

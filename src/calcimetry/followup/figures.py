@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
-from calcimetry.escape import page_text
+from calcimetry.report import svg
 
-INK, RULE, SOFT = "#24333b", "#d5dee3", "#9db4c0"
 _COLOURS = {
     "grown": "#d55e00", "new": "#d55e00", "shrunk": "#0072b2", "gone": "#0072b2",
     "split": "#009e73", "merged": "#009e73",
 }  # fmt: skip
-_WIDE, _HIGH, _LEFT, _TOP, _BOTTOM = 640.0, 300.0, 64.0, 24.0, 44.0
+_WIDE, _HIGH, _LEFT, _TOP, _BOTTOM = 640.0, 300.0, 64.0, 30.0, 44.0
 _MOST_LINES, _MOST_CROPS = 40, 24
+_EDGE, _GAP = 152.0, 8.0  # of a crop, and between two
 
 Positions = Mapping[int, float]
 
@@ -35,40 +33,55 @@ def timeline(facts: Mapping[str, Any]) -> Markup:
     visits = facts["visits"]
     at = _times(visits)
     tops = [v["mass_mg"]["high"] or v["mass_mg"]["value"] or 0.0 for v in visits]
-    most = max([*tops, 1.0]) * 1.05
+    scale = svg.linear_scale(tops)
     known = [v for v in visits if v["mass_mg"]["value"] is not None]
-    points = [(at[v["visit"]], _y(v["mass_mg"]["value"] / most)) for v in known]
-    body = [_ticks(most), _line(points, INK)]
+    points = [(at[v["visit"]], _y(scale, v["mass_mg"]["value"])) for v in known]
+    body = [_ticks(scale), svg.path(points, width=1.6)] if points else [_ticks(scale)]
     for v, (x, y) in zip(known, points, strict=True):
         low, high = v["mass_mg"]["low"], v["mass_mg"]["high"]
         if low is not None and high is not None:
-            body.append(_whisker(x, _y(low / most), _y(high / most)))
-        body.append(Markup('<circle cx="{}" cy="{}" r="4" fill="{}"/>').format(_n(x), _n(y), INK))
-    return _svg("Total mass at each visit, mg, with 95 % interval", body, _axis(visits, at))
+            body.append(svg.line((x, _y(scale, low)), (x, _y(scale, high)), svg.SOFT, 2.4))
+        body.append(svg.dot(x, y, 4))
+    return _chart("Total mass at each visit, mg, with 95 % interval", [*body, _axis(visits, at)])
 
 
 def lineages(facts: Mapping[str, Any]) -> Markup:
     """A line for each lineage, on a logarithmic scale of mass; called changes in colour."""
-    at, visits = _times(facts["visits"]), facts["visits"]
+    visits = facts["visits"]
+    at = _times(visits)
     rows = sorted(facts["lineages"], key=_heaviest, reverse=True)
     kept = list(dict.fromkeys(row["lineage"] for row in rows))[:_MOST_LINES]
+    shown = [row for row in rows if row["lineage"] in kept and row["fate"] != "not_covered"]
     masses = [m for row in rows for m in (row["mass_from_mg"], row["mass_to_mg"]) if m]
-    low, high = _decades(masses)
-    body = [_decade_ticks(low, high)]
+    # A mass at a whole decade stands apart from the bottom, where those that are gone end.
+    scale = svg.log_scale([0.89 * m for m in masses] + masses, most=12)
+    body = [_ticks(scale), *(_course(row, at, scale) for row in shown), *_names(shown, at, scale)]
+    return _chart("Mass of each lineage, mg; called changes in colour", [*body, _axis(visits, at)])
 
-    def y(mass: float | None) -> float:
-        return _y(0.0 if not mass else (np.log10(mass) - low) / (high - low))
 
-    for row in rows:
-        if row["lineage"] not in kept or row["fate"] == "not_covered":
-            continue
-        ends = [
-            (at[row["visit_from"]], y(row["mass_from_mg"])),
-            (at[row["visit_to"]], y(row["mass_to_mg"])),
-        ]
-        colour = _COLOURS.get(row["fate"], SOFT) if row["change"]["called"] else SOFT
-        body += [_line(ends, colour), _name(row, ends[1])]
-    return _svg("Mass of each lineage, mg; called changes in colour", body, _axis(visits, at))
+def _course(row: Mapping[str, Any], at: Positions, scale: svg.Scale) -> Markup:
+    """A lineage from one visit to the next; a called change is thicker too."""
+    ends = [
+        (at[row["visit_from"]], _y(scale, row["mass_from_mg"] or 0.0)),
+        (at[row["visit_to"]], _y(scale, row["mass_to_mg"] or 0.0)),
+    ]
+    called = row["change"]["called"] and row["fate"] in _COLOURS
+    return svg.path(ends, _COLOURS[row["fate"]], 2.2) if called else svg.path(ends, svg.SOFT, 1.4)
+
+
+def _names(rows: Sequence[Mapping[str, Any]], at: Positions, scale: svg.Scale) -> list[Markup]:
+    """Each lineage's name once where its line ends, lower ones moved aside by what is above."""
+    last = {row["lineage"]: row for row in sorted(rows, key=lambda row: row["visit_to"])}
+    made: list[Markup] = []
+    lowest: dict[float, float] = {}
+    for row in sorted(last.values(), key=lambda row: _y(scale, row["mass_to_mg"] or 0.0)):
+        x = at[row["visit_to"]]
+        y = max(_y(scale, row["mass_to_mg"] or 0.0), lowest.get(x, 0.0) + svg.TEXT)
+        if y > _HIGH - _BOTTOM + svg.TEXT:
+            continue  # no room below: those that are gone share the bottom
+        lowest[x] = y
+        made.append(svg.text(x + 6, y + 3, row["lineage"], anchor="start", size=svg.TEXT))
+    return made
 
 
 def _heaviest(row: Mapping[str, Any]) -> float:
@@ -79,9 +92,7 @@ def paired_crops(
     facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]
 ) -> Markup | None:
     """The biggest lineages' axial crops of both visits side by side, in one orientation."""
-    edge, gap = 150.0, 8.0
     parts: list[Markup] = []
-    y = 0.0
     for row in sorted(facts["lineages"], key=_heaviest, reverse=True):
         pair = [
             _crop(pictures[visit - 1], numbers)
@@ -92,45 +103,36 @@ def paired_crops(
         ]
         if pair == [None, None] or len(parts) >= _MOST_CROPS:
             continue
-        parts.append(_crop_row(row, pair, y, edge))
-        y += edge + 18 + gap
+        down, right = divmod(len(parts), 2)
+        corner = (right * (2 * _EDGE + 3 * _GAP), down * (_EDGE + 18 + _GAP))
+        parts.append(_crop_pair(row, pair, corner))
     if not parts:
         return None
-    wide = 2 * edge + gap
-    return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
-        'aria-label="Axial crops of each lineage, earlier visit on the left">{}</svg>\n'
-    ).format(_n(wide), _n(y), Markup("").join(parts))
+    alt = "Axial crops of each lineage, earlier visit on the left"
+    high = (len(parts) + 1) // 2 * (_EDGE + 18 + _GAP)
+    return svg.drawing((_WIDE, high), alt, parts, alone=True) + "\n"
 
 
 def _crop(pictures: Mapping[str, bytes], numbers: Sequence[int]) -> bytes | None:
-    return next(
-        (
-            pictures[f"deposit-{n}-axial-bone.png"]
-            for n in numbers
-            if f"deposit-{n}-axial-bone.png" in pictures
-        ),
-        None,
-    )
+    names = (f"deposit-{n}-axial-bone.png" for n in numbers)
+    return next((pictures[name] for name in names if name in pictures), None)
 
 
-def _crop_row(
-    row: Mapping[str, Any], pair: Sequence[bytes | None], y: float, edge: float
+def _crop_pair(
+    row: Mapping[str, Any], pair: Sequence[bytes | None], corner: tuple[float, float]
 ) -> Markup:
+    """The crops of both visits under a line of words, from an upper left corner."""
+    left, y = corner
     title = f"{row['lineage']}: {row['fate'].replace('_', ' ')}, visit {row['visit_from']} and "
-    out = _text(0, y + 12, f"{title}{row['visit_to']}", "start")
+    title += str(row["visit_to"])
+    parts = [svg.text(left, y + 12, title, anchor="start", size=svg.TEXT)]
     for k, png in enumerate(pair):
-        x = k * (edge + 8)
+        x = left + k * (_EDGE + _GAP)
         if png is None:
-            out += Markup(
-                '<rect x="{}" y="{}" width="{w}" height="{w}" fill="none" stroke="{r}"/>'
-            ).format(_n(x), _n(y + 18), w=_n(edge), r=RULE)
-            continue
-        data = base64.b64encode(png).decode("ascii")
-        out += Markup(
-            '<image x="{}" y="{}" width="{w}" height="{w}" href="data:image/png;base64,{d}"/>'
-        ).format(_n(x), _n(y + 18), w=_n(edge), d=data)
-    return out
+            parts.append(svg.box(x, y + 18, _EDGE, _EDGE, "none", svg.RULE))
+        else:
+            parts.append(svg.image(svg.data_uri(png), x, y + 18, _EDGE, _EDGE))
+    return svg.join(parts)
 
 
 def _times(visits: Sequence[Mapping[str, Any]]) -> Positions:
@@ -142,86 +144,36 @@ def _times(visits: Sequence[Mapping[str, Any]]) -> Positions:
     if len(set(days)) < len(days):
         days = [float(k) for k in range(len(visits))]
     span = max(days) - min(days) or 1.0
-    inner = _WIDE - _LEFT - 48
+    inner = _WIDE - _LEFT - 64
     return {
-        v["visit"]: _LEFT + 24 + inner * (d - min(days)) / span
+        v["visit"]: _LEFT + 28 + inner * (d - min(days)) / span
         for v, d in zip(visits, days, strict=True)
     }
 
 
-def _y(share: float) -> float:
-    return _HIGH - _BOTTOM - (_HIGH - _TOP - _BOTTOM) * float(np.clip(share, 0, 1))
+def _y(scale: svg.Scale, value: float) -> float:
+    return _HIGH - _BOTTOM - (_HIGH - _TOP - _BOTTOM) * scale.at(value)
 
 
-def _decades(masses: Sequence[float]) -> tuple[float, float]:
-    if not masses:
-        return 0.0, 1.0
-    low, high = np.floor(np.log10(min(masses)) - 0.05), np.ceil(np.log10(max(masses)))
-    return float(low), float(max(high, low + 1))
-
-
-def _decade_ticks(low: float, high: float) -> Markup:
-    marks = [
-        _tick((power - low) / (high - low), f"{10.0**power:g}")
-        for power in range(int(low), int(high) + 1)
-    ]
-    return Markup("").join(marks)
-
-
-def _ticks(most: float) -> Markup:
-    step = 10.0 ** np.floor(np.log10(most))
-    step = next(s for s in (step / 5, step / 2, step, 2 * step) if most / s <= 6)
-    count = int(most / step)
-    return Markup("").join(_tick(k * step / most, f"{k * step:g}") for k in range(count + 1))
-
-
-def _tick(share: float, text: str) -> Markup:
-    y = _y(share)
-    rule = Markup('<line x1="{}" x2="{}" y1="{y}" y2="{y}" stroke="{}"/>').format(
-        _n(_LEFT), _n(_WIDE - 8), RULE, y=_n(y)
-    )
-    return rule + _text(_LEFT - 6, y + 4, text, "end")
+def _ticks(scale: svg.Scale) -> Markup:
+    """Rules across the figure with their values."""
+    parts = []
+    for value in scale.ticks:
+        y = _y(scale, value)
+        parts.append(svg.line((_LEFT, y), (_WIDE - 8, y), svg.RULE, 0.7))
+        parts.append(svg.text(_LEFT - 6, y + 4, svg.tick(value), anchor="end", size=svg.TEXT))
+    return svg.join(parts)
 
 
 def _axis(visits: Sequence[Mapping[str, Any]], at: Positions) -> Markup:
-    marks = [
-        _text(at[v["visit"]], _HIGH - 22, str(v["visit"]), "middle")
-        + _text(at[v["visit"]], _HIGH - 8, v["date"] or "", "middle")
+    """Number and date of each visit below."""
+    return svg.join(
+        svg.text(at[v["visit"]], y, said, size=svg.TEXT)
         for v in visits
-    ]
-    return Markup("").join(marks)
-
-
-def _line(points: Sequence[tuple[float, float]], colour: str) -> Markup:
-    path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
-    return Markup('<polyline points="{}" fill="none" stroke="{}" stroke-width="1.6"/>').format(
-        path, colour
+        for y, said in ((_HIGH - 22, v["visit"]), (_HIGH - 8, v["date"] or ""))
     )
 
 
-def _whisker(x: float, low: float, high: float) -> Markup:
-    return Markup(
-        '<line x1="{x}" x2="{x}" y1="{}" y2="{}" stroke="{}" stroke-width="1.4"/>'
-    ).format(_n(low), _n(high), SOFT, x=_n(x))
-
-
-def _name(row: Mapping[str, Any], end: tuple[float, float]) -> Markup:
-    return _text(end[0] + 5, end[1] + 3, str(row["lineage"]), "start")
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return Markup(
-        '<text x="{}" y="{}" font-size="11" font-family="sans-serif" text-anchor="{}" '
-        'fill="{}">{}</text>'
-    ).format(_n(x), _n(y), anchor, INK, page_text(text))
-
-
-def _svg(alt: str, body: Sequence[Markup], axis: Markup) -> Markup:
-    return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" '
-        'aria-label="{}">{}{}{}</svg>\n'
-    ).format(_n(_WIDE), _n(_HIGH), alt, _text(8, 14, alt, "start"), Markup("").join(body), axis)
-
-
-def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def _chart(alt: str, body: Sequence[Markup]) -> Markup:
+    title = svg.text(8, 14, alt, anchor="start", size=svg.TEXT)
+    return svg.drawing((_WIDE, _HIGH), alt, [title, *body], alone=True) + "\n"

@@ -10,15 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.describe import laid_out
 from calcimetry.errors import InputError
-from calcimetry.exchange import (
-    document,
-    saved_crops,
-    saved_document,
-    saved_labels,
-    saved_landmarks,
-    saved_pictures,
-)
+from calcimetry.exchange import document, load
 from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
 from calcimetry.records import Examination, Landmarks, Scan, SoftTissue
 from calcimetry.runs import voxels_of
@@ -39,7 +33,7 @@ class Visit:
     cloud : what it is aligned by; bone : the bones of it
     pictures : its saved PNGs by name
     soft : the soft tissue around its deposits; None where it was not kept
-    scan : its images, or those about deposits that touch bone, where they are at hand
+    scan : the images about deposits that touch bone, where there are any
     whole : by deposit number, all of its voxels' middles, LPS mm
     """
 
@@ -97,45 +91,31 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
     """
     if isinstance(source, Visit):
         return source
-    if isinstance(source, Examination):
-        whole = {d.number: source.scan.to_lps(voxels_of(d.runs)) for d in source.deposits}
-        shapes = {number: _spread(points) for number, points in whole.items()}
-        marks = source.landmarks or Landmarks(*(np.zeros((0, 3), np.float32),) * 2)
-        return Visit(
-            0, document(source), shapes, _cloud(marks, shapes), _bone(marks), {}, marks.soft,
-            source.scan, whole,
-        )  # fmt: skip
-    folder = Path(source)
-    facts = saved_document(folder)
-    marks_saved = saved_landmarks(folder)
-    if marks_saved is None:
-        raise _missing(folder / "landmarks.npz", "NO_LANDMARKS")
-    whole = _voxels(folder, facts)
+    exam = source if isinstance(source, Examination) else load(source)
+    marks = exam.landmarks
+    if marks is None:
+        raise _no_landmarks("" if isinstance(source, Examination) else str(source))
+    whole = {d.number: exam.frame.to_lps(voxels_of(d.runs)) for d in exam.deposits}
     shapes = {number: _spread(points) for number, points in whole.items()}
-    cloud, bone = _cloud(marks_saved, shapes), _bone(marks_saved)
-    scan, pictures = saved_crops(folder, facts), saved_pictures(folder)
-    return Visit(0, facts, shapes, cloud, bone, pictures, marks_saved.soft, scan, whole)
+    return Visit(
+        number=0,
+        facts=document(exam),
+        shapes=shapes,
+        cloud=_cloud(marks, shapes),
+        bone=_bone(marks),
+        pictures=exam.pictures,
+        soft=marks.soft,
+        scan=None if exam.crops is None else laid_out(exam.crops, exam.frame),
+        whole=whole,
+    )
 
 
-def _voxels(folder: Path, facts: Mapping[str, Any]) -> dict[int, Points]:
-    try:
-        labels, affine = saved_labels(folder, facts)
-    except FileNotFoundError as error:
-        raise _missing(folder / "labels.nii.gz", "NO_LABELS") from error
-    turned = labels.T  # as NIfTI lies in memory: no copy of a whole volume is turned over
-    flat = np.flatnonzero(turned)
-    numbers = turned.ravel()[flat]
-    ijk = np.stack(np.unravel_index(flat, turned.shape)[::-1], axis=1)
-    points = ijk @ affine[:3, :3].T + affine[:3, 3]
-    return {int(n): points[numbers == n] for n in np.unique(numbers)}
-
-
-def _missing(path: Path, code: str) -> InputError:
+def _no_landmarks(where: str) -> InputError:
     return InputError(
-        code,
-        found=f"no {path.name} that can be read",
+        "NO_LANDMARKS",
+        found="no landmarks.npz that can be read",
         expected="a folder as `calcimetry measure` writes it",
-        where=str(path),
+        where=where or "the examination",
         remedy="measure the scan again with this version",
     )
 

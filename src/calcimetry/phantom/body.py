@@ -34,7 +34,7 @@ from calcimetry.phantom.support import draw_support, support_height
 from calcimetry.phantom.tissue import Body, Soft
 from calcimetry.phantom.trunk import trunk
 from calcimetry.phantom.truth import Truth
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Scan
 
 REGIONS: dict[str, Callable[..., Body]] = {
     "hand": hand,
@@ -179,9 +179,8 @@ def _empty(spec: PhantomSpec, body: Body) -> Scan:
     shape = how.shape or tuple(int(n) for n in np.ceil(extent / how.spacing))
     affine = np.diag([how.spacing[2], how.spacing[1], how.spacing[0], 1.0])
     affine[:3, 3] = centre - (np.array(shape[::-1]) - 1) / 2 * np.array(how.spacing[::-1])
-    stored = StoredGrid((shape[2], shape[1], shape[0]), affine)
     hu = np.zeros(shape, np.int16)
-    return Scan(hu, affine, _acquisition(spec), stored, Source("phantom", "array"))
+    return Scan.of(hu, affine, _acquisition(spec))
 
 
 def _field(body: Body, pose: Pose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -21,7 +21,7 @@ from calcimetry.phantom.insertion import Imaging, Placement, confine, lay_out
 from calcimetry.phantom.joint import Joint
 from calcimetry.phantom.shapes import Family, draw, step_for
 from calcimetry.phantom.tissue import Body, Site, as_point
-from calcimetry.records import Acquisition, Scan, Source, StoredGrid
+from calcimetry.records import Scan
 
 if TYPE_CHECKING:
     from calcimetry.phantom.body import PhantomSpec
@@ -271,6 +271,5 @@ def _local(body: Body, centre: NDArray[np.float64], half: float, step: float) ->
     body.draw(canvas, 1.5)
     affine = np.diag([step, step, step, 1.0])
     affine[:3, 3] = centre + line[0]
-    stored = StoredGrid((count, count, count), affine)
     hu = np.rint(canvas.hu).astype(np.int16)
-    return Scan(hu, affine, Acquisition(), stored, Source("phantom", "array"))
+    return Scan.of(hu, affine)

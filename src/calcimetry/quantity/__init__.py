@@ -1,23 +1,27 @@
-"""Quantity: mass, volume, density, scores and diameters of deposits, each with its doubt."""
+"""Quantity: mass, volume, density and scores of deposits, each with its doubt."""
 
 from calcimetry.quantity.calibration import calibrate, hu_threshold, user_calibration
 from calcimetry.quantity.density import DensityClass, density_classes, density_map
-from calcimetry.quantity.diameter import Diameters, diameters, form
-from calcimetry.quantity.measure import quantify
+from calcimetry.quantity.measure import (
+    MeasurementContext,
+    context_of,
+    measure_deposit,
+    quantify,
+)
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.total import Sums, total
 
 __all__ = [
     "DensityClass",
-    "Diameters",
+    "MeasurementContext",
     "Noise",
     "Sums",
     "calibrate",
+    "context_of",
     "density_classes",
     "density_map",
-    "diameters",
-    "form",
     "hu_threshold",
+    "measure_deposit",
     "noise_of",
     "quantify",
     "total",

@@ -9,13 +9,12 @@ voxel is never counted at one threshold and weighted at another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from calcimetry.errors import UsageError
 from calcimetry.records import Acquisition, Flag, Severity
 
 _KVP = np.array([70.0, 80.0, 100.0, 120.0, 135.0])
@@ -45,30 +44,18 @@ class Profile:
     scaled: bool = False
 
 
-_MAKERS = (
-    Profile("classic", smallest_mm2=1.0),
-    Profile("ge", smallest_mm2=1.0),
-    Profile("siemens"),
-    Profile("philips", smallest_mm2=0.5),
-    Profile("canon", smallest_pixels=3),
-)
-PROFILES = {p.name: p for p in _MAKERS} | {
-    p.name + _THICK: Profile(p.name + _THICK, p.smallest_mm2, p.smallest_pixels, True)
-    for p in _MAKERS
-}
-
-
-def profile(name: str) -> Profile:
-    """The definition of this name. Raises UsageError for unknown names."""
-    if name in PROFILES:
-        return PROFILES[name]
-    raise UsageError(
-        "AGATSTON_PROFILE_UNKNOWN",
-        found=f"'{name}'",
-        expected="one of " + ", ".join(PROFILES),
-        where="plan: quantity.agatston_profile",
-        remedy="choose one of these; docs/quantity.md has their definitions",
+PROFILES = {
+    profile.name: profile
+    for maker in (
+        Profile("classic", smallest_mm2=1.0),
+        Profile("ge", smallest_mm2=1.0),
+        Profile("siemens"),
+        Profile("philips", smallest_mm2=0.5),
+        Profile("canon", smallest_pixels=3),
     )
+    for profile in (maker, replace(maker, name=maker.name + _THICK, scaled=True))
+}
+"""By the names that the plan knows (`plan.AGATSTON_PROFILES`)."""
 
 
 def weight_starts(kvp: float) -> NDArray[np.float64]:

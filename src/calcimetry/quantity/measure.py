@@ -28,7 +28,7 @@ _SOFT_TISSUE_HU = 50.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bench:
+class MeasurementContext:
     """All of a scan that every deposit's measurement needs."""
 
     scan: Scan
@@ -46,21 +46,30 @@ class Bench:
         """The HU at and above which a voxel may be denser than it reads."""
         return min(self.scan.acquisition.hu_ceiling or FILE_CEILING_HU, FILE_CEILING_HU)
 
+    @property
+    def reach_mm(self) -> float:
+        """How far around a deposit its measurement looks: shell and rim, with the blur's reach."""
+        return self.rules.shell_mm + max(self.rules.rim_mm, 4.0 * self.blur.in_plane) + 2.0
 
-def bench(
+    def with_objects(self, findings: Sequence[Finding]) -> MeasurementContext:
+        """The same scan with other objects in it."""
+        return replace(self, everything=index(findings, self.scan.hu.shape))
+
+
+def context_of(
     scan: Scan,
     findings: Sequence[Finding],
     calibration: Calibration,
     plan: Plan,
     noise: Noise | None = None,
-) -> Bench:
+) -> MeasurementContext:
     """Measure the scan's blur and noise, and lay out what is dense where."""
     part = plan.quantity
     rules = Rules(
         part.rim_mm, part.shell_mm, part.cut_sd_voxels, part.border_sd_mm, part.border_sd_share
     )
-    profile = agatston.profile(part.agatston_profile)
-    return Bench(
+    profile = agatston.PROFILES[part.agatston_profile]
+    return MeasurementContext(
         scan=scan,
         plan=plan,
         calibration=calibration,
@@ -88,17 +97,14 @@ def quantify(
     others get voxel volume and a plain mass over 50 HU, without intervals. All dense objects
     of the scan should be among the findings: they are kept out of each other's background,
     and share the blur between them. `noise` is the scan's, where it is known already.
-
-    Raises UsageError for an Agatston profile that does not exist.
     """
     others = [finding for finding in findings if finding.kind not in LISTED]
     plain = _plain(scan, others, calibration, jobs)
     if len(others) == len(findings):
-        agatston.profile(plan.quantity.agatston_profile)
         return tuple(plain)
-    tools = bench(scan, findings, calibration, plan, noise)
+    tools = context_of(scan, findings, calibration, plan, noise)
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]
-    full = iter(each(lambda item: measured(tools, item[1], item[0]), listed, jobs))
+    full = iter(each(lambda item: measure_deposit(tools, item[1], item[0]), listed, jobs))
     rest = iter(plain)
     return tuple(next(full if finding.kind in LISTED else rest) for finding in findings)
 
@@ -131,11 +137,10 @@ def _plain(
     ]
 
 
-def measured(tools: Bench, finding: Finding, number: int) -> Quantity:
-    """The full quantity of finding `number` (1..) of a bench."""
+def measure_deposit(tools: MeasurementContext, finding: Finding, number: int) -> Quantity:
+    """The full quantity of finding `number` (1..) of a context."""
     plan = tools.plan.quantity
-    reach = tools.rules.shell_mm + max(tools.rules.rim_mm, 4.0 * tools.blur.in_plane) + 2.0
-    wide = cut(tools.scan, finding.runs, number, tools.everything, reach)
+    wide = cut(tools.scan, finding.runs, number, tools.everything, tools.reach_mm)
     part = integrate(wide, tools.blur, tools.noise, tools.rules)
     crop, size = part.crop, extent(part, tools.blur)
     slopes = slopes_of(tools.calibration, crop.box[0].start, crop.box[0].stop)
@@ -207,7 +212,7 @@ def _dense(part: Integral, threshold: float) -> NDArray[np.bool_]:
     return flooded(dense & crop.own, dense)
 
 
-def _score(tools: Bench, part: Integral) -> float:
+def _score(tools: MeasurementContext, part: Integral) -> float:
     kvp = tools.scan.acquisition.kvp or 120.0
     dense = _dense(part, float(agatston.weight_starts(kvp)[0]))
     return agatston.score(part.crop.hu, dense, part.crop.spacing, tools.profile, kvp)

@@ -8,7 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from calcimetry.report.charts import INK
+from calcimetry.report import svg
+from calcimetry.report.numbers import given
 from calcimetry.report.paint import bar_length
 
 TALL = 410.0  # units of height of the taller of the views
@@ -48,14 +49,12 @@ def drawing(
     scale = view["mm_per_pixel"] / unit
     width, height = view["width"] * scale, view["height"] * scale
     tall = max(height, STEP * 3) + 42
-    body = Markup('<image href="{}" x="{}" y="14" width="{}" height="{}"/>').format(
-        uri, MARGIN, _n(width), _n(height)
-    )
+    body = svg.image(uri, MARGIN, 14, width, height)
     body += _columns(points, width, height)
     body += _sides(width, height, words) + _bar(width, tall, unit)
     return Markup(
         '<svg class="map" viewBox="0 0 {w} {h}" role="group" aria-label="{alt}">{body}</svg>'
-    ).format(w=_n(width + 2 * MARGIN), h=_n(tall), alt=words["alt"], body=body)
+    ).format(w=svg.n(width + 2 * MARGIN), h=svg.n(tall), alt=words["alt"], body=body)
 
 
 def room(view: Mapping[str, Any], unit: float) -> int:
@@ -97,24 +96,10 @@ def _leader(number: int, at: tuple[float, float], label: float, side: str, width
     edge = MARGIN - 4 if side == "left" else MARGIN + width + 4
     text = edge - 3 if side == "left" else edge + 3
     anchor = "end" if side == "left" else "start"
-    return Markup(
-        '<a href="#deposit-{n}"><g class="leader">'
-        '<path d="M{e} {l}L{x} {y}" stroke="#fff" stroke-width="2.6" fill="none"/>'
-        '<path d="M{e} {l}L{x} {y}" stroke="{ink}" stroke-width="0.8" fill="none"/>'
-        '<circle cx="{x}" cy="{y}" r="2" fill="{ink}" stroke="#fff" stroke-width="0.8"/>'
-        '<text x="{t}" y="{b}" font-size="11" font-weight="600" text-anchor="{anchor}" '
-        'fill="{ink}">{n}</text></g></a>'
-    ).format(
-        n=number,
-        e=_n(edge),
-        l=_n(label),
-        x=_n(at[0]),
-        y=_n(at[1]),
-        t=_n(text),
-        b=_n(label + 3.8),
-        anchor=anchor,
-        ink=INK,
-    )
+    ends = [(edge, label), at]
+    marks = svg.path(ends, "#fff", 2.6) + svg.path(ends, width=0.8) + svg.dot(*at, 2)
+    name = svg.text(text, label + 3.8, number, anchor=anchor, size=svg.TEXT, bold=True)
+    return Markup('<a href="#deposit-{}"><g class="leader">{}</g></a>').format(number, marks + name)
 
 
 def _sides(width: float, height: float, words: Mapping[str, str]) -> Markup:
@@ -124,31 +109,14 @@ def _sides(width: float, height: float, words: Mapping[str, str]) -> Markup:
         "left": (MARGIN + 6, 24.0),
         "right": (MARGIN + width - 6, 24.0),
     }
-    return Markup("").join(
-        Markup(
-            '<text x="{}" y="{}" font-size="11" text-anchor="middle" fill="#4a5a66">{}</text>'
-        ).format(_n(x), _n(y), words[name])
-        for name, (x, y) in places.items()
+    return svg.join(
+        svg.text(x, y, words[name], size=svg.TEXT, ink=svg.MUTED) for name, (x, y) in places.items()
     )
 
 
 def _bar(width: float, tall: float, unit: float) -> Markup:
     mm = bar_length(width * unit / 4)
     right, y = MARGIN + width, tall - 8
-    return Markup(
-        '<path d="M{a} {u}V{y}H{b}V{u}" fill="none" stroke="{ink}"/>'
-        '<text x="{t}" y="{s}" font-size="10" text-anchor="end" fill="{ink}">{mm} mm</text>'
-    ).format(
-        a=_n(right - mm / unit),
-        b=_n(right),
-        u=_n(y - 3),
-        y=_n(y),
-        t=_n(right - mm / unit - 4),
-        s=_n(y + 1),
-        mm=f"{mm:g}",
-        ink=INK,
-    )
-
-
-def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    left = right - mm / unit
+    bar = svg.path([(left, y - 3), (left, y), (right, y), (right, y - 3)])
+    return bar + svg.text(left - 4, y + 1, f"{given(mm)} mm", anchor="end")

@@ -1,7 +1,4 @@
-"""Small charts as inline SVG, made by hand: dot-and-bar rows, histograms, share bars.
-
-Text is text, lines are dark on white, and nothing is told by colour alone.
-"""
+"""Small charts of the report: dot-and-bar rows, histograms, share bars."""
 
 from __future__ import annotations
 
@@ -11,113 +8,49 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-INK, SOFT, RULE = "#1b2730", "#7d94a3", "#b9c4cb"
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """From a value to 0..1 along an axis, with the values that get a tick."""
-
-    low: float
-    high: float
-    logarithmic: bool
-    ticks: tuple[float, ...]
-
-    def at(self, value: float) -> float:
-        """Place of a value; beyond an end it is that end."""
-        if not self.logarithmic:
-            share = (value - self.low) / (self.high - self.low)
-        elif value <= self.low:
-            return 0.0
-        else:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
-        return min(1.0, max(0.0, share))
-
-
-def log_scale(values: Sequence[float]) -> Scale:
-    """Whole decades round the positive values, at most five."""
-    positive = [value for value in values if value > 0] or [1.0]
-    top = math.ceil(math.log10(max(positive)) + 1e-9)
-    bottom = max(min(math.floor(math.log10(min(positive))), top - 1), top - 5)
-    ticks = tuple(10.0**power for power in range(bottom, top + 1))
-    return Scale(ticks[0], ticks[-1], True, ticks)
-
-
-def linear_scale(values: Sequence[float]) -> Scale:
-    """From 0 to a round number, with three to six ticks."""
-    most = max([value for value in values if value > 0], default=1.0)
-    step = next(
-        base * 10.0**power
-        for power in range(-3, 9)
-        for base in (1, 2, 5)
-        if most <= 5 * base * 10.0**power
-    )
-    count = max(2, math.ceil(most / step - 1e-9))
-    return Scale(0.0, step * count, False, tuple(step * k for k in range(count + 1)))
-
+from calcimetry.report import svg
+from calcimetry.report.svg import Scale
 
 Spread = tuple[float, float | None, float | None]
 """Value, low end, high end."""
 
 
 def interval_bar(spread: Spread, scale: Scale) -> Markup:
-    """A dot with its interval on an axis with ticks; hidden from readers of the numbers."""
+    """A mark with its interval on an axis with ticks; hidden from readers of the numbers."""
     left, wide = 8.0, 144.0
-    marks = Markup("").join(
-        Markup(
-            '<line x1="{x}" x2="{x}" y1="13" y2="16" stroke="{ink}" stroke-width="0.7"/>'
-            '<text x="{x}" y="24" font-size="7.5" text-anchor="middle" fill="{ink}">{t}</text>'
-        ).format(x=_n(left + wide * scale.at(tick)), t=_tick(tick), ink=INK)
-        for tick in scale.ticks
-    )
-    return Markup(
-        '<svg class="bar" viewBox="0 0 160 26" aria-hidden="true">'
-        '<line x1="{a}" x2="{b}" y1="13" y2="13" stroke="{rule}"/>{marks}{row}</svg>'
-    ).format(
-        a=left, b=left + wide, rule=RULE, marks=marks, row=_row(spread, scale, (left, wide), 7)
-    )
+    marks = [svg.line((left, 13), (left + wide, 13), svg.RULE)]
+    for tick in scale.ticks:
+        x = left + wide * scale.at(tick)
+        marks.append(svg.line((x, 13), (x, 16), width=0.7))
+        marks.append(svg.text(x, 24, svg.tick(tick), size=svg.TINY))
+    body = svg.join([*marks, _row(spread, scale, (left, wide), 7)])
+    return Markup('<svg class="bar" viewBox="0 0 160 26" aria-hidden="true">{}</svg>').format(body)
 
 
 def _row(spread: Spread, scale: Scale, span: tuple[float, float], y: float) -> Markup:
+    """The interval as a bar 4 units high, the value as an upright stroke over it."""
     value, low, high = spread
     x = [span[0] + span[1] * scale.at(v) for v in (value, low or 0.0, high or 0.0)]
-    bar = Markup("")
-    if low is not None and high is not None:
-        bar = Markup('<rect x="{}" y="{}" width="{}" height="4" rx="1" fill="{}"/>').format(
-            _n(x[1]), _n(y - 2), _n(max(1.0, x[2] - x[1])), SOFT
-        )
-    return bar + Markup('<rect x="{}" y="{}" width="2" height="10" fill="{}"/>').format(
-        _n(x[0] - 1), _n(y - 5), INK
-    )
+    mark = svg.box(x[0] - 1, y - 5, 2, 10, svg.INK)
+    if low is None or high is None:
+        return mark
+    return svg.box(x[1], y - 2, max(1.0, x[2] - x[1]), 4, svg.SOFT) + mark
 
 
 def forest(rows: Sequence[tuple[str, Spread]], scale: Scale, alt: str) -> Markup:
-    """A row for each thing: its name, a dot, its interval; ticks above and below."""
+    """A row for each thing: its name, its value, its interval; ticks above."""
     left, wide, step, top = 34.0, 280.0, 14.0, 18.0
     bottom = top + step * len(rows)
-    grid = Markup("").join(
-        Markup(
-            '<line x1="{x}" x2="{x}" y1="{top}" y2="{bottom}" stroke="{rule}" stroke-width="0.7"/>'
-            '<text x="{x}" y="{t}" font-size="10" text-anchor="middle" fill="{ink}">{text}</text>'
-        ).format(
-            x=_n(left + wide * scale.at(tick)),
-            top=top - 4,
-            bottom=bottom,
-            t=top - 7,
-            text=_tick(tick),
-            rule=RULE,
-            ink=INK,
-        )
-        for tick in scale.ticks
-    )
-    body = Markup("").join(
-        Markup('<text x="{}" y="{}" font-size="10" text-anchor="end" fill="{}">{}</text>').format(
-            left - 8, _n(top + step * (k + 0.5) + 3.5), INK, name
-        )
-        + _row(spread, scale, (left, wide), top + step * (k + 0.5))
-        for k, (name, spread) in enumerate(rows)
-    )
-    return _chart(330, bottom + 4, alt, grid + body)
+    parts = []
+    for tick in scale.ticks:
+        x = left + wide * scale.at(tick)
+        parts.append(svg.line((x, top - 4), (x, bottom), svg.RULE, 0.7))
+        parts.append(svg.text(x, top - 7, svg.tick(tick)))
+    for k, (name, spread) in enumerate(rows):
+        y = top + step * (k + 0.5)
+        parts.append(svg.text(left - 8, y + 3.5, name, anchor="end"))
+        parts.append(_row(spread, scale, (left, wide), y))
+    return svg.drawing((330, bottom + 4), alt, parts, "chart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,54 +81,26 @@ def histogram(found: Bins, alt: str) -> Markup:
     left, wide, high, top = 14.0, 304.0, 120.0, 16.0
     most, step = max(*found.counts, 1), wide / len(found.counts)
     base = top + high
-    parts = [
-        Markup('<line x1="{}" x2="{}" y1="{y}" y2="{y}" stroke="{ink}"/>').format(
-            left, left + wide, y=base, ink=INK
-        )
-    ]
+    parts = [svg.line((left, base), (left + wide, base))]
     for k, count in enumerate(found.counts):
         tall = high * count / most
         x = left + step * k
-        parts.append(
-            Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="#5b7688"/>').format(
-                _n(x + 1), _n(base - tall), _n(step - 2), _n(tall)
-            )
-        )
+        parts.append(svg.box(x + 1, base - tall, step - 2, tall))
         if count:
-            parts.append(_label(x + step / 2, base - tall - 4, str(count)))
+            parts.append(svg.text(x + step / 2, base - tall - 4, count))
     skip = math.ceil(len(found.edges) / 11)
     parts += [
-        _label(left + step * k, base + 13, _tick(edge))
+        svg.text(left + step * k, base + 13, svg.tick(edge))
         for k, edge in enumerate(found.edges)
         if k % skip == 0
     ]
-    return _chart(330, base + 20, alt, Markup("").join(parts))
+    return svg.drawing((330, base + 20), alt, parts, "chart")
 
 
 def share_bar(share: float) -> Markup:
     """A part of the whole, as a bar."""
-    return Markup(
-        '<svg class="share" viewBox="0 0 100 10" aria-hidden="true">'
-        '<rect width="100" height="10" fill="#e3e9ec"/>'
-        '<rect width="{}" height="10" fill="#5b7688"/></svg>'
-    ).format(_n(100 * min(1.0, max(0.0, share))))
-
-
-def _chart(width: float, height: float, alt: str, body: Markup) -> Markup:
-    return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(_n(width), _n(height), alt, body)
-
-
-def _label(x: float, y: float, text: str) -> Markup:
-    return Markup(
-        '<text x="{}" y="{}" font-size="10" text-anchor="middle" fill="{}">{}</text>'
-    ).format(_n(x), _n(y), INK, text)
-
-
-def _tick(value: float) -> str:
-    return f"{value:.4g}" if value < 10_000 else f"{value / 1000:g}k"
-
-
-def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    part = svg.box(0, 0, 100 * min(1.0, max(0.0, share)), 10)
+    body = svg.box(0, 0, 100, 10, svg.PALE) + part
+    return Markup('<svg class="share" viewBox="0 0 100 10" aria-hidden="true">{}</svg>').format(
+        body
+    )

@@ -1,10 +1,11 @@
-"""Numbers of the report: read from the document by JSON pointer (RFC 6901), shown to three
-significant digits, and each carrying the document's own value:
+"""How numbers are written wherever people read them (page, terminal, a follow-up's chapter): to
+three significant digits, never in powers of ten. And numbers of the report: read from the
+document by JSON pointer (RFC 6901), each carrying the document's own value:
 
     <data value="12.3456" data-at="/deposits/0/mass_mg">12.3 mg</data>
 
 Nothing reaches the page but by its pointer, so a number in the report is the number in
-examination.json; tests/report/test_numbers.py compares them all.
+examination.json; tests/report/test_report_numbers.py compares them all.
 """
 
 from __future__ import annotations
@@ -50,6 +51,40 @@ def decimals(value: float, digits: int = 3) -> int:
     return min(4, max(0, digits - 1 - math.floor(math.log10(shown))))
 
 
+def plain(value: float, places: int, mark: str = ".") -> str:
+    """A number with so many decimals; digits in groups of three from 10 000 on.
+
+    mark : what parts whole from decimals, by language
+    """
+    text = f"{abs(value):.{places}f}"
+    whole, _, part = text.partition(".")
+    if len(whole) > 4:
+        whole = f"{int(whole):_}".replace("_", NNBSP)
+    sign = "\u2212" if value < 0 and float(text) else ""
+    return f"{sign}{whole}{mark}{part}" if part else f"{sign}{whole}"
+
+
+def shown(value: float, digits: int = 3, mark: str = ".") -> str:
+    """A number to so many significant digits; whole numbers are shown whole."""
+    return plain(value, 0 if isinstance(value, int) else decimals(value, digits), mark)
+
+
+def signed(value: float, places: int) -> str:
+    """A change: a number with its sign, none where it is shown as 0."""
+    text = plain(value, places)
+    return f"+{text}" if value > 0 and float(f"{value:.{places}f}") else text
+
+
+def given_places(value: float) -> int:
+    """How many decimals a number was given with, up to six."""
+    return len(f"{value:.6f}".rstrip("0").partition(".")[2])
+
+
+def given(value: float) -> str:
+    """A number with as many decimals as it was given with, up to six."""
+    return plain(value, given_places(value))
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """Shows values of one document in one language."""
@@ -58,14 +93,8 @@ class Numbers:
     words: Words
 
     def plain(self, value: float, places: int) -> str:
-        """A number as the language writes it; digits in groups of three from 10 000 on."""
-        text = f"{value:.{places}f}".replace("-", "\u2212")
-        whole, _, part = text.partition(".")
-        if len(whole.lstrip("\u2212")) > 4:
-            whole = f"{int(whole.replace(chr(0x2212), '-')):_}".replace("_", NNBSP)
-            whole = whole.replace("-", "\u2212")
-        mark = str(self.words.find("format.decimal_mark"))
-        return f"{whole}{mark}{part}" if part else whole
+        """A number as the language writes it."""
+        return plain(value, places, str(self.words.find("format.decimal_mark")))
 
     def show(
         self, at: str, unit: str = "", *, places: int | None = None, digits: int = 3

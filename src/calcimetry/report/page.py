@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from calcimetry.plan import Plan
-from calcimetry.report import bodymap, charts, choice, paint, prose
+from calcimetry.report import bodymap, charts, choice, paint, prose, svg
 from calcimetry.report.catalogue import Words
-from calcimetry.report.numbers import Numbers, lookup, pointer
+from calcimetry.report.numbers import Numbers, given_places, lookup, pointer
 from calcimetry.report.places import in_words, part_of_body
 
 MEASURES = (
@@ -193,21 +191,35 @@ class Page:
         found = self.words.find(f"flag.{flag['code']}")
         return found if isinstance(found, str) else flag["text"]
 
-    def changed(self, section: str, name: str) -> bool:
-        """Whether a parameter of the plan stands at other than its default."""
-        about = self.parameters.get(section, {}).get(name)
-        return about is not None and about["default"] != self.at("plan", section, name)
-
     @cached_property
     def parameters(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-        """What the plan says about its parameters: default, unit, meaning, source."""
-        return Plan().described()
+        """What the version that measured says of its parameters: default, unit, meaning, source.
+
+        Empty for documents of before schema 1.3: they hold values alone, and what a parameter
+        is today may not be what it was.
+        """
+        found: Mapping[str, Mapping[str, Mapping[str, Any]]]
+        found = self.document.get("plan_described") or {}
+        return found
+
+    def about(self, section: str, name: str) -> Mapping[str, Any]:
+        """What the document says of one parameter, its meaning in the page's language."""
+        said = self.parameters.get(section, {}).get(name)
+        if said is None:
+            return {}
+        return {**said, "text": self.words.find(f"plan.{section}.{name}") or said.get("text", "")}
+
+    def changed(self, section: str, name: str) -> bool:
+        """Whether a parameter of the plan stood at other than its default."""
+        about = self.about(section, name)
+        return "default" in about and about["default"] != self.at("plan", section, name)
 
     def value(self, at: str, unit: str = "") -> Markup:
         """A parameter of any type, with its pointer."""
         found = lookup(self.document, at)
         if isinstance(found, int | float) and not isinstance(found, bool):
-            return self.numbers.show(at, unit.replace("mm3", "mm³"), places=_places(found))
+            places = given_places(found)
+            return self.numbers.show(at, unit.replace("mm3", "mm³"), places=places)
         return Markup('<span data-at="{}">{}</span>').format(at, _plainly(found))
 
     # Pictures ------------------------------------------------------------------------------
@@ -219,7 +231,7 @@ class Page:
             return Markup("")
         facts = paint.facts_of(content)
         return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
-            data_uri(content), facts["width"], facts["height"], Markup(alt).striptags()
+            svg.data_uri(content), facts["width"], facts["height"], Markup(alt).striptags()
         )
 
     def slice_of(self, name: str) -> int | None:
@@ -292,9 +304,11 @@ class Page:
         ends = {"left": left, "right": right, "top": "head", "bottom": "foot"}
         words = {end: str(t(f"summary.{word}")) for end, word in ends.items()}
         words["alt"] = str(t(f"summary.{name}_alt", count=len(points)))
-        svg = bodymap.drawing(data_uri(self.pictures[f"{name}.png"]), view, points, unit, words)
+        drawn = bodymap.drawing(
+            svg.data_uri(self.pictures[f"{name}.png"]), view, points, unit, words
+        )
         width = view["width"] * view["mm_per_pixel"] / unit + 2 * bodymap.MARGIN
-        return t(f"summary.{name}"), svg, round(width, 1)
+        return t(f"summary.{name}"), drawn, round(width, 1)
 
     # Charts --------------------------------------------------------------------------------
 
@@ -308,7 +322,7 @@ class Page:
         ]
 
     @cached_property
-    def scales(self) -> Mapping[str, charts.Scale]:
+    def scales(self) -> Mapping[str, svg.Scale]:
         """One scale for each measure, so that cards compare by eye."""
         scales = {}
         for _, field, _ in MEASURES:
@@ -318,9 +332,9 @@ class Page:
             # One very wide interval must not press all the others into a corner.
             ends = [min(end, 2 * max(middle), MOST[field]) for end in ends]
             if field.startswith("density"):
-                scales[field] = charts.linear_scale(ends)
+                scales[field] = svg.linear_scale(ends)
             else:  # low ends near 0 would stretch a logarithmic axis over empty decades
-                scales[field] = charts.log_scale([v / 3 for v in middle] + ends)
+                scales[field] = svg.log_scale([v / 3 for v in middle] + ends)
         return scales
 
     def bar(self, k: int, field: str) -> Markup:
@@ -350,16 +364,6 @@ class Page:
         """A mass as a part of the total mass, as a bar; empty without either."""
         total = self.at("totals", "overall", "mass_mg", "value")
         return charts.share_bar(mass / total) if mass is not None and total else Markup("")
-
-
-def data_uri(content: bytes) -> str:
-    """A PNG as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-
-
-def _places(value: float) -> int:
-    """As many decimals as the value was given with, up to six."""
-    return len(f"{value:.6f}".rstrip("0").partition(".")[2])
 
 
 def _plainly(value: Any) -> str:

@@ -44,13 +44,13 @@ class Spot:
     number: int
 
 
-def pictures(exam: Examination) -> dict[str, bytes]:
+def pictures(exam: Examination, scan: Scan) -> dict[str, bytes]:
     """PNGs by name: whole views, three planes of each larger deposit, thumbnails of the rest.
 
     Names: ``front.png``, ``side.png``, ``deposit-N-PLANE-WINDOW.png`` (PLANE axial, coronal
     or sagittal, WINDOW bone or soft) and ``object-N-axial-bone.png``.
     """
-    scan, marks = exam.scan, Marks.of(exam.deposits)
+    marks = Marks.of(exam.deposits)
     made = whole_views(scan, exam.deposits)
     ranks = _ranks(exam.deposits)
     large = set(carded(ranks))
@@ -106,7 +106,7 @@ def _left_out(scan: Scan, marks: Marks, objects: Sequence[OtherObject]) -> dict[
 
 
 def _object_spot(scan: Scan, item: OtherObject) -> Spot:
-    # Its runs are not kept, so its size is taken as that of a ball of its volume.
+    # Of examinations that did not keep its runs, its size is taken as a ball's of its volume.
     centre = scan.to_zyx(np.array(item.centroid_mm)) + 0.5
     z, y, x = (int(v) for v in np.clip(centre, 0, np.array(scan.hu.shape) - 1))
     diameter = 2 * (item.volume_mm3 * 3 / (4 * np.pi)) ** (1 / 3)

@@ -9,10 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calcimetry.errors import GeometryError, InputError, UsageError
-from calcimetry.records import Acquisition, Flag, Scan, Source, StoredGrid
+from calcimetry.records import Acquisition, Flag, Frame, Scan, Source, StoredGrid
 from calcimetry.scan import facts
 from calcimetry.scan.flags import flag
-from calcimetry.scan.grid import check_extent, scan_affine, sizes_of, stored_grid, tilt_degrees
+from calcimetry.scan.grid import (
+    check_extent,
+    scan_affine,
+    scan_shape,
+    sizes_of,
+    stored_grid,
+    tilt_degrees,
+)
 from calcimetry.scan.memory import check_room
 from calcimetry.scan.scale import judged
 from calcimetry.scan.stack import MIN_SLICES, TILT_DEG
@@ -141,7 +148,7 @@ def scan_of(
     degrees = tilt_degrees(grid.affine)
     if degrees > TILT_DEG:
         flags += (flag("GANTRY_TILT", f"{degrees:.1f} degrees; volumes and masses hold"),)
-    return Scan(hu, scan_affine(grid), acquisition, grid, source, flags)
+    return Scan(hu, Frame(scan_shape(grid), scan_affine(grid), grid), acquisition, source, flags)
 
 
 def empty_volume(shape: tuple[int, ...], where: str) -> NDArray[np.int16]:

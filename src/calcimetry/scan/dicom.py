@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calcimetry.errors import CalcimetryError, GeometryError, InputError
-from calcimetry.records import Flag, Scan, Source
+from calcimetry.records import Flag, Frame, Scan, Source
 from calcimetry.scan import facts, series, stack, stacks
 from calcimetry.scan import tags as t
 from calcimetry.scan.array import empty_volume
@@ -158,9 +158,8 @@ def _scan(
     named = {os.path.relpath(name, root): digest for name, digest in filled.digests.items()}
     return Scan(
         hu,
-        scan_affine(grid),
+        Frame(scan_shape(grid), scan_affine(grid), grid),
         acquisition,
-        grid,
         Source(str(path), "dicom", named, passed_over),
         flags
         + read_flags

@@ -1,0 +1,166 @@
+"""Measured objects, numbered, named and summed: the parts of an examination. Nothing is judged."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from calcimetry.describe import form, shape_name, shape_numbers
+from calcimetry.quantity import total
+from calcimetry.records import (
+    LISTED,
+    Calibration,
+    Deposit,
+    Finding,
+    Flag,
+    Frame,
+    Kind,
+    OtherObject,
+    Place,
+    Quantity,
+    Runs,
+    Scan,
+    Total,
+    Totals,
+)
+from calcimetry.runs import voxels_of
+
+_NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A finding with all that was measured of it.
+
+    place : of those that are listed
+    axes_mm : of the ellipsoid of equal moments, longest first
+    centroid_mm : LPS
+    skeletal : it is a bone of the skeleton that distances to bone are measured to
+    """
+
+    finding: Finding
+    quantity: Quantity
+    place: Place | None
+    axes_mm: tuple[float, float, float]
+    centroid_mm: tuple[float, float, float]
+    skeletal: bool = False
+
+
+def ranked(described: Iterable[Described]) -> tuple[list[Described], list[Described]]:
+    """Those that are listed, deposits first and then by falling mass; and all others by size."""
+    listed: list[Described] = []
+    others: list[Described] = []
+    for item in described:
+        (listed if item.finding.kind in LISTED else others).append(item)
+    return sorted(listed, key=_rank), sorted(others, key=_size)
+
+
+def _rank(item: Described) -> tuple[int, float, int, int]:
+    runs = item.finding.runs
+    mass = item.quantity.mass_mg.value or 0.0
+    return LISTED.index(item.finding.kind), -mass, int(runs.row[0]), int(runs.start[0])
+
+
+def _size(item: Described) -> tuple[int, int]:
+    runs = item.finding.runs
+    return -runs.voxels, int(runs.row[0])
+
+
+def deposit_of(scan: Scan, number: int, item: Described) -> Deposit:
+    """A listed object as a deposit of an examination."""
+    finding, quantity, runs = item.finding, item.quantity, item.finding.runs
+    numbers = shape_numbers(scan, runs, item.axes_mm)
+    return Deposit(
+        number=number,
+        uid=uid_of(scan, runs),
+        kind=finding.kind,
+        confidence=finding.confidence,
+        reason=finding.reason,
+        rule=finding.rule,
+        runs=runs,
+        centroid_mm=item.centroid_mm,
+        slices=slices_of(scan.frame, runs),
+        place=item.place or Place(),
+        form=form(
+            scan,
+            runs,
+            shape=shape_name(numbers),
+            volume_mm3=quantity.volume_mm3.value,
+            numbers=numbers,
+        ),
+        quantity=replace(quantity, flags=()),
+        flags=tuple(dict.fromkeys(finding.flags + quantity.flags)),
+    )
+
+
+def object_of(number: int, item: Described) -> OtherObject:
+    """An object that was left out."""
+    finding = item.finding
+    return OtherObject(
+        number=number,
+        kind=finding.kind,
+        reason=finding.reason,
+        rule=finding.rule,
+        confidence=finding.confidence,
+        volume_mm3=item.quantity.volume_mm3.value or 0.0,
+        mass_mg=item.quantity.mass_mg.value,
+        centroid_mm=item.centroid_mm,
+        runs=finding.runs,
+    )
+
+
+def uid_of(scan: Scan, runs: Runs) -> str:
+    """A UID that the same voxels get again: from their HU and where they lie.
+
+    DICOM form for UUIDs (PS3.5 B.2). Files and patients do not enter, so that a scan read
+    from DICOM and from NIfTI gives the same.
+    """
+    voxels = voxels_of(runs)
+    values = scan.hu[tuple(voxels.T)].astype("<i2").tobytes()
+    corners = scan.to_lps(voxels[[0, -1]]).round(1).tolist()
+    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{values.hex()} {corners}').int}"
+
+
+def slices_of(frame: Frame, runs: Runs) -> tuple[int, int]:
+    """The first and last slice that runs lie in, along the stored slice axis."""
+    height = runs.shape[1]
+    ends = [frame.stored.slice_index(int(runs.row[end]) // height) for end in (0, -1)]
+    return min(ends), max(ends)
+
+
+def totals_of(listed: Sequence[Deposit], scale: Calibration) -> Totals:
+    """Sums over all deposits, and over those of each region and tissue."""
+    return Totals(
+        overall=_total(listed, scale),
+        by_region=_grouped(listed, scale, lambda deposit: deposit.place.region),
+        by_tissue=_grouped(listed, scale, lambda deposit: deposit.place.tissue),
+    )
+
+
+def _grouped(
+    listed: Sequence[Deposit], scale: Calibration, key: Callable[[Deposit], str | None]
+) -> dict[str, Total]:
+    names = sorted({key(deposit) or "unknown" for deposit in listed})
+    return {
+        name: _total([d for d in listed if (key(d) or "unknown") == name], scale) for name in names
+    }
+
+
+def _total(listed: Sequence[Deposit], scale: Calibration) -> Total:
+    sure = [deposit.quantity for deposit in listed if deposit.kind is Kind.DEPOSIT]
+    scores = [quantity.agatston for quantity in sure]
+    sums = total(sure, scale)
+    known = [score for score in scores if score is not None]
+    return Total(
+        count=len(sure),
+        uncertain=len(listed) - len(sure),
+        mass_mg=sums.mass_mg,
+        volume_mm3=sums.volume_mm3,
+        agatston=sum(known) if len(known) == len(scores) else None,
+    )
+
+
+def flags_by_code(*rooms: Iterable[Flag]) -> tuple[Flag, ...]:
+    """Flags of all rooms; of two with one code the later says more, as it knows the outcome."""
+    return tuple({flag.code: flag for flags in rooms for flag in flags}.values())
