@@ -95,7 +95,8 @@ def _runs_at_least(values: NDArray[Any], least: int, jobs: Jobs) -> Runs:
 
     def slab(first: int, end: int) -> RunColumns:
         lines = read_only(values[first:end], np.int16).reshape(-1, width)
-        return _find(lines, bound, np.int32(first * height))
+        # Their sums cost little beside a kernel of its own, to be compiled and loaded.
+        return find_and_sum(lines, bound, np.int32(first * height), height)[0]
 
     parts = over_slabs(slab, depth, jobs)
     if len(parts) == 1:
@@ -219,18 +220,6 @@ def _from_edges(
     return row, start, stop
 
 
-@kernel
-def _find(lines: Plane[np.int16], least: Integer, first_row: Integer) -> RunColumns:
-    rows, width = lines.shape
-    out = np.empty(2 * width + 65536, np.int32)
-    last = np.empty(rows, np.int64)
-    r, edges = _fill(lines, least, ZERO, rows, out, ZERO, last)
-    while r < rows:
-        out = _grown(out)
-        r, edges = _fill(lines, least, r, rows, out, edges, last)
-    return _from_edges(out, edges, last, first_row)
-
-
 @inner
 def _sum_edges(
     lines: Plane[np.int16],
@@ -267,7 +256,8 @@ def sum_run(line: Vector[np.int16], start: int, stop: int) -> tuple[Integer, Int
 def find_and_sum(
     lines: Plane[np.int16], least: Integer, first_row: Integer, chunk: int
 ) -> tuple[RunColumns, RunSums]:
-    """`_find`, and the sums of each run taken while its lines are still in the cache."""
+    """Runs of lines at or above `least`, and the sums of each, taken while its lines are still in
+    the cache; `first_row` : number of the first line; chunk : lines that are looked at together."""
     rows, width = lines.shape
     out = np.empty(2 * width + 65536, np.int32)
     half = out.size // 2
