@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from calcimetry.deposits.resample import GRID_MM
-from calcimetry.runs._jit import kernel
+from calcimetry.kernels.compiled import kernel
 from training.shapes import Shape
 
 Patch = NDArray[np.float32]

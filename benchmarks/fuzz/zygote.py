@@ -85,8 +85,8 @@ def _prepare() -> None:
     """Imports and kernels, by one small measurement on this thread alone."""
     from calcimetry import cli, output  # noqa: F401
     from calcimetry.examine import measure
-    from calcimetry.quantity.warm import limb
     from calcimetry.scan import nifti  # noqa: F401
+    from calcimetry.warm import limb
 
     measure(limb()[0], jobs=1)
 

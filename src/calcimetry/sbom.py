@@ -27,7 +27,7 @@ Wanted = tuple[str, frozenset[str]]
 
 def bill_of_materials() -> dict[str, Any]:
     """The bill as JSON-ready mappings; what an extra wants and is not installed is left out."""
-    needs = _closure()
+    needs = needed((ROOT, frozenset(EXTRAS)))
     parts = [_component(name) for name in sorted(needs) if name != ROOT]
     parts.append(_weights())
     marks = "\n".join(part["bom-ref"] for part in parts)
@@ -48,11 +48,11 @@ def bill_of_materials() -> dict[str, Any]:
     }
 
 
-def _closure() -> dict[str, frozenset[str]]:
-    """Every distribution that calcimetry runs with, and what each of them needs."""
+def needed(root: Wanted) -> dict[str, frozenset[str]]:
+    """Every installed distribution that a first one runs with, and what each of them needs."""
     asked: set[Wanted] = set()
     needs: dict[str, frozenset[str]] = {}
-    queue: list[Wanted] = [(ROOT, frozenset(EXTRAS))]
+    queue: list[Wanted] = [root]
     while queue:
         wanted = queue.pop()
         if wanted in asked:

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.anatomy import warm
 from calcimetry.records import Scan
 
 FAT, MUSCLE, BONE, LUNG, CARBON = -100, 50, 900, -850, 100
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compiled():
-    warm()
 
 
 class Stage:

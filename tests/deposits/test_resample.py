@@ -17,8 +17,8 @@ from calcimetry.deposits.resample import (
     resample,
     unfolded,
 )
+from calcimetry.kernels.compiled import read_only
 from calcimetry.runs import find_runs, from_mask
-from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
 
 spacings = st.floats(0.3, 6.0)
@@ -26,14 +26,14 @@ spacings = st.floats(0.3, 6.0)
 
 def _to_grid(hu, spacing):
     taps = [axis_weights(n, s) for n, s in zip(hu.shape, spacing, strict=True)]
-    return resample(frozen(hu, np.int16), *taps)
+    return resample(read_only(hu, np.int16), *taps)
 
 
 def _back(grid, runs, spacing):
     lattice = zip(runs.shape, spacing, grid.shape, strict=True)
     cells = [axis_cells(n, s, m) for n, s, m in lattice]
     back = np.empty(runs.voxels, np.float32)
-    interpolate(frozen(grid, np.float32), columns(runs), *cells, back)
+    interpolate(read_only(grid, np.float32), columns(runs), *cells, back)
     return back
 
 

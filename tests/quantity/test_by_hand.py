@@ -22,7 +22,7 @@ def test_the_middle_of_a_blurred_ball_is_maxwells_distribution(radius: float, pe
 
 @pytest.mark.parametrize(("level", "counts"), [(0.25, 0.0), (0.5, 0.5), (0.6, 0.7), (0.8, 1.0)])
 def test_a_voxel_counts_by_how_far_over_half_it_is(level: float, counts: float) -> None:
-    assert _in_part(np.array([level], np.float32))[0] == pytest.approx(counts)
+    assert _in_part.py_func(level) == pytest.approx(counts)
 
 
 @pytest.mark.parametrize(

@@ -6,27 +6,18 @@ import numpy as np
 import pytest
 from scipy import ndimage, signal, special
 
+from calcimetry.kernels.compiled import entered
 from calcimetry.quantity.background import _levels, _logistic, _otsu, _probability
 from calcimetry.quantity.crop import flooded
 from calcimetry.quantity.noise import Noise, _correlation, _less_plane
 from calcimetry.quantity.plain import summed
-from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import shares
 from calcimetry.runs import from_mask
-from calcimetry.runs._order import middle, quantile
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(5)
-
-
-@pytest.mark.parametrize("dense", [0.003, 0.1])
-def test_within_is_a_distance_map_compared(rng, dense):
-    mask = rng.random((9, 14, 21)) < dense
-    mask[4, 5, 6] = True
-    far = ndimage.distance_transform_edt(~mask, sampling=(2.5, 0.8, 0.7))
-    assert np.array_equal(within(mask, (2.5, 0.8, 0.7), 3.1), far <= 3.1)
 
 
 @pytest.mark.parametrize("sigma", [(0.1, 0.5, 0.9), (1.2, 0.8, 0.6)])
@@ -66,7 +57,7 @@ def test_a_patch_less_its_plane_is_what_least_squares_leaves(rng, shape):
     fit = np.linalg.lstsq(design, patch.ravel().astype(float), rcond=None)[0]
     left = (patch.ravel() - design @ fit).reshape(shape)
     out = np.empty(shape)
-    assert _less_plane(patch, out) == pytest.approx(left.std())
+    assert entered(_less_plane)(patch, out) == pytest.approx(left.std())
     assert out == pytest.approx(left, abs=1e-9)
 
 
@@ -108,7 +99,7 @@ def test_plain_sums_of_nothing():
 def test_own_exponential_is_exact():
     level = np.linspace(-35, 35, 1001)
     found = level.copy()
-    _probability(found)
+    entered(_probability)(found)
     assert found == pytest.approx(special.expit(np.clip(level, -30, 30)), rel=1e-14)
 
 
@@ -120,7 +111,9 @@ def test_a_border_is_found_where_it_was_drawn(rng):
     target = special.expit(drawn @ design)
     weights = _logistic(np.ascontiguousarray(at), target)
     assert special.expit(weights @ design) == pytest.approx(target, abs=0.02)
-    low, high = _levels((-100 + 150 * target).astype(np.float32), target.astype(np.float32))
+    low, high = entered(_levels)(
+        (-100 + 150 * target).astype(np.float32), target.astype(np.float32)
+    )
     assert (low, high) == pytest.approx((-100, 50), abs=1e-3)
 
 
@@ -136,11 +129,3 @@ def test_flood_reaches_over_corners_only_what_holds_a_seed(rng):
     seeds = room & (rng.random(room.shape) < 0.1)
     labels, _ = ndimage.label(room, np.ones((3, 3, 3)))
     assert np.array_equal(flooded(seeds, room), np.isin(labels, labels[seeds]))
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 8])
-def test_order_statistics(rng, size):
-    values = np.sort(rng.integers(0, 12, size))
-    assert middle(np.bincount(values, minlength=12), size) == np.median(values)
-    for share in (0.0, 0.1, 0.95, 1.0):
-        assert quantile(values, share) == pytest.approx(np.quantile(values, share))

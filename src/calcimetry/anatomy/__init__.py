@@ -26,7 +26,6 @@ from calcimetry.anatomy.landmarks import landmarks
 from calcimetry.anatomy.pose import in_pose, into_pose, is_turned, out_of_pose, pose_of
 from calcimetry.anatomy.segmenter import Segmenter, segment, segmenters
 from calcimetry.anatomy.soft import soft_tissue
-from calcimetry.anatomy.warm import warm
 
 __all__ = [
     "Anatomy",
@@ -63,6 +62,5 @@ __all__ = [
     "skin_gaps",
     "soft_tissue",
     "structures_at",
-    "warm",
     "water_equivalent_diameter",
 ]

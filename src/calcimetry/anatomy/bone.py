@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from calcimetry.anatomy.body import Body, inside
 from calcimetry.anatomy.coarse import Grid, Mask, connected, eroded, painted
 from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import RunColumns, Vector, Volume
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import crop, paint, select, taken
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs, each
 
 HUGE_MM3 = 20_000.0  # above this, bone; the biggest deposits reach it, bones pass it early
@@ -94,9 +96,8 @@ def bone_gaps(
     if skeleton.surface is None:
         return np.full(len(bounds) - 1, np.nan)
     runs = skeleton.runs
-    columns = tuple(frozen(column, np.int32) for column in (runs.row, runs.start, runs.stop))
     lattice = runs.shape, skeleton.grid.cell
-    found = gaps_to_runs(skeleton.surface, columns, lattice, zyx, bounds, jobs=jobs)
+    found = gaps_to_runs(skeleton.surface, columns(runs), lattice, zyx, bounds, jobs=jobs)
     z, y, x = skeleton.grid.of(zyx).T
     owner = np.repeat(np.arange(len(found)), np.diff(bounds))
     found[owner[skeleton.marrow[z, y, x]]] = 0.0
@@ -156,8 +157,7 @@ def _has_marrow(scan: Scan, objects: Objects, index: int) -> bool:
 
 def _cells_held(runs: Runs, grid: Grid) -> Mask:
     held = np.zeros(grid.shape, np.bool_)
-    columns = tuple(frozen(column, np.int32) for column in (runs.row, runs.start, runs.stop))
-    _mark(columns, runs.shape[1], np.array(grid.cell), held)
+    _mark(columns(runs), runs.shape[1], np.array(grid.cell), held)
     return held
 
 
@@ -178,8 +178,8 @@ def _holes(mask: Mask, most: float = np.inf) -> Mask:
 
 
 @kernel
-def _mark(columns: Any, height: Any, cell: Any, held: Any) -> None:
-    row, start, stop = columns
+def _mark(runs: RunColumns, height: int, cell: Vector[np.int64], held: Volume[np.bool_]) -> None:
+    row, start, stop = runs
     at = -1  # the row that is looked at
     for run in range(row.size):
         if row[run] != at:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Scan
-from calcimetry.runs._jit import frozen, kernel
 
 RAYS = 32
 REACH_MM = 250.0
@@ -37,8 +38,8 @@ def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.f
     angle = np.arange(RAYS) * 2 * np.pi / RAYS
     way = np.stack([np.sin(angle), np.cos(angle)], 1) * step / np.array(body.grid.size_mm[1:])
     share = np.empty(len(points))
-    masks = frozen(_ring(skeleton), np.bool_), frozen(body.inside, np.bool_)
-    _cast(masks, frozen(body.grid.of(points), np.int64), way, round(REACH_MM / step), share)
+    masks = read_only(_ring(skeleton), np.bool_), read_only(body.inside, np.bool_)
+    _cast(masks, read_only(body.grid.of(points), np.int64), way, round(REACH_MM / step), share)
     return share
 
 
@@ -78,17 +79,23 @@ def _ring(skeleton: Skeleton) -> NDArray[np.bool_]:
 
 
 @kernel
-def _cast(masks: Any, start: Any, way: Any, steps: Any, share: Any) -> None:
+def _cast(
+    masks: tuple[Volume[np.bool_], Volume[np.bool_]],
+    start: Plane[np.int64],
+    way: Plane[np.float64],
+    steps: int,
+    share: Vector[np.float64],
+) -> None:
     """Follow rays from cells until they meet the ring, or leave the body or the field."""
     ring, inside = masks
     for point in range(len(start)):
         z, met, seen = start[point, 0], 0, 0
         for ray in range(len(way)):
-            lost: Any = False
+            lost = False  # beyond the field
             for k in range(1, steps):
                 y = np.int64(np.rint(start[point, 1] + k * way[ray, 0]))
                 x = np.int64(np.rint(start[point, 2] + k * way[ray, 1]))
-                lost = y < 0 or x < 0 or y >= ring.shape[1] or x >= ring.shape[2]
+                lost = bool(y < 0 or x < 0 or y >= ring.shape[1] or x >= ring.shape[2])
                 if lost:
                     break
                 if ring[z, y, x]:

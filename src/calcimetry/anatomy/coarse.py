@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Vector, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import connect, from_mask, taken, to_mask
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs, over_slabs
 
 CELL_MM = 3.0
@@ -81,8 +81,10 @@ def painted(runs: Runs, keep: NDArray[np.bool_]) -> Mask:
 def flooded(seeds: Mask, room: Mask, connectivity: int) -> Mask:
     """The connected parts of `room` that hold a seed."""
     runs, label = connected(room, connectivity)
-    held = np.zeros(len(runs), np.bool_)
-    _hold(columns(runs), frozen(seeds, np.bool_), held)
+    # How many seeds lie before each cell tells whether any lies in a run.
+    before = np.append(0, np.cumsum(seeds, dtype=np.int32))
+    first = runs.row.astype(np.int64) * seeds.shape[2]
+    held = before[first + runs.stop] > before[first + runs.start]
     reached = np.zeros(int(label.max(initial=0)) + 1, np.bool_)
     reached[label[held]] = True
     return painted(runs, reached[label])
@@ -104,19 +106,7 @@ def eroded(mask: Mask, steps: int = 1, *, in_slice: bool = False) -> Mask:
 
 
 @kernel
-def _hold(runs: Any, seeds: Any, held: Any) -> None:
-    """Mark the runs that hold a seed."""
-    row, start, stop = runs
-    lines = seeds.reshape(-1, seeds.shape[2])
-    for run in range(row.size):
-        for seed in lines[row[run], start[run] : stop[run]]:
-            if seed:
-                held[run] = True
-                break
-
-
-@kernel
-def _grow(mask: Any, reach: Any, in_slice: Any, out: Any) -> None:
+def _grow(mask: Volume[np.uint8], reach: int, in_slice: bool, out: Volume[np.uint8]) -> None:
     """Grow by one cell: over faces, and with reach 2 over edges too. Both have a border.
 
     A slice is one line from its first inner cell to its last, so that the loops are long and
@@ -144,20 +134,23 @@ def _grow(mask: Any, reach: Any, in_slice: Any, out: Any) -> None:
             c, d = cells[at + 1 + size - width :], cells[at + 1 + size + width :]
             for k in range(count):
                 line[k] |= a[k] | b[k] | c[k] | d[k]
-        out[z, :, 0] = 0
-        out[z, :, -1] = 0
+        for y in range(height):
+            out[z, y, 0] = out[z, y, width - 1] = 0
 
 
 @kernel
-def _means(hu: Any, cell: Any, out: Any, first: Any, end: Any) -> None:
+def _means(
+    hu: Volume[np.int16], cell: Vector[np.int64], out: Volume[np.int16], first: int, end: int
+) -> None:
     depth, height, width = hu.shape
-    fz, fy, fx = cell
+    fz, fy, fx = int(cell[0]), int(cell[1]), int(cell[2])
     line = np.empty(width, np.int32)
     for cz in range(first, end):
         z1 = min((cz + 1) * fz, depth)
         for cy in range(out.shape[1]):
             y1 = min((cy + 1) * fy, height)
-            line[:] = 0
+            for x in range(width):
+                line[x] = 0
             for z in range(cz * fz, z1):
                 for y in range(cy * fy, y1):
                     source = hu[z, y]

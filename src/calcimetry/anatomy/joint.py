@@ -21,9 +21,10 @@ from scipy.spatial import cKDTree
 
 from calcimetry.anatomy.joint_names import labelled_joints, name_between
 from calcimetry.anatomy.labelmap import LabelMap
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Box, Runs, Scan
 from calcimetry.runs import Pile, box_of
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 from calcimetry.runs.voxels import samples_of
 
@@ -44,6 +45,8 @@ _OPEN = 0.6  # of the directions across the ray; in a tube of marrow a quarter t
 _FACING = 0.5  # cosine between ray and surface met
 
 Points = NDArray[np.float64]
+Ray = tuple[Volume[np.int16], Vector[np.float64], Vector[np.float64], Vector[np.float64]]
+"""HU; where it starts and its way, (z, y, x) voxels and voxels per mm; steps along it, mm."""
 Voxels = NDArray[np.int32]
 
 
@@ -137,8 +140,13 @@ def nearest_joints(
     """
     count = len(bounds) - 1
     which, gap = np.full(count, -1), np.full(count, REACH_MM)
-    for n, joint in enumerate(joints):
-        _nearer(joint.points, lps, bounds, n, which, gap)
+    some = np.flatnonzero(np.diff(bounds))
+    for n, joint in enumerate(joints if len(some) else ()):
+        # What is further off than the best so far need not be told exactly.
+        near = cKDTree(joint.points).query(lps, distance_upper_bound=REACH_MM + 1.0)[0]
+        least = np.minimum.reduceat(near, bounds[some])
+        nearer = (least < gap[some]) | ((least == gap[some]) & (which[some] < 0))
+        which[some[nearer]], gap[some[nearer]] = n, least[nearer]
     pairs = zip(which.tolist(), gap.tolist(), strict=True)
     return [None if n < 0 else (joints[n], near) for n, near in pairs]
 
@@ -154,7 +162,7 @@ def _samples(scan: Scan, bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, floa
 def _falls_off(scan: Scan, zyx: Voxels) -> NDArray[np.bool_]:
     """Whether a neighbour by face lies so much lower that this may be a wall of a joint."""
     found = np.empty(len(zyx), np.bool_)
-    _least_beside(frozen(scan.hu, np.int16), zyx, CONTRAST_HU / 3, found)
+    _least_beside(read_only(scan.hu, np.int16), zyx, CONTRAST_HU / 3, found)
     return found
 
 
@@ -174,7 +182,7 @@ def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, float]:
     row, start, stop = bone.row[keep], bone.start[keep], bone.stop[keep]
     start = np.maximum(start, spans[0].ravel()[row])
     stop = np.maximum(start, np.minimum(stop, spans[1].ravel()[row]))
-    pile = Pile((row, start, stop), np.array([0, len(row)]))
+    pile = Pile(columns(Runs(bone.shape, row, start, stop)), np.array([0, len(row)]))
     points, _ = samples_of(pile, bone.shape[1], MOST_VOXELS)
     return points, 1.0 / max(1, -(-int((stop - start).sum(dtype=np.int64)) // MOST_VOXELS))
 
@@ -192,7 +200,7 @@ def _crossings(scan: Scan, bone: Runs, samples: Voxels) -> Points:
     reach = np.arange(-BEHIND_MM[1], GAP_MM + BEHIND_MM[1] + 3.0, _STEP_MM)
     first = round(BEHIND_MM[1] / _STEP_MM)
     leave, hit = np.zeros(len(start), np.int64), np.zeros(len(start), np.int64)
-    _follow(frozen(scan.hu, np.int16), start, way, reach, first, leave, hit)
+    _follow(read_only(scan.hu, np.int16), start, way, reach, first, leave, hit)
     good = hit > 0
     good[good] &= _owned(bone, start[good] + (reach[first + hit[good] + 1] * way[good].T).T)
     good[good] &= _faces(scan, start[good], way[good], reach[first + hit[good]])
@@ -203,10 +211,11 @@ def _crossings(scan: Scan, bone: Runs, samples: Voxels) -> Points:
 def _owned(bone: Runs, points: Points) -> NDArray[np.bool_]:
     """Whether the voxels at positions (n, 3) are of the skeleton: a deposit is no wall."""
     z, y, x = np.clip(np.rint(points).astype(np.int64), 0, np.array(bone.shape) - 1).T
-    row = z * bone.shape[1] + y
-    found = np.zeros(len(points), np.bool_)
-    _in_runs(*columns(bone), np.searchsorted(bone.row, row.astype(bone.row.dtype)), row, x, found)
-    return found
+    width = np.int64(bone.shape[2])
+    voxel = (z * bone.shape[1] + y) * width + x
+    begin = bone.row * width + bone.start
+    run = np.searchsorted(begin, voxel, side="right") - 1
+    return np.asarray((run >= 0) & (voxel - begin[run] < (bone.stop - bone.start)[run]))
 
 
 def _faces(scan: Scan, start: Points, way: Points, reach: Points) -> NDArray[np.bool_]:
@@ -237,15 +246,14 @@ def _open(scan: Scan, walls: Points) -> NDArray[np.bool_]:
 def _gradient(scan: Scan, zyx: Voxels) -> Points:
     """HU per mm along (z, y, x) by Sobel's weights, (n, 3); on the scan's own axes."""
     out = np.zeros((len(zyx), 3))
-    _sobel(frozen(scan.hu, np.int16), frozen(zyx, np.int32), out)
+    _sobel(read_only(scan.hu, np.int16), read_only(zyx, np.int32), out)
     return out / (32.0 * np.array(scan.spacing))
 
 
-def _hu_at(scan: Scan, zyx: NDArray[Any]) -> NDArray[np.float32]:
+def _hu_at(scan: Scan, zyx: NDArray[Any]) -> NDArray[np.int16]:
     """HU of the nearest voxel; the field's border goes on outside."""
-    found = np.empty(zyx.shape[:-1], np.float32)
-    _look_up(frozen(scan.hu, np.int16), zyx.reshape(-1, 3), found.reshape(-1))
-    return found
+    z, y, x = np.clip(np.rint(zyx).astype(np.int64), 0, np.array(scan.hu.shape) - 1).T
+    return np.asarray(scan.hu[z, y, x].T)
 
 
 def _dense(middles: Points, face_mm2: float) -> NDArray[np.bool_]:
@@ -266,13 +274,15 @@ def _together(middles: Points) -> list[NDArray[np.intp]]:
 
 
 @kernel
-def _look_up(hu: Any, points: Any, found: Any) -> None:
-    for n in range(len(points)):
-        found[n] = _nearest(hu, points[n, 0], points[n, 1], points[n, 2])
-
-
-@kernel
-def _follow(hu: Any, start: Any, way: Any, reach: Any, first: Any, leave: Any, hit: Any) -> None:
+def _follow(
+    hu: Volume[np.int16],
+    start: Plane[np.float64],
+    way: Plane[np.float64],
+    reach: Vector[np.float64],
+    first: int,
+    leave: Vector[np.int64],
+    hit: Vector[np.int64],
+) -> None:
     """Steps from `first` at which the ray from each start has left its wall, and has hit another.
 
     HU has fallen to half of the wall's and has risen again, and bone goes on behind both walls;
@@ -300,8 +310,12 @@ def _follow(hu: Any, start: Any, way: Any, reach: Any, first: Any, leave: Any, h
                 break
 
 
-@kernel
-def _bone_on(ray: Any, begin: Any, last: Any) -> Any:
+@inner
+def _bone_on(
+    ray: Ray,
+    begin: int,
+    last: int,
+) -> bool:
     """Whether most steps from `begin` to `last` lie in bone."""
     missed = 0
     for step in range(begin, last + 1):
@@ -309,15 +323,18 @@ def _bone_on(ray: Any, begin: Any, last: Any) -> Any:
     return missed <= 0.2 * (last + 1 - begin)
 
 
-@kernel
-def _on_ray(ray: Any, step: Any) -> Any:
+@inner
+def _on_ray(
+    ray: Ray,
+    step: int,
+) -> int:
     hu, start, way, reach = ray
     far = reach[min(step, len(reach) - 1)]
     return _nearest(hu, start[0] + far * way[0], start[1] + far * way[1], start[2] + far * way[2])
 
 
 @kernel
-def _sobel(hu: Any, points: Any, out: Any) -> None:
+def _sobel(hu: Volume[np.int16], points: Plane[np.int32], out: Plane[np.float64]) -> None:
     """Differences of HU across each voxel, weighted by Sobel; the border goes on outside."""
     for n in range(len(points)):
         along_z, along_y, along_x = 0, 0, 0
@@ -336,38 +353,12 @@ def _sobel(hu: Any, points: Any, out: Any) -> None:
 
 
 @kernel
-def _in_runs(rows: Any, start: Any, stop: Any, at: Any, row: Any, x: Any, found: Any) -> None:
-    """Whether voxels are of runs; `at`: the first run at or after each one's row."""
-    for n in range(len(at)):
-        run = at[n]
-        while run < rows.size and rows[run] == row[n] and start[run] <= x[n]:
-            found[n] |= x[n] < stop[run]
-            run += 1
-
-
-@kernel
-def _nearer(joint: Any, points: Any, bounds: Any, number: Any, which: Any, gap: Any) -> None:
-    """Deposits to which this joint is nearer than any before it, and how near."""
-    for deposit in range(len(which)):
-        least = np.inf
-        for n in range(bounds[deposit], bounds[deposit + 1]):
-            for k in range(len(joint)):
-                a, b, c = (
-                    points[n, 0] - joint[k, 0],
-                    points[n, 1] - joint[k, 1],
-                    points[n, 2] - joint[k, 2],
-                )
-                least = min(least, a * a + b * b + c * c)
-        near = np.sqrt(least)
-        if near < gap[deposit] or (near == gap[deposit] and which[deposit] < 0):
-            which[deposit], gap[deposit] = number, near
-
-
-@kernel
-def _least_beside(hu: Any, points: Any, fall: Any, found: Any) -> None:
+def _least_beside(
+    hu: Volume[np.int16], points: Plane[np.int32], fall: float, found: Vector[np.bool_]
+) -> None:
     """Whether one of the six neighbours by face is lower by `fall`; the border goes on outside."""
     for n in range(len(points)):
-        z, y, x = points[n]
+        z, y, x = points[n, 0], points[n, 1], points[n, 2]
         most = hu[z, y, x] - fall
         found[n] = (
             hu[z, y, max(x - 1, 0)] <= most
@@ -379,9 +370,10 @@ def _least_beside(hu: Any, points: Any, fall: Any, found: Any) -> None:
         )
 
 
-@kernel
-def _nearest(hu: Any, z: Any, y: Any, x: Any) -> Any:
+@inner
+def _nearest(hu: Volume[np.int16], z: float, y: float, x: float) -> int:
     k = min(max(int(np.rint(z)), 0), hu.shape[0] - 1)
     j = min(max(int(np.rint(y)), 0), hu.shape[1] - 1)
     i = min(max(int(np.rint(x)), 0), hu.shape[2] - 1)
-    return hu[k, j, i]
+    value: int = hu[k, j, i]
+    return value

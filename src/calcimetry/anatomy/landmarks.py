@@ -7,15 +7,14 @@ which change with the threshold, are left out.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Landmarks, Scan
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.find import columns
 
 BONE_MM, SKIN_MM = 2.0, 6.0  # cells of which one point is kept
@@ -44,7 +43,10 @@ def _outer_ends(skeleton: Skeleton, step_mm: float) -> NDArray[np.float64]:
     grid, runs = skeleton.grid, skeleton.runs
     enclosed = skeleton.marrow.copy()
     rows, cell = columns(runs), np.array(grid.cell)
-    _enclose(rows, runs.shape[1], cell, enclosed)
+    # What holds the middle of a run is bone.
+    z, y = np.divmod(runs.row, runs.shape[1])
+    middle = (runs.start + runs.stop) // 2  # of two the later
+    enclosed[z // cell[0], y // cell[1], middle // cell[2]] = True
     beyond = (BEYOND_MM + grid.size_mm[2]) / step_mm
     ends: NDArray[np.float64] = _outer(rows, np.array(runs.shape), cell, enclosed, beyond)
     return ends
@@ -54,18 +56,21 @@ def _thinned(points: NDArray[np.float64], cell: float) -> NDArray[np.int64]:
     """Indices of one point of every cell of space, the first, at most MOST of them."""
     if not len(points):
         return np.zeros(0, np.int64)
-    first: NDArray[np.int64] = _firsts(points, cell)
+    first = _firsts(np.ascontiguousarray(points), cell)
     return first[:: -(-len(first) // MOST)]
 
 
 @kernel
-def _firsts(points: Any, cell: Any) -> Any:
+def _firsts(points: Plane[np.float64], cell: float) -> Vector[np.int64]:
     """The points that are the first of their cell; a bit for each cell says if it has one."""
-    low, high = points[0].copy(), points[0].copy()
+    low, high, wide = np.empty(3), np.empty(3), np.empty(3, np.int64)
+    for k in range(3):
+        low[k] = high[k] = points[0, k]
     for p in range(len(points)):
         for k in range(3):
             low[k], high[k] = min(low[k], points[p, k]), max(high[k], points[p, k])
-    wide = np.floor((high - low) / cell).astype(np.int64) + 1
+    for k in range(3):
+        wide[k] = np.int64(np.floor((high[k] - low[k]) / cell)) + 1
     held = np.zeros(wide[0] * wide[1] * wide[2] // 8 + 1, np.uint8)
     found, count = np.empty(len(points), np.int64), 0
     for p in range(len(points)):
@@ -81,17 +86,13 @@ def _firsts(points: Any, cell: Any) -> Any:
 
 
 @kernel
-def _enclose(runs: Any, height: Any, cell: Any, enclosed: Any) -> None:
-    """Mark the cells that hold the middle of a run."""
-    row, start, stop = runs
-    for run in range(row.size):
-        z, y = row[run] // height // cell[0], row[run] % height // cell[1]
-        middle = np.floor((start[run] + stop[run] - 1) / 2 + 0.5)
-        enclosed[z, y, min(np.int64(middle) // cell[2], enclosed.shape[2] - 1)] = True
-
-
-@kernel
-def _outer(runs: Any, shape: Any, cell: Any, enclosed: Any, beyond: Any) -> Any:
+def _outer(
+    runs: RunColumns,
+    shape: Vector[np.int64],
+    cell: Vector[np.int64],
+    enclosed: Volume[np.bool_],
+    beyond: float,
+) -> Plane[np.float64]:
     row, start, stop = runs
     # All low ends first, then all high ones: which of them is kept depends on their order.
     found, later = np.empty((2 * row.size, 3)), np.empty((row.size, 3))
@@ -114,5 +115,7 @@ def _outer(runs: Any, shape: Any, cell: Any, enclosed: Any, beyond: Any) -> Any:
             else:
                 later[high, 0], later[high, 1], later[high, 2] = z, y, end - 0.5
                 high += 1
-    found[low : low + high] = later[:high]
-    return found[: low + high].copy()
+    for n in range(high):
+        for k in range(3):
+            found[low + n, k] = later[n, k]
+    return found[: low + high]

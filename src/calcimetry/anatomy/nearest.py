@@ -15,11 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import first_at_least, index_of_least
+from calcimetry.kernels.types import Plane, RunColumns, Vector
+from calcimetry.records import turned
 from calcimetry.threads import Jobs, over_chunks
 
 SIDE = 8  # cells along an edge of a block
 SLACK_MM = 1e-9  # rounding: nothing is passed over that could be equal
+
+Tree = tuple[
+    Plane[np.int64], Plane[np.float64], Vector[np.int64], Plane[np.float64], Vector[np.float64]
+]
+"""Cells, middle, first, centre and radius of `Blocks`."""
+
+Look = tuple[RunColumns, Vector[np.int64], Plane[np.float64], float]
+"""Runs; a cell's and the volume's edges (6,), voxels (z, y, x); `to_mm` and `reach_mm`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +89,7 @@ def blocks_of(
 
 def gaps_to_runs(
     blocks: Blocks,
-    columns: tuple[NDArray[np.int32], ...],
+    columns: RunColumns,
     lattice: tuple[tuple[int, int, int], tuple[int, int, int]],
     points: NDArray[Any],
     bounds: NDArray[np.int64],
@@ -95,53 +106,68 @@ def gaps_to_runs(
     """
     shape, cell = lattice
     found = np.full(len(bounds) - 1, np.inf)
-    places = frozen(points, np.float64)
+    places = read_only(points, np.float64)
+    own = turned(places, blocks.to_mm)
     tree = (blocks.cells, blocks.middle, blocks.first, blocks.centre, blocks.radius)
-    edges = frozen(bounds, np.int64)
+    edges = read_only(bounds, np.int64)
     look = (columns, np.array([*cell, *shape]), blocks.to_mm, blocks.reach_mm)
 
     def chunk(first: int, end: int) -> None:
-        _search(tree, look, (places, edges), found, first, end)
+        _search(tree, look, (places, own, edges), found, first, end)
 
     over_chunks(chunk, len(found), jobs)
     return found
 
 
-@kernel
-def apart(a: Any, b: Any) -> Any:
+@inner
+def apart(a: Vector[np.float64], b: Vector[np.float64]) -> float:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
-    return np.sqrt(z * z + y * y + x * x)
+    gap: float = np.sqrt(z * z + y * y + x * x)
+    return gap
 
 
-@kernel
-def square(a: Any, b: Any) -> Any:
+@inner
+def square(a: Vector[np.float64], b: Vector[np.float64]) -> float:
     z, y, x = a[0] - b[0], a[1] - b[1], a[2] - b[2]
-    return z * z + y * y + x * x
+    gap: float = z * z + y * y + x * x
+    return gap
 
 
 @kernel
-def _search(tree: Any, look: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
-    points, bounds = asked
+def _search(
+    tree: Tree,
+    look: Look,
+    asked: tuple[Plane[np.float64], Plane[np.float64], Vector[np.int64]],
+    found: Vector[np.float64],
+    begin: int,
+    end: int,
+) -> None:
+    points, own, bounds = asked
     about = look[1]
     spots = np.empty((3 * (about[0] + 2) * (about[1] + 2) * (about[2] + 2), 3))
     for number in range(begin, end):
-        part = points[bounds[number] : bounds[number + 1]]
-        if len(part):
-            found[number] = _least_gap(tree, look, part, spots)
+        a, b = bounds[number], bounds[number + 1]
+        if a < b:
+            found[number] = _least_gap(tree, look, points[a:b], own[a:b], spots)
 
 
-@kernel
-def _least_gap(tree: Any, look: Any, points: Any, spots: Any) -> Any:
+@inner
+def _least_gap(
+    tree: Tree,
+    look: Look,
+    points: Plane[np.float64],
+    own: Plane[np.float64],
+    spots: Plane[np.float64],
+) -> float:
     _, middle, first, centre, radius = tree
-    _, _, to_mm, reach = look
-    own = points @ to_mm.T
+    reach = look[3]
     ball, size = ball_of(own)
-    best: Any = _at_home(points, own, look, spots)
+    best: float = _at_home(points, own, look, spots)
     least = np.empty(len(radius))
     for block in range(len(radius)):
         least[block] = apart(ball, centre[block]) - size - radius[block] - reach - SLACK_MM
     while True:
-        chosen = np.argmin(least)
+        chosen = index_of_least(least)
         if least[chosen] >= best or least[chosen] == np.inf:
             break
         least[chosen] = np.inf
@@ -154,12 +180,19 @@ def _least_gap(tree: Any, look: Any, points: Any, spots: Any) -> Any:
     return best
 
 
-@kernel
-def _in_block(tree: Any, look: Any, part: Any, block: Any, best: Any, spots: Any) -> Any:
+@inner
+def _in_block(
+    tree: Tree,
+    look: Look,
+    part: tuple[Plane[np.float64], Vector[np.float64], float],
+    block: tuple[int, int],
+    best: float,
+    spots: Plane[np.float64],
+) -> float:
     """The best once the cells of a block have been looked at, the nearest of them first."""
     middle, (own, ball, size), reach = tree[1], part, look[3]
-    nearest: Any = block[0]
-    gap: Any = np.inf
+    nearest = block[0]
+    gap = np.inf
     for cell in range(block[0], block[1]):
         far = apart(ball, middle[cell])
         if far < gap:
@@ -171,8 +204,15 @@ def _in_block(tree: Any, look: Any, part: Any, block: Any, best: Any, spots: Any
     return best
 
 
-@kernel
-def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -> Any:
+@inner
+def _in_cell(
+    tree: Tree,
+    look: Look,
+    own: Plane[np.float64],
+    cell: int,
+    best: float,
+    spots: Plane[np.float64],
+) -> float:
     """The best once the surface in one cell has been looked at, where that may be nearer."""
     cells, middle, reach = tree[0], tree[1], look[3]
     most = (best + reach + SLACK_MM) ** 2
@@ -183,45 +223,59 @@ def _in_cell(tree: Any, look: Any, own: Any, cell: Any, best: Any, spots: Any) -
     return best
 
 
-@kernel
-def ball_of(own: Any) -> Any:
+@inner
+def ball_of(own: Plane[np.float64]) -> tuple[Vector[np.float64], float]:
     """A ball that holds all points: centre and radius."""
-    low, high = own[0].copy(), own[0].copy()
+    low, high, ball = np.empty(3), np.empty(3), np.empty(3)
+    for k in range(3):
+        low[k], high[k] = own[0, k], own[0, k]
     for p in range(len(own)):
         for k in range(3):
             low[k], high[k] = min(low[k], own[p, k]), max(high[k], own[p, k])
-    ball = (low + high) / 2
+    for k in range(3):
+        ball[k] = (low[k] + high[k]) / 2
     size = 0.0
     for p in range(len(own)):
         size = max(size, apart(own[p], ball))
     return ball, size
 
 
-@kernel
-def _closest(own: Any, spots: Any, about: Any, most: Any, best: Any) -> Any:
+@inner
+def _closest(
+    own: Plane[np.float64],
+    spots: Plane[np.float64],
+    about: Vector[np.float64],
+    most: float,
+    best: float,
+) -> float:
     """The best once the points with a square less than `most` from `about` have been tried."""
     least = best * best
     for p in range(len(own)):
         if square(own[p], about) < most:
             for s in range(len(spots)):
                 least = min(least, square(own[p], spots[s]))
-    return min(best, np.sqrt(least))
+    return min(best, float(np.sqrt(least)))
 
 
-@kernel
-def _at_home(points: Any, own: Any, look: Any, spots: Any) -> Any:
+@inner
+def _at_home(
+    points: Plane[np.float64],
+    own: Plane[np.float64],
+    look: Look,
+    spots: Plane[np.float64],
+) -> float:
     """The least distance to voxels in the points' own cells."""
     about = look[1]
     best = np.inf
-    last = np.full(3, -1)
-    cell = np.empty(3, np.int64)
+    last, cell = (-1, -1, -1), np.empty(3, np.int64)
     for p in range(len(points)):
         for k in range(3):
             place = min(max(np.floor(points[p, k] + 0.5), 0), about[3 + k] - 1)
             cell[k] = np.int64(place) // about[k]
-        if (cell == last).all():
+        here = (cell[0], cell[1], cell[2])
+        if here == last:
             continue
-        last[:] = cell
+        last = here
         seen = _spots(cell, look, spots)
         if seen:
             most = (best + 2 * look[3] + SLACK_MM) ** 2  # two spots of a cell are no further apart
@@ -229,27 +283,33 @@ def _at_home(points: Any, own: Any, look: Any, spots: Any) -> Any:
     return best
 
 
-@kernel
-def _spots(cell: Any, look: Any, spots: Any) -> Any:
+@inner
+def _spots(
+    cell: Vector[np.int64],
+    look: Look,
+    spots: Plane[np.float64],
+) -> int:
     """The surface's points in one cell, mm, into `spots`; how many there are."""
     columns, about, to_mm, _ = look
     count = _voxels(cell, columns, about, spots)
     for s in range(count):
-        z, y, x = spots[s]
+        z, y, x = spots[s, 0], spots[s, 1], spots[s, 2]
         for k in range(3):
             spots[s, k] = to_mm[k, 0] * z + to_mm[k, 1] * y + to_mm[k, 2] * x
     return count
 
 
-@kernel
-def _voxels(cell: Any, columns: Any, about: Any, spots: Any) -> Any:
+@inner
+def _voxels(
+    cell: Vector[np.int64], columns: RunColumns, about: Vector[np.int64], spots: Plane[np.float64]
+) -> int:
     row, start, stop = columns
     height = about[4]
     x0, x1 = cell[2] * about[2], (cell[2] + 1) * about[2]
     y0, y1 = cell[1] * about[1], min((cell[1] + 1) * about[1], height)
     count = 0
     for z in range(cell[0] * about[0], min((cell[0] + 1) * about[0], about[3])):
-        run = np.searchsorted(row, z * height + y0)
+        run = first_at_least(row, z * height + y0, 0)
         while run < row.size and row[run] < z * height + y1:
             for x in range(max(start[run], x0), min(stop[run], x1)):
                 spots[count, 0] = z

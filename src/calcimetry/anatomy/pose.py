@@ -10,14 +10,14 @@ changed.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import Integer, Plane, Vector, Volume
 from calcimetry.records import Frame, Runs, Scan, StoredGrid
 from calcimetry.runs import box_of, from_mask, paint
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.scan.grid import scan_affine
 from calcimetry.threads import Jobs, over_slabs
 
@@ -132,7 +132,7 @@ def _turned_round(profile: NDArray[np.int64]) -> bool:
 def _counted(scan: Scan, jobs: Jobs) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
     """How many surface faces look along (z, y, x), int64 (3,); and, along each axis, how many
     voxels of tissue, and how many dense ones, each layer holds: int64 (2, layers)."""
-    hu, shape = frozen(scan.hu, np.int16), scan.hu.shape
+    hu, shape = read_only(scan.hu, np.int16), scan.hu.shape
 
     def slab(first: int, end: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
         found = np.zeros(3, np.int64)
@@ -148,7 +148,14 @@ def _counted(scan: Scan, jobs: Jobs) -> tuple[NDArray[np.int64], list[NDArray[np
 
 @kernel
 def _count(
-    hu: Any, first: Any, end: Any, levels: Any, faces: Any, by_z: Any, by_y: Any, by_x: Any
+    hu: Volume[np.int16],
+    first: int,
+    end: int,
+    levels: Vector[np.int16],
+    faces: Vector[np.int64],
+    by_z: Plane[np.int64],
+    by_y: Plane[np.int64],
+    by_x: Plane[np.int64],
 ) -> None:
     """`_counted` for slices first to end - 1, the faces between these and the one before them too;
     added to `faces` and, by axis, to the layers."""
@@ -181,8 +188,8 @@ def _count(
                 faces[0] += _between(code, before[y])
 
 
-@kernel
-def _between(one: Any, other: Any) -> Any:
+@inner
+def _between(one: Vector[np.uint8], other: Vector[np.uint8]) -> Integer:
     """How many surfaces lie between neighbours of two lines."""
     count = np.int64(0)
     for x in range(len(one)):

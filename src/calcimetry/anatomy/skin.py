@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of, square
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import index_of_least
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Scan, turned
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import lowest_bit
 from calcimetry.threads import Jobs, over_chunks, over_slabs
 
@@ -26,8 +28,18 @@ _EVERY = 16  # of the cells one is looked at first
 _TOGETHER = 8  # points of an object, one after the other, that share a ball
 _SEEN, _NEAR, _HOME = np.uint8(1), np.uint8(2), np.uint8(4)  # of a cell
 
-Tree = tuple[NDArray[Any], ...]
-Asked = tuple[NDArray[Any], ...]
+Tree = tuple[
+    Plane[np.float64],
+    Vector[np.int64],
+    Vector[np.int64],
+    Plane[np.float64],
+    Vector[np.float64],
+    Plane[np.float64],
+    Vector[np.float64],
+]
+"""See `_tree`."""
+Asked = Tree
+"""See `_asked`."""
 
 
 def gaps_to_skin(
@@ -48,7 +60,7 @@ def gaps_to_skin(
     Where HU crosses nowhere, the distance to the nearest cell's middle.
     """
     own = turned(np.asarray(points).reshape(-1, 3), blocks.to_mm)
-    asked = _asked(frozen(own, np.float64), frozen(bounds, np.int64))
+    asked = _asked(own, np.array(bounds, np.int64))
     grid, near, unseen = lattice
     kind = near.astype(np.uint8) * _NEAR | (~unseen).astype(np.uint8) * _SEEN
     kind[tuple(blocks.cells.T)] |= _HOME
@@ -100,8 +112,8 @@ def _crossings(
     blocks: Blocks, scan: Scan, grid: Grid, kind: NDArray[np.uint8], jobs: Jobs
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Where each cell's points of the skin begin, int64 (cells + 1,), and all points (n, 3)."""
-    cells = frozen(blocks.cells, np.int64)
-    surface = frozen(scan.hu, np.int16), np.array(grid.cell)
+    cells = read_only(blocks.cells, np.int64)
+    surface = read_only(scan.hu, np.int16), np.array(grid.cell)
     found = over_slabs(
         lambda begin, end: _cross(cells[begin:end], surface, kind, blocks.to_mm), len(cells), jobs
     )
@@ -115,7 +127,12 @@ def _tree(blocks: Blocks, first: NDArray[np.int64], spots: NDArray[np.float64]) 
 
 
 @kernel
-def _cross(cells: Any, surface: Any, kind: Any, to_mm: Any) -> Any:
+def _cross(
+    cells: Plane[np.int64],
+    surface: tuple[Volume[np.int16], Vector[np.int64]],
+    kind: Volume[np.uint8],
+    to_mm: Plane[np.float64],
+) -> tuple[Vector[np.int64], Plane[np.float64]]:
     """How many points of the skin each of some cells has in and beside it, and the points."""
     hu, size = surface
     box = np.empty((3, 2), np.int64)
@@ -123,11 +140,11 @@ def _cross(cells: Any, surface: Any, kind: Any, to_mm: Any) -> Any:
     most = 3 * (size[0] + 2) * (size[1] + 2) * (size[2] + 2)  # of one cell
     spots = np.empty((most + 4 * len(cells), 3))
     bits = np.empty((size[0] + 2, size[1] + 2), np.uint64)
-    turns = np.empty((3, *bits.shape), np.uint64)
+    turns = np.empty((3, size[0] + 2, size[1] + 2), np.uint64)
     counts = np.empty((3, 3, 3), np.uint64)
     for number in range(len(cells)):
         if len(spots) - at < most:
-            spots = np.concatenate((spots, np.empty_like(spots)))
+            spots = _twice(spots)
         cell, before = cells[number], at
         for k in range(3):
             box[k, 0] = max(cell[k] * size[k] - 1, 0)
@@ -148,8 +165,24 @@ def _cross(cells: Any, surface: Any, kind: Any, to_mm: Any) -> Any:
     return count, spots[:at].copy()
 
 
-@kernel
-def _count(cell: Any, size: Any, box: Any, kind: Any, counts: Any) -> None:
+@inner
+def _twice(spots: Plane[np.float64]) -> Plane[np.float64]:
+    """Room for twice as many points, the first as they are."""
+    more = np.empty((2 * len(spots), 3))
+    for n in range(len(spots)):
+        for k in range(3):
+            more[n, k] = spots[n, k]
+    return more
+
+
+@inner
+def _count(
+    cell: Vector[np.int64],
+    size: Vector[np.int64],
+    box: Plane[np.int64],
+    kind: Volume[np.uint8],
+    counts: Volume[np.uint64],
+) -> None:
     """For rows of the cell and of those beside it, bits of voxels: whose crossings are to be
     told here and not by another cell; that are seen; that are near the body."""
     one = np.uint64(1)
@@ -157,7 +190,8 @@ def _count(cell: Any, size: Any, box: Any, kind: Any, counts: Any) -> None:
     b = np.uint64(min((cell[2] + 1) * size[2], box[2, 1]) - box[2, 0])
     end = np.uint64(box[2, 1] - box[2, 0])
     stretches = ((one << a) - one, (one << b) - (one << a), (one << end) - (one << b))
-    counts[:] = np.uint64(0)
+    for n in range(27):
+        counts[n // 9, n // 3 % 3, n % 3] = np.uint64(0)
     for dz in range(3):
         for dy in range(3):
             z, y = cell[0] + dz - 1, cell[1] + dy - 1
@@ -175,15 +209,24 @@ def _count(cell: Any, size: Any, box: Any, kind: Any, counts: Any) -> None:
                 counts[2, dz, dy] |= stretches[dx] if what & _NEAR else np.uint64(0)
 
 
-@kernel
-def _turn(cell: Any, size: Any, box: Any, bits: Any, counts: Any, turns: Any) -> None:
+@inner
+def _turn(
+    cell: Vector[np.int64],
+    size: Vector[np.int64],
+    box: Plane[np.int64],
+    bits: Plane[np.uint64],
+    counts: Volume[np.uint64],
+    turns: Volume[np.uint64],
+) -> None:
     """For each axis and row the voxels, as bits, between which and the next the skin lies."""
     depth, height = box[0, 1] - box[0, 0], box[1, 1] - box[1, 0]
     # Where the cell begins and ends among the rows: a row is before it (0), in it or after it.
     z0, z1 = cell[0] * size[0] - box[0, 0], (cell[0] + 1) * size[0] - box[0, 0]
     y0, y1 = cell[1] * size[1] - box[1, 0], (cell[1] + 1) * size[1] - box[1, 0]
-    turns[:] = np.uint64(0)
     for axis in range(3):
+        for z in range(turns.shape[1]):
+            for y in range(turns.shape[2]):
+                turns[axis, z, y] = np.uint64(0)
         dz, dy, step = int(axis == 0), int(axis == 1), np.uint64(axis == 2)
         for z in range(depth - dz):
             for y in range(height - dy):
@@ -197,8 +240,8 @@ def _turn(cell: Any, size: Any, box: Any, bits: Any, counts: Any, turns: Any) ->
                 turns[axis, z, y] = turned & counts[0, a, b] & (counts[1, c, d] >> step) & near
 
 
-@kernel
-def _compare(hu: Any, box: Any, bits: Any) -> None:
+@inner
+def _compare(hu: Volume[np.int16], box: Plane[np.int64], bits: Plane[np.uint64]) -> None:
     """For each row of a box one bit for each voxel: whether it is on the inner side."""
     for z in range(box[0, 0], box[0, 1]):
         for y in range(box[1, 0], box[1, 1]):
@@ -208,8 +251,14 @@ def _compare(hu: Any, box: Any, bits: Any) -> None:
             bits[z - box[0, 0], y - box[1, 0]] = row
 
 
-@kernel
-def _put(hu: Any, at: Any, axis: Any, to_mm: Any, spot: Any) -> None:
+@inner
+def _put(
+    hu: Volume[np.int16],
+    at: tuple[int, int, int],
+    axis: int,
+    to_mm: Plane[np.float64],
+    spot: Vector[np.float64],
+) -> None:
     """Where HU crosses between a voxel and the next along an axis, mm."""
     z, y, x = at
     v = np.float64(hu[z, y, x])
@@ -220,18 +269,29 @@ def _put(hu: Any, at: Any, axis: Any, to_mm: Any, spot: Any) -> None:
 
 
 @kernel
-def _balls(spots: Any, first: Any) -> Any:
+def _balls(
+    spots: Plane[np.float64], first: Vector[np.int64]
+) -> tuple[Plane[np.float64], Vector[np.float64]]:
     """Centre (n, 3) and radius of a ball around each group of points; -1 around none."""
-    centre, radius = np.zeros((len(first) - 1, 3)), np.full(len(first) - 1, -1.0)
+    centre, radius = np.zeros((len(first) - 1, 3)), np.empty(len(first) - 1)
     for group in range(len(radius)):
+        radius[group] = -1.0
         if first[group + 1] > first[group]:
-            ball, size = ball_of(spots[first[group] : first[group + 1]])
-            centre[group], radius[group] = ball, size
+            ball, radius[group] = ball_of(spots[first[group] : first[group + 1]])
+            for k in range(3):
+                centre[group, k] = ball[k]
     return centre, radius
 
 
 @kernel
-def _mark_near(around: Any, asked: Any, most: Any, keep: Any) -> None:
+def _mark_near(
+    around: tuple[
+        Vector[np.int64], Plane[np.float64], Plane[np.float64], Vector[np.float64], float
+    ],
+    asked: Asked,
+    most: Vector[np.float64],
+    keep: Vector[np.uint8],
+) -> None:
     first, middle, centre, radius, reach = around
     _, _, groups, ball, size, whole, wide = asked
     for number in range(len(most)):
@@ -251,7 +311,13 @@ def _mark_near(around: Any, asked: Any, most: Any, keep: Any) -> None:
 
 
 @kernel
-def _search(tree: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
+def _search(
+    tree: Tree,
+    asked: Asked,
+    found: Vector[np.float64],
+    begin: int,
+    end: int,
+) -> None:
     centre, radius = tree[5], tree[6]
     whole, wide = asked[5], asked[6]
     least = np.empty(len(radius))
@@ -264,15 +330,21 @@ def _search(tree: Any, asked: Any, found: Any, begin: Any, end: Any) -> None:
                 gap = apart(whole[number], centre[block])
                 least[block] = gap - wide[number] - radius[block] - SLACK_MM
         # The nearest block first: most of the others are passed over then.
-        best = _in_block(tree, asked, number, np.argmin(least), found[number])
+        best = _in_block(tree, asked, number, index_of_least(least), found[number])
         for block in range(len(radius)):
             if least[block] < best:
                 best = _in_block(tree, asked, number, block, best)
         found[number] = best
 
 
-@kernel
-def _in_block(tree: Any, asked: Any, number: Any, block: Any, best: Any) -> Any:
+@inner
+def _in_block(
+    tree: Tree,
+    asked: Asked,
+    number: int,
+    block: int,
+    best: float,
+) -> float:
     """The best once those cells of a block have been looked at that may hold a nearer point."""
     spots, first, firsts, centre, radius = tree[:5]
     own, ends, groups, ball, size, whole, wide = asked

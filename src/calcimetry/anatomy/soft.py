@@ -7,13 +7,13 @@ around deposits is kept: enough to lay one visit over another, too little to kno
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import Integer, Vector, Volume
 from calcimetry.records import Runs, Scan, SoftTissue
 from calcimetry.runs import box_of, crop
-from calcimetry.runs._jit import frozen, kernel
 
 EDGE_MM = 2.0  # of a cell, or one voxel where that is longer
 AROUND_MM = 36.0  # kept about each deposit: what it is told by, and how far it may have moved
@@ -31,7 +31,7 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
         wanted[tuple(slice(s.start // b, -(-s.stop // b)) for s, b in sides)] = True
     code = np.zeros(shape, np.uint8)
     scale = SoftTissue.LOW_HU, SoftTissue.HIGH_HU, SoftTissue.STEP_HU
-    _encode(frozen(scan.hu, np.int16), tuple(block.tolist()), wanted, code, scale)
+    _encode(read_only(scan.hu, np.int16), tuple(block.tolist()), wanted, code, scale)
     affine = scan.affine.copy()
     affine[:3, :3] *= block[::-1]
     affine[:3, 3] = scan.to_lps((block - 1) / 2)
@@ -39,33 +39,63 @@ def soft_tissue(scan: Scan, deposits: Iterable[Runs]) -> SoftTissue:
 
 
 @kernel
-def _encode(hu: Any, block: Any, wanted: Any, code: Any, scale: Any) -> None:
+def _encode(
+    hu: Volume[np.int16],
+    block: tuple[int, int, int],
+    wanted: Volume[np.bool_],
+    code: Volume[np.uint8],
+    scale: tuple[float, float, float],
+) -> None:
     (low, high, step), (deep, tall, wide) = scale, block
     floor, top = np.int16(low), np.int16(high)
     count = deep * tall * wide
     total, most = np.empty(hu.shape[2], np.int32), np.empty(hu.shape[2], np.int16)
     for k in range(code.shape[0]):
         for j in range(code.shape[1]):
-            cells = np.flatnonzero(wanted[k, j])
-            if not len(cells):
+            first, last = _ends(wanted[k, j])
+            if first > last:
                 continue
-            x0, x1 = cells[0] * wide, (cells[-1] + 1) * wide
-            total[: x1 - x0] = 0
-            most[: x1 - x0] = -32768
+            x0, x1 = first * wide, (last + 1) * wide
+            for x in range(x1 - x0):
+                total[x], most[x] = 0, -32768
             for z in range(k * deep, (k + 1) * deep):
                 for y in range(j * tall, (j + 1) * tall):
                     _add(hu[z, y, x0:x1], floor, top, total, most)
-            for i in cells:
-                add, peak = 0, -32768
-                for x in range(i * wide - x0, (i + 1) * wide - x0):
-                    add += total[x]
-                    peak = max(peak, most[x])
-                mean = (add / count - low) / step
-                code[k, j, i] = 255 if peak >= DENSE_HU else np.uint8(1.5 + mean)
+            for i in range(first, last + 1):
+                if wanted[k, j, i]:
+                    x = i * wide - x0
+                    add, peak = _of_cell(total[x : x + wide], most[x : x + wide])
+                    mean = (add / count - low) / step
+                    code[k, j, i] = 255 if peak >= DENSE_HU else np.uint8(1.5 + mean)
 
 
-@kernel
-def _add(line: Any, low: Any, high: Any, total: Any, most: Any) -> None:
+@inner
+def _of_cell(total: Vector[np.int32], most: Vector[np.int16]) -> tuple[int, int]:
+    """The sum of sums and the most of all."""
+    add, peak = 0, -32768
+    for x in range(len(total)):
+        add, peak = add + total[x], max(peak, most[x])
+    return add, peak
+
+
+@inner
+def _ends(wanted: Vector[np.bool_]) -> tuple[int, int]:
+    """The first and the last cell of a row that is wanted; the first after it where none is."""
+    first, last = len(wanted), -1
+    for i in range(len(wanted)):
+        if wanted[i]:
+            first, last = min(first, i), i
+    return first, last
+
+
+@inner
+def _add(
+    line: Vector[np.int16],
+    low: Integer,
+    high: Integer,
+    total: Vector[np.int32],
+    most: Vector[np.int16],
+) -> None:
     """Add a row's HU, cut off at `low` and `high`, and keep the most of each place."""
     for x in range(len(line)):
         total[x] += min(max(line[x], low), high)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.coarse import Grid, Mask, eroded
+from calcimetry.kernels.compiled import kernel
+from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Runs
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.find import columns
 
 SMALLEST_CM3 = 1.0  # a fingertip
@@ -106,7 +106,13 @@ def bodily(parts: MakeUp) -> Mask:
 
 
 @kernel
-def _gather(runs: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
+def _gather(
+    runs: tuple[Vector[np.int32], Vector[np.int32], Vector[np.int32], Vector[np.int32]],
+    hu: Volume[np.int16],
+    inner: Volume[np.bool_],
+    deep: Volume[np.bool_],
+    table: Plane[np.float64],
+) -> None:
     """Columns: cells, deep, inner, soft, fat, lean, fringe, -, extents, sum and squares of HU."""
     row, start, stop, label = runs
     for run in range(row.size):
@@ -114,12 +120,12 @@ def _gather(runs: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
         low, high = start[run], stop[run]
         t = table[label[run]]
         t[0] += high - low
-        t[1] += deep[z, y, low:high].sum()
         t[8], t[9] = min(t[8], z), max(t[9], z)
         t[10], t[11] = min(t[10], y), max(t[11], y)
         t[12], t[13] = min(t[12], low), max(t[13], high - 1)
         count = soft = fat = lean = fringe = total = square = np.int64(0)
         for x in range(low, high):
+            t[1] += deep[z, y, x]
             if inner[z, y, x]:
                 value = np.int64(hu[z, y, x])
                 count += 1
@@ -129,7 +135,10 @@ def _gather(runs: Any, hu: Any, inner: Any, deep: Any, table: Any) -> None:
                 fringe += value < -200
                 total += value
                 square += value * value
-        for column, number in ((2, count), (3, soft), (4, fat), (5, lean), (6, fringe)):
-            t[column] += number
+        t[2] += count
+        t[3] += soft
+        t[4] += fat
+        t[5] += lean
+        t[6] += fringe
         t[14] += total
         t[15] += square

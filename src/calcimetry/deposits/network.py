@@ -35,9 +35,10 @@ from calcimetry.deposits.resample import (
 )
 from calcimetry.deposits.tiles import BLOCK, MARGINS, Bounds, padded, tiles
 from calcimetry.errors import InputError
+from calcimetry.kernels.compiled import read_only
+from calcimetry.kernels.types import RunColumns
 from calcimetry.offline import onnxruntime as quiet_onnxruntime
 from calcimetry.records import Runs, Scan
-from calcimetry.runs._jit import frozen
 from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs, each, over_slabs
 
@@ -137,7 +138,7 @@ def probability(
     """
     lattice = [(n, round(s, _DECIMALS)) for n, s in zip(scan.hu.shape, scan.spacing, strict=True)]
     sides = [_side(count, spacing) for count, spacing in lattice]
-    runs, hu = columns(dense), frozen(scan.hu, np.int16)
+    runs, hu = columns(dense), read_only(scan.hu, np.int16)
     once, dear = _look(network, hu, runs, sides, jobs)
     if dear:
         return once
@@ -158,7 +159,7 @@ def _side(count: int, spacing: float) -> tuple[FilterTaps, LinearCells]:
 def _look(
     network: Network,
     hu: NDArray[np.int16],
-    runs: tuple[NDArray[np.int32], ...],
+    runs: RunColumns,
     sides: Sequence[tuple[FilterTaps, LinearCells]],
     jobs: Jobs,
 ) -> tuple[NDArray[np.float32], bool]:
@@ -176,7 +177,7 @@ def _look(
 
 def _back(
     answer: NDArray[np.float32],
-    runs: tuple[NDArray[np.int32], ...],
+    runs: RunColumns,
     cells: Sequence[LinearCells],
     jobs: Jobs,
 ) -> NDArray[np.float32]:
@@ -186,8 +187,9 @@ def _back(
     found = np.empty(int(before[-1]), np.float32)
 
     def part(first: int, end: int) -> None:
-        some = tuple(column[first:end] for column in runs)
-        interpolate(answer, some, *cells, found[before[first] : before[end]])
+        some = row[first:end], start[first:end], stop[first:end]
+        z, y, x = cells
+        interpolate(answer, some, z, y, x, found[before[first] : before[end]])
 
     over_slabs(part, len(row), jobs)
     return found

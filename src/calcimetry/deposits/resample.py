@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import kernel
+from calcimetry.kernels.compiled import inner, kernel
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 
 GRID_MM = 1.5
 """Edge of the network's voxels, mm. Voxel centres lie at whole multiples of it from the
@@ -60,39 +59,68 @@ def turned_round(axis: tuple[FilterTaps, LinearCells]) -> tuple[FilterTaps, Line
     return (len(low) - 1 - index, weight), (low[::-1].copy(), beyond[::-1].copy())
 
 
-@kernel
-def resample(hu: Any, z_taps: Any, y_taps: Any, x_taps: Any) -> Any:
+def resample(
+    hu: NDArray[np.int16], z_taps: FilterTaps, y_taps: FilterTaps, x_taps: FilterTaps
+) -> NDArray[np.float32]:
     """A part of the grid: float32 (places of z, of y, of x), from the int16 scan.
 
     Along z, then y, then x: whole rows first, so that only what is left of them is gathered.
     """
-    low_y, high_y = y_taps[0].min(), y_taps[0].max() + 1
-    low_x, high_x = x_taps[0].min(), x_taps[0].max() + 1
-    x_index, x_weight = (x_taps[0] - low_x).T.copy(), x_taps[1].T.copy()
-    out = np.zeros((len(z_taps[0]), len(y_taps[0]), len(x_taps[0])), np.float32)
-    plane = np.empty((high_y - low_y, high_x - low_x), np.float32)
-    row = np.empty(high_x - low_x, np.float32)
-    for z in range(out.shape[0]):
-        _mix_slices(hu, low_y, low_x, z_taps[0][z], z_taps[1][z], plane)
-        for y in range(out.shape[1]):
-            _mix_rows(plane, y_taps[0][y] - low_y, y_taps[1][y], row)
-            _gather(row, x_index, x_weight, out[z, y])
+    (y_index, y_weight), (x_index, x_weight) = y_taps, x_taps
+    low_y, low_x = int(y_index.min()), int(x_index.min())
+    wide = int(y_index.max()) + 1 - low_y, int(x_index.max()) + 1 - low_x
+    by_tap = np.ascontiguousarray((x_index - low_x).T), np.ascontiguousarray(x_weight.T)
+    out: Volume[np.float32] = np.zeros((len(z_taps[0]), len(y_index), len(x_index)), np.float32)
+    _resample(hu, z_taps, (y_index - low_y, y_weight), by_tap, (low_y, low_x), wide, out)
     return out
 
 
 @kernel
-def _gather(row: Any, index: Any, weight: Any, out: Any) -> None:
+def _resample(
+    hu: Volume[np.int16],
+    z_taps: FilterTaps,
+    y_taps: FilterTaps,
+    x_taps: FilterTaps,
+    low: tuple[int, int],
+    wide: tuple[int, int],
+    out: Volume[np.float32],
+) -> None:
+    """`resample` into `out`, from the part of the slices that begins at `low`, (y, x), and is so
+    `wide`. y_taps : indices from there; x_taps : too, and (taps, places)."""
+    plane, row = np.empty(wide, np.float32), np.empty(wide[1], np.float32)
+    for z in range(out.shape[0]):
+        _mix_slices(hu, low[0], low[1], z_taps[0][z], z_taps[1][z], plane)
+        for y in range(out.shape[1]):
+            _mix_rows(plane, y_taps[0][y], y_taps[1][y], row)
+            _gather(row, x_taps[0], x_taps[1], out[z, y])
+
+
+@inner
+def _gather(
+    row: Vector[np.float32],
+    index: Plane[np.int32],
+    weight: Plane[np.float32],
+    out: Vector[np.float32],
+) -> None:
     for k in range(index.shape[0]):
         place, share = index[k], weight[k]
         for x in range(out.size):
             out[x] += share[x] * row[place[x]]
 
 
-@kernel
-def _mix_slices(hu: Any, low_y: Any, low_x: Any, index: Any, weight: Any, plane: Any) -> None:
+@inner
+def _mix_slices(
+    hu: Volume[np.int16],
+    low_y: int,
+    low_x: int,
+    index: Vector[np.int32],
+    weight: Vector[np.float32],
+    plane: Plane[np.float32],
+) -> None:
     for y in range(plane.shape[0]):
         sums = plane[y]
-        sums[:] = 0
+        for x in range(sums.size):
+            sums[x] = 0
         for k in range(index.size):
             if weight[k] == 0:
                 continue
@@ -103,9 +131,15 @@ def _mix_slices(hu: Any, low_y: Any, low_x: Any, index: Any, weight: Any, plane:
                 sums[x] += part * (value if value > _LEAST else _LEAST)
 
 
-@kernel
-def _mix_rows(plane: Any, index: Any, weight: Any, row: Any) -> None:
-    row[:] = 0
+@inner
+def _mix_rows(
+    plane: Plane[np.float32],
+    index: Vector[np.int32],
+    weight: Vector[np.float32],
+    row: Vector[np.float32],
+) -> None:
+    for x in range(row.size):
+        row[x] = 0
     for k in range(index.size):
         if weight[k] != 0:
             line = plane[index[k]]
@@ -128,7 +162,14 @@ def unfolded(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @kernel
-def mark_blocks(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x: Any) -> None:
+def mark_blocks(
+    blocks: Volume[np.uint8],
+    side: int,
+    runs: RunColumns,
+    low_z: Vector[np.int32],
+    low_y: Vector[np.int32],
+    low_x: Vector[np.int32],
+) -> None:
     """Mark the `side`-long blocks of all grid voxels that the runs are interpolated from.
 
     runs : row, start, stop; low_z, low_y, low_x : the first part of `axis_cells`
@@ -140,12 +181,18 @@ def mark_blocks(blocks: Any, side: Any, runs: Any, low_z: Any, low_y: Any, low_x
         first, last = min(one, other) // side, (max(one, other) + 1) // side
         for block_z in range(z // side, (z + 1) // side + 1):
             for block_y in range(y // side, (y + 1) // side + 1):
-                blocks[block_z, block_y, first : last + 1] = 1
+                for block_x in range(first, last + 1):
+                    blocks[block_z, block_y, block_x] = 1
 
 
 @kernel
 def interpolate(
-    grid: Any, runs: Any, z_cells: Any, y_cells: Any, x_cells: Any, result: Any
+    grid: Volume[np.float32],
+    runs: RunColumns,
+    z_cells: LinearCells,
+    y_cells: LinearCells,
+    x_cells: LinearCells,
+    result: Vector[np.float32],
 ) -> None:
     """Trilinear values of the grid at every voxel of the runs, in run order, into `result`."""
     row, start, stop = runs
@@ -163,9 +210,16 @@ def interpolate(
             at += 1
 
 
-@kernel
+@inner
 def _mix(
-    grid: Any, z: Any, beyond_z: Any, y: Any, beyond_y: Any, first: Any, last: Any, line: Any
+    grid: Volume[np.float32],
+    z: int,
+    beyond_z: float,
+    y: int,
+    beyond_y: float,
+    first: int,
+    last: int,
+    line: Vector[np.float32],
 ) -> None:
     """One row between four of the grid, from `first` to `last`."""
     next_z, next_y = min(z + 1, grid.shape[0] - 1), min(y + 1, grid.shape[1] - 1)

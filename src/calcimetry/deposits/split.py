@@ -4,11 +4,13 @@ components of their own."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import index_of_least
+from calcimetry.kernels.types import Integer, RunColumns, Vector
 from calcimetry.plan import FindPlan
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import (
@@ -24,7 +26,6 @@ from calcimetry.runs import (
     tabulate,
     taken,
 )
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs
 
@@ -160,8 +161,8 @@ def _means(
 ) -> NDArray[np.float64]:
     """The mean probability of each wanted object; 0 of others."""
     sums = np.zeros(len(dense))
-    label = frozen(dense.label, np.int32)
-    _add_up(*columns(dense.runs)[1:], label, frozen(probability, np.float32), wanted, sums)
+    label = read_only(dense.label, np.int32)
+    _add_up(*columns(dense.runs)[1:], label, read_only(probability, np.float32), wanted, sums)
     return sums / np.maximum(dense.voxels, 1)
 
 
@@ -238,7 +239,14 @@ def _with_rims(
 
 
 @kernel
-def _add_up(start: Any, stop: Any, label: Any, probability: Any, wanted: Any, sums: Any) -> None:
+def _add_up(
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    label: Vector[np.int32],
+    probability: Vector[np.float32],
+    wanted: Vector[np.bool_],
+    sums: Vector[np.float64],
+) -> None:
     """The sum of probability over each wanted object."""
     at = 0
     for run in range(label.size):
@@ -254,7 +262,12 @@ def _add_up(start: Any, stop: Any, label: Any, probability: Any, wanted: Any, su
 
 @kernel
 def _find_hosts(
-    cores: Any, core_bounds: Any, crumbs: Any, crumb_bounds: Any, lattice: Any, host: Any
+    cores: RunColumns,
+    core_bounds: Vector[np.int64],
+    crumbs: RunColumns,
+    crumb_bounds: Vector[np.int64],
+    lattice: tuple[int, Vector[np.float64]],
+    host: Vector[np.int64],
 ) -> None:
     """The core that each small crumb beside it belongs to; -1 where none does.
 
@@ -267,7 +280,7 @@ def _find_hosts(
     for crumb in range(host.size):
         first, end = crumb_bounds[crumb], crumb_bounds[crumb + 1]
         size = _voxels_of(crumbs, first, end)
-        if size > CRUMB_SHARE * voxels.max():
+        if size > CRUMB_SHARE * _most(voxels):
             continue
         middle = _middle(crumbs, first, end, height)
         gaps = np.empty(voxels.size)
@@ -281,14 +294,23 @@ def _find_hosts(
                     crumbs, crumb_bounds[other], crumb_bounds[other + 1], height, middle, step
                 )
                 gaps[host[other]] = min(gaps[host[other]], gap)
-        nearest = np.argmin(gaps)
-        if gaps[nearest] <= 2.0 * step.max() and size <= CRUMB_SHARE * voxels[nearest]:
+        nearest = index_of_least(gaps)
+        near = 2.0 * max(step[0], step[1], step[2])
+        if gaps[nearest] <= near and size <= CRUMB_SHARE * voxels[nearest]:
             host[crumb] = nearest
             voxels[nearest] += size
 
 
-@kernel
-def _voxels_of(runs: Any, first: Any, end: Any) -> Any:
+@inner
+def _most(counts: Vector[np.int64]) -> int:
+    most = 0
+    for n in range(len(counts)):
+        most = max(most, counts[n])
+    return most
+
+
+@inner
+def _voxels_of(runs: RunColumns, first: int, end: int) -> Integer:
     _, start, stop = runs
     count = np.int64(0)
     for run in range(first, end):
@@ -296,8 +318,8 @@ def _voxels_of(runs: Any, first: Any, end: Any) -> Any:
     return count
 
 
-@kernel
-def _middle(runs: Any, first: Any, end: Any, height: Any) -> Any:
+@inner
+def _middle(runs: RunColumns, first: int, end: int, height: int) -> Vector[np.float64]:
     """The mean position (z, y, x) of the voxels of runs."""
     row, start, stop = runs
     count = np.int64(0)
@@ -308,11 +330,21 @@ def _middle(runs: Any, first: Any, end: Any, height: Any) -> Any:
         total[0] += row[run] // height * length
         total[1] += row[run] % height * length
         total[2] += (start[run] + stop[run] - 1) * length // 2
-    return total / count
+    middle = np.empty(3)
+    for k in range(3):
+        middle[k] = total[k] / count
+    return middle
 
 
-@kernel
-def _gap_mm(runs: Any, first: Any, end: Any, height: Any, point: Any, step: Any) -> Any:
+@inner
+def _gap_mm(
+    runs: RunColumns,
+    first: int,
+    end: int,
+    height: int,
+    point: Vector[np.float64],
+    step: Vector[np.float64],
+) -> float:
     """The distance from a position (z, y, x) to the nearest voxel of runs."""
     row, start, stop = runs
     least = np.inf
@@ -323,4 +355,5 @@ def _gap_mm(runs: Any, first: Any, end: Any, height: Any, point: Any, step: Any)
         x = min(max(np.round(point[2]), start[run]), stop[run] - 1)
         x = (x - point[2]) * step[2]
         least = min(least, z * z + y * y + x * x)
-    return np.sqrt(least)
+    gap: float = np.sqrt(least)
+    return gap

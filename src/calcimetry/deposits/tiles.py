@@ -7,12 +7,8 @@ makes the sum cheaper.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-
-from calcimetry.runs._jit import frozen, kernel
 
 BLOCK = 8
 """Marks are kept per block of this many voxels along each axis: the stride of the network's
@@ -114,35 +110,24 @@ def _cut(marked: NDArray[np.bool_], box: Bounds, margin: int) -> list[Bounds] | 
 
 def _cut_costs(part: NDArray[np.bool_], axis: int, margin: int) -> NDArray[np.float64]:
     """The cost of both parts, shrunk, for a cut before layer 1, 2, ... along an axis."""
-    layers = frozen(np.moveaxis(part, axis, 0), np.bool_)
-    before, after = np.empty((2, len(layers)))
-    _running_cost(layers, np.arange(len(layers)), margin, before)
-    _running_cost(layers, np.arange(len(layers))[::-1].copy(), margin, after)
-    costs: NDArray[np.float64] = before[:-1] + after[1:]
+    layers = np.moveaxis(part, axis, 0)
+    costs: NDArray[np.float64] = (
+        _running_cost(layers, margin)[:-1] + _running_cost(layers[::-1], margin)[::-1][1:]
+    )
     return costs
 
 
-@kernel
-def _running_cost(layers: Any, order: Any, margin: Any, cost: Any) -> None:
-    """At each layer, the cost of the shrunk box of all layers up to it, in the order given."""
-    _, height, width = layers.shape
-    first, y0, y1, x0, x1 = -1, height, -1, width, -1
-    for k in order:
-        held = False
-        for y in range(height):
-            for x in range(width):
-                if layers[k, y, x]:
-                    held = True
-                    y0, y1, x0, x1 = min(y0, y), max(y1, y), min(x0, x), max(x1, x)
-        if held:
-            first = k if first < 0 else first
-            depth = abs(k - first) + 1
-            area = _padded(y1 - y0 + 1, margin) * _padded(x1 - x0 + 1, margin)
-            cost[k] = _padded(depth, margin) * area + _OVERHEAD
-        else:
-            cost[k] = 0.0 if first < 0 else cost[k - 1 if order[0] == 0 else k + 1]
+def _running_cost(layers: NDArray[np.bool_], margin: int) -> NDArray[np.float64]:
+    """At each layer, the cost of the shrunk box of all layers up to it."""
+    held, number = layers.any(axis=(1, 2)), np.arange(len(layers))
+    last = np.maximum.accumulate(np.where(held, number, -1))
+    cost = _padded(last - held.argmax() + 1, margin)
+    for axis in (1, 2):
+        seen = np.logical_or.accumulate(layers.any(axis=axis), axis=0)
+        length = seen.shape[1] - seen.argmax(axis=1) - seen[:, ::-1].argmax(axis=1)
+        cost = cost * _padded(length, margin)
+    return np.where(last < 0, 0.0, cost + _OVERHEAD)
 
 
-@kernel
-def _padded(blocks: Any, margin: Any) -> Any:
-    return float(-(-(BLOCK * blocks + 2 * margin) // 8) * 8)
+def _padded(blocks: NDArray[np.int64], margin: int) -> NDArray[np.int64]:
+    return -(-(BLOCK * blocks + 2 * margin) // 8) * 8

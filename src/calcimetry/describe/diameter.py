@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import inner, kernel
+from calcimetry.kernels.order import sort
+from calcimetry.kernels.types import Plane, Vector
 from calcimetry.records import Form, Runs, Scan
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.find import columns
 
 
@@ -57,58 +59,78 @@ def diameters(scan: Scan, runs: Runs, *, volume_mm3: float | None = None) -> Dia
     """
     edges = np.array(scan.spacing[::-1])
     steps = np.ascontiguousarray(scan.affine[:3, :3])
-    corners, bounds = _corners(*columns(runs), runs.shape[1])
-    longest, axial, across, z = _chords(corners, bounds, steps, edges)
+    longest, axial, pair, flat = _chords(*columns(runs), runs.shape[1], steps, edges)
+    chord = pair[1] - pair[0]
+    along = chord if chord.any() else np.array([1.0, 0.0, 0.0])
+    across = _width(flat, steps, edges, along * edges)
     volume = runs.voxels * scan.voxel_mm3 if volume_mm3 is None else volume_mm3
-    return Diameters((6.0 * volume / math.pi) ** (1 / 3), longest, axial, across, int(z))
+    return Diameters((6.0 * volume / math.pi) ** (1 / 3), longest, axial, across, int(flat[0, 2]))
 
 
-@kernel
-def _chords(corners: Any, bounds: Any, steps: Any, edges: Any) -> Any:
-    """The longest chord, the longest in any slice, the width across it, and its slice."""
-    axial, at, one, other = 0.0, 0, 0, 0
-    for n in range(len(bounds) - 1):
-        length, a, b = _longest(corners[bounds[n] : bounds[n + 1]], steps, edges)
-        if length > axial:
-            axial, at, one, other = length, n, bounds[n] + a, bounds[n] + b
-    flat = corners[bounds[at] : bounds[at + 1]]
-    along = np.array([1.0, 0.0, 0.0]) if one == other else corners[other] - corners[one]
-    longest, _, _ = _longest(corners, steps, edges)
-    return longest, axial, _width(flat, steps, edges, along * edges), flat[0, 2]
-
-
-@kernel
-def _width(flat: Any, steps: Any, edges: Any, direction: Any) -> Any:
-    """Caliper width in the slice, across `direction`."""
+def _width(
+    flat: Plane[np.float64],
+    steps: Plane[np.float64],
+    edges: Vector[np.float64],
+    direction: Vector[np.float64],
+) -> float:
+    """Caliper width in the slice of corners (n, 3), across `direction`: (i, j, k) throughout."""
     x_axis, y_axis = _unit(steps[:, 0]), _unit(steps[:, 1])
     along = _unit(direction[0] * x_axis + direction[1] * y_axis)
     across = _cross(_unit(_cross(x_axis, y_axis)), along)
-    low, high = np.inf, -np.inf
-    for point in flat:
-        reach = 0.0
-        for axis in range(3):
-            reach += across[axis] * (steps[axis] * point).sum()
-        low, high = min(low, reach), max(high, reach)
-    own = np.hypot(edges[0] * (across * x_axis).sum(), edges[1] * (across * y_axis).sum())
-    return high - low + own
+    by_axis = across * _total((steps[:, None] * flat).transpose(2, 0, 1)).T
+    reach = _total(by_axis.T)
+    own = np.hypot(edges[0] * _total(across * x_axis), edges[1] * _total(across * y_axis))
+    return float(reach.max() - reach.min() + own)
 
 
-@kernel
-def _unit(vector: Any) -> Any:
-    return vector / np.sqrt((vector * vector).sum())
+def _total(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of three numbers, or of three arrays, in their order."""
+    total: NDArray[np.float64] = parts[0] + parts[1] + parts[2]
+    return total
 
 
-@kernel
-def _cross(a: Any, b: Any) -> Any:
+def _unit(vector: Vector[np.float64]) -> Vector[np.float64]:
+    unit: Vector[np.float64] = vector / np.sqrt(_total(vector * vector))
+    return unit
+
+
+def _cross(a: Vector[np.float64], b: Vector[np.float64]) -> Vector[np.float64]:
     z = a[0] * b[1] - a[1] * b[0]
     return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], z])
 
 
 @kernel
-def _corners(row: Any, start: Any, stop: Any, height: Any) -> Any:
+def _chords(
+    row: Vector[np.int32],
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    height: int,
+    steps: Plane[np.float64],
+    edges: Vector[np.float64],
+) -> tuple[float, float, Plane[np.float64], Plane[np.float64]]:
+    """The longest chord; the longest in any slice, its two corners (2, 3), and all corners of
+    that slice (n, 3), as (i, j, k). Where no chord beats a voxel's width both corners are one."""
+    corners, bounds = _corners(row, start, stop, height)
+    axial, at, one, other = 0.0, 0, 0, 0
+    for n in range(len(bounds) - 1):
+        length, a, b = _longest(corners[bounds[n] : bounds[n + 1]], steps, edges)
+        if length > axial:
+            axial, at, one, other = length, n, bounds[n] + a, bounds[n] + b
+    longest, _, _ = _longest(corners, steps, edges)
+    pair = np.empty((2, 3))
+    for k in range(3):
+        pair[0, k], pair[1, k] = corners[one, k], corners[other, k]
+    return longest, axial, pair, corners[bounds[at] : bounds[at + 1]]
+
+
+@inner
+def _corners(
+    row: Vector[np.int32], start: Vector[np.int32], stop: Vector[np.int32], height: int
+) -> tuple[Plane[np.float64], Vector[np.int64]]:
     """Voxels on the convex hull of each slice, (n, 3) as (i, j, k), and where slices begin."""
     corners = np.empty((2 * row.size, 3))
     bounds = np.empty(row.size + 1, np.int64)
+    keys, chain = np.empty(2 * row.size, np.int64), np.empty((4 * row.size, 2), np.int64)
     slices, count, run = 0, 0, 0
     while run < row.size:
         z, first = row[run] // height, run
@@ -116,63 +138,72 @@ def _corners(row: Any, start: Any, stop: Any, height: Any) -> Any:
             run += 1
         bounds[slices] = count
         slices += 1
-        hull = _hull(_ends(row[first:run] % height, start[first:run], stop[first:run]))
-        for corner in range(len(hull)):
-            corners[count, 0], corners[count, 1], corners[count, 2] = (
-                hull[corner, 0],
-                hull[corner, 1],
-                z,
-            )
+        ends = _ends(row, start, stop, (first, run), height, keys)
+        size = _hull(keys[:ends], height, chain)
+        for corner in range(size):
+            corners[count, 0], corners[count, 1] = chain[corner, 0], chain[corner, 1]
+            corners[count, 2] = z
             count += 1
     bounds[slices] = count
-    return corners[:count].copy(), bounds[: slices + 1].copy()
+    return corners[:count], bounds[: slices + 1]
 
 
-@kernel
-def _ends(y: Any, start: Any, stop: Any) -> Any:
-    """The outermost voxels (x, y) of every row, sorted by x and then y, none twice."""
-    found = np.empty((2 * y.size, 2), np.int64)
-    count, run = 0, 0
-    while run < y.size:
-        low, here = start[run], y[run]
-        while run + 1 < y.size and y[run + 1] == here:
+@inner
+def _ends(
+    row: Vector[np.int32],
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    span: tuple[int, int],
+    height: int,
+    keys: Vector[np.int64],
+) -> int:
+    """The outermost voxels of every row of a slice, as ``x * height + y``, sorted, none twice;
+    how many there are."""
+    count, run, end = 0, span[0], span[1]
+    while run < end:
+        low, here = start[run], row[run]
+        while run + 1 < end and row[run + 1] == here:
             run += 1
-        found[count, 0], found[count, 1] = low, here
+        keys[count] = low * height + here % height
         count += 1
         if stop[run] - 1 > low:
-            found[count, 0], found[count, 1] = stop[run] - 1, here
+            keys[count] = (stop[run] - 1) * height + here % height
             count += 1
         run += 1
-    found = found[:count]
-    return found[np.argsort(found[:, 0] * (found[:, 1].max() + 1) + found[:, 1])]
+    sort(keys[:count])
+    return count
 
 
-@kernel
-def _hull(flat: Any) -> Any:
-    """Convex hull of points (n, 2): Andrew's monotone chain."""
-    if len(flat) < 3:
-        return flat
-    chain = np.empty((2 * len(flat), 2), np.int64)
-    count = 0
-    for turn in range(2):
+@inner
+def _hull(keys: Vector[np.int64], height: int, chain: Plane[np.int64]) -> int:
+    """Convex hull of points, ``x * height + y``, into `chain` (x, y): Andrew's monotone chain."""
+    count, size = 0, len(keys)
+    for turn in range(2 if size > 2 else 1):
         begin = count
-        for n in range(len(flat)):
-            point = flat[n] if turn == 0 else flat[len(flat) - 1 - n]
-            while count - begin > 1 and _turn(chain[count - 2], chain[count - 1], point) <= 0:
+        for n in range(size):
+            key = keys[n] if turn == 0 else keys[size - 1 - n]
+            x, y = key // height, key % height
+            while size > 2 and count - begin > 1 and _turn(chain, count, x, y) <= 0:
                 count -= 1
-            chain[count] = point
+            chain[count, 0], chain[count, 1] = x, y
             count += 1
-        count -= 1  # the last is the first of the other way
-    return chain[:count].copy()
+        if size > 2:
+            count -= 1  # the last is the first of the other way
+    return count
 
 
-@kernel
-def _turn(a: Any, b: Any, c: Any) -> Any:
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+@inner
+def _turn(chain: Plane[np.int64], count: int, x: int, y: int) -> int:
+    """Which way a chain turns from its last two points to the next: over 0 to the left."""
+    along, up = chain[count - 1, 0] - chain[count - 2, 0], chain[count - 1, 1] - chain[count - 2, 1]
+    area: int = along * (y - chain[count - 2, 1]) - up * (x - chain[count - 2, 0])
+    return area
 
 
-@kernel
-def _longest(corners: Any, steps: Any, edges: Any) -> Any:
+@inner
+def _longest(
+    corners: Plane[np.float64], steps: Plane[np.float64], edges: Vector[np.float64]
+) -> tuple[float, int, int]:
     """The longest chord, mm, and its two corners; 0 and 0 where none beats a voxel's width."""
     best = max(edges[0], edges[1])
     widest = max(best, edges[2])

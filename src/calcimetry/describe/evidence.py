@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy import LabelMap, Structure, structures_at
 from calcimetry.describe.surroundings import Surroundings
+from calcimetry.kernels.compiled import inner, kernel
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import piled, sampled
-from calcimetry.runs._jit import kernel
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
 
@@ -144,15 +145,23 @@ def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: Jobs = 1) -> NDArra
 
 
 @kernel
-def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, end: Any) -> None:
+def _measure(
+    columns: RunColumns,
+    bounds: Vector[np.int64],
+    lattice: tuple[int, Vector[np.float64]],
+    found: Vector[np.float64],
+    begin: int,
+    end: int,
+) -> None:
     height, step = lattice
-    box = np.empty((3, 2), np.int64)
+    box, size = np.empty((3, 2), np.int64), np.empty(3, np.int64)
     for piece in range(begin, end):
         first, after = bounds[piece], bounds[piece + 1]
         if first < after:
             bounding(columns, first, after, height, box)
-            size = box[:, 1] - box[:, 0] + 2  # with a border that is not set
-            stride = max(1, int(np.rint((size.prod() / MOST_VOXELS) ** (1 / 3))))
+            for k in range(3):
+                size[k] = box[k, 1] - box[k, 0] + 2  # with a border that is not set
+            stride = max(1, int(np.rint((size[0] * size[1] * size[2] / MOST_VOXELS) ** (1 / 3))))
             own = np.zeros(
                 (
                     (size[0] - 1) // stride + 1,
@@ -162,11 +171,20 @@ def _measure(columns: Any, bounds: Any, lattice: Any, found: Any, begin: Any, en
                 np.bool_,
             )
             _draw(columns, (first, after), height, box, stride, own)
-            found[piece] = 2.0 * _deepest(own, step * stride)
+            found[piece] = 2.0 * _deepest(
+                own, (step[0] * stride, step[1] * stride, step[2] * stride)
+            )
 
 
-@kernel
-def _draw(columns: Any, span: Any, height: Any, box: Any, stride: Any, own: Any) -> None:
+@inner
+def _draw(
+    columns: RunColumns,
+    span: tuple[int, int],
+    height: int,
+    box: Plane[np.int64],
+    stride: int,
+    own: Volume[np.bool_],
+) -> None:
     """Every `stride`-th voxel of some runs, in their box with a border of one voxel."""
     row, start, stop = columns
     for run in range(span[0], span[1]):
@@ -177,40 +195,54 @@ def _draw(columns: Any, span: Any, height: Any, box: Any, stride: Any, own: Any)
                 own[z // stride, y // stride, at] = True
 
 
-@kernel
-def _deepest(own: Any, step: Any) -> Any:
+@inner
+def _deepest(own: Volume[np.bool_], step: tuple[float, float, float]) -> float:
     """The largest distance from a voxel of a mask to the nearest that is not of it.
 
     Squares of distances, along one axis after the other: a voxel looks only as far as the best
     that it has. The mask's border is not set.
     """
     depth, height, width = own.shape
-    square = np.where(own, np.inf, 0.0)
-    for z in range(depth):
-        for y in range(height):
-            _nearer(square[z, y], step[2])
+    flat, square = own.reshape(-1), np.empty(own.size)
+    for v in range(own.size):
+        square[v] = np.inf if flat[v] else 0.0
+    before = np.empty(max(depth, height, width))
+    for line in range(depth * height):
+        _nearer(square, line * width, 1, before[:width], step[2])
     for z in range(depth):
         for x in range(width):
-            _nearer(square[z, :, x], step[1])
-    for y in range(height):
-        for x in range(width):
-            _nearer(square[:, y, x], step[0])
-    return np.sqrt(square.max())
+            _nearer(square, z * height * width + x, width, before[:height], step[1])
+    for at in range(height * width):
+        _nearer(square, at, height * width, before[:depth], step[0])
+    most = 0.0
+    for v in range(own.size):
+        most = max(most, square[v])
+    deepest: float = np.sqrt(most)
+    return deepest
 
 
-@kernel
-def _nearer(line: Any, step: Any) -> None:
-    """Each square the least of all in the line, with their own distance squared added."""
-    before = line.copy()
-    for at in range(len(line)):
-        for by in range(1, len(line)):
-            apart = (by * step) ** 2
-            if apart >= line[at]:
+@inner
+def _nearer(
+    square: Vector[np.float64], first: int, by: int, before: Vector[np.float64], step: float
+) -> None:
+    """Each square of a line the least of all in it, with their own distance squared added.
+
+    The line begins at `first` and takes every `by`-th; `before` is as long, to work in.
+    """
+    length = len(before)
+    for at in range(length):
+        before[at] = square[first + at * by]
+    for at in range(length):
+        best = before[at]
+        for far in range(1, length):
+            apart = (far * step) ** 2
+            if apart >= best:
                 break
-            if at - by >= 0:
-                line[at] = min(line[at], before[at - by] + apart)
-            if at + by < len(line):
-                line[at] = min(line[at], before[at + by] + apart)
+            if at - far >= 0:
+                best = min(best, before[at - far] + apart)
+            if at + far < length:
+                best = min(best, before[at + far] + apart)
+        square[first + at * by] = best
 
 
 def touches_field_edge(objects: Objects) -> NDArray[np.bool_]:

@@ -8,13 +8,13 @@ below are this project's, tested on drawn shapes only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from calcimetry.kernels.compiled import inner, kernel
+from calcimetry.kernels.types import Plane, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import box_of, paint
-from calcimetry.runs._jit import kernel
 
 MASS_MM3 = 10_000.0  # 10 cm3, or
 MASS_MM = 50.0  # 5 cm: tumoral
@@ -63,17 +63,20 @@ def _hollow(runs: Runs) -> float:
 
 
 @kernel
-def _most_hollow(own: Any) -> Any:
+def _most_hollow(own: Volume[np.bool_]) -> float:
     most = 0.0
     for z in range(own.shape[0]):
-        solid = own[z].sum()
+        solid = 0
+        for y in range(own.shape[1]):
+            for x in range(own.shape[2]):
+                solid += own[z, y, x]
         if solid:
             most = max(most, 1.0 - solid / (own[z].size - _outside(own[z])))
     return most
 
 
-@kernel
-def _outside(plane: Any) -> Any:
+@inner
+def _outside(plane: Plane[np.bool_]) -> int:
     """Pixels that are reached from the border, by faces, without crossing the object."""
     height, width = plane.shape
     seen = np.zeros((height, width), np.bool_)

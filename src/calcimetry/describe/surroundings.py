@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.dilate import ball_widths
+from calcimetry.kernels.order import median_of_counts
+from calcimetry.kernels.types import ZERO, Integer, Plane, RunColumns, Vector, Volume
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import piled
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._order import middle
 from calcimetry.runs.find import integer_threshold, lowest_bit
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
@@ -62,10 +62,10 @@ def surroundings(
     pile = piled(pieces, scan.hu.shape)
     reach = max(SHELL_TO_MM, 1.5 * max(scan.spacing))
     margin = np.ceil(reach / np.array(scan.spacing)).astype(np.int64)
-    inner = _widths(scan.spacing, margin, lambda far: far < SHELL_FROM_MM)
-    outer = _widths(scan.spacing, margin, lambda far: far <= reach)
+    near = np.nextafter(SHELL_FROM_MM, 0.0)  # what lies just so far off is of the shell
+    inner, outer = (ball_widths(scan.spacing, tuple(margin), far) for far in (near, reach))
     table = np.full((len(pieces), _COUNT), np.nan)
-    hu, least = frozen(scan.hu, np.int16), integer_threshold(threshold)
+    hu, least = read_only(scan.hu, np.int16), integer_threshold(threshold)
 
     def chunk(first: int, end: int) -> None:
         _look(hu, pile.columns, pile.bounds, (inner, outer, margin), least, table, first, end)
@@ -82,23 +82,21 @@ def _of_row(row: list[float]) -> Surroundings | None:
     return Surroundings(fat, soft, air, dense, *known)
 
 
-def _widths(
-    spacing: tuple[float, float, float], margin: NDArray[np.int64], within: Any
-) -> NDArray[np.int64]:
-    """How many voxels along x are `within`, at each step (dz, dy); -1 where none is."""
-    z, y, x = (np.arange(n + 1) * step for n, step in zip(margin, spacing, strict=True))
-    far = np.sqrt((z**2)[:, None, None] + (y**2)[None, :, None] + (x**2)[None, None, :])
-    return np.ascontiguousarray(within(far).sum(axis=2) - 1)
-
-
 @kernel
 def _look(
-    hu: Any, columns: Any, bounds: Any, widths: Any, least: Any, table: Any, begin: Any, end: Any
+    hu: Volume[np.int16],
+    columns: RunColumns,
+    bounds: Vector[np.int64],
+    widths: tuple[Plane[np.int64], Plane[np.int64], Vector[np.int64]],
+    least: int,
+    table: Plane[np.float64],
+    begin: int,
+    end: int,
 ) -> None:
     inner, outer, margin = widths
     counts = np.zeros(1 - 2 * _FLOOR, np.int32)
     apart = np.zeros((4, max(least - FAT_HU[0], 1) + 1), np.int32)
-    box = np.empty((3, 2), np.int64)
+    box, widest = np.empty((3, 2), np.int64), _most(outer)
     for piece in range(begin, end):
         a, b = bounds[piece], bounds[piece + 1]
         if a == b:
@@ -108,7 +106,7 @@ def _look(
         size = (box[0, 1] - box[0, 0], box[1, 1] - box[1, 0], words)
         near = np.zeros(size, np.uint64)
         far = np.zeros(size, np.uint64)
-        lines = np.empty((outer.max() + 1, words), np.uint64)
+        lines = np.empty((widest + 1, words), np.uint64)
         while a < b:
             row, a = columns[0][a], _widen(columns, a, b, box[2, 0], lines)
             at = (row // hu.shape[1] - box[0, 0], row % hu.shape[1] - box[1, 0])
@@ -118,8 +116,24 @@ def _look(
             table[piece, _NOISE] = _noise(hu, box, least, apart)
 
 
-@kernel
-def _box(columns: Any, a: Any, b: Any, margin: Any, shape: Any, box: Any) -> None:
+@inner
+def _most(widths: Plane[np.int64]) -> int:
+    most = 0
+    for z in range(widths.shape[0]):
+        for y in range(widths.shape[1]):
+            most = max(most, widths[z, y])
+    return most
+
+
+@inner
+def _box(
+    columns: RunColumns,
+    a: int,
+    b: int,
+    margin: Vector[np.int64],
+    shape: tuple[int, int, int],
+    box: Plane[np.int64],
+) -> None:
     """The box of runs a to b with a margin around it, inside the volume."""
     bounding(columns, a, b, shape[1], box)
     for axis in range(3):
@@ -127,14 +141,16 @@ def _box(columns: Any, a: Any, b: Any, margin: Any, shape: Any, box: Any) -> Non
         box[axis, 1] = min(shape[axis], box[axis, 1] + margin[axis])
 
 
-@kernel
-def _widen(columns: Any, run: Any, end: Any, x0: Any, lines: Any) -> Any:
+@inner
+def _widen(columns: RunColumns, run: int, end: int, x0: int, lines: Plane[np.uint64]) -> int:
     """The bits of the runs of one row, made wider by 0, 1, ... voxels; the first run after them.
 
     Bits past the box's end are set, too.
     """
     row, start, stop = columns
-    first, lines[0] = run, np.uint64(0)
+    first = run
+    for word in range(lines.shape[1]):
+        lines[0, word] = np.uint64(0)
     while run < end and row[run] == row[first]:
         _set(lines[0], start[run] - x0, stop[run] - x0)
         run += 1
@@ -149,8 +165,10 @@ def _widen(columns: Any, run: Any, end: Any, x0: Any, lines: Any) -> Any:
     return run
 
 
-@kernel
-def _join(lines: Any, width: Any, at: Any, bits: Any) -> None:
+@inner
+def _join(
+    lines: Plane[np.uint64], width: Plane[np.int64], at: tuple[int, int], bits: Volume[np.uint64]
+) -> None:
     """Set the bits of all voxels within reach of one row's."""
     z, y = at
     deep, high = width.shape
@@ -163,8 +181,8 @@ def _join(lines: Any, width: Any, at: Any, bits: Any) -> None:
                     rows[to_y, word] |= lines[wide, word]
 
 
-@kernel
-def _set(line: Any, low: Any, high: Any) -> None:
+@inner
+def _set(line: Vector[np.uint64], low: int, high: int) -> None:
     """Set bits low to high - 1 of a line of words."""
     full = np.uint64(0xFFFFFFFFFFFFFFFF)
     first, last = low // 64, (high - 1) // 64
@@ -177,8 +195,16 @@ def _set(line: Any, low: Any, high: Any) -> None:
         line[word] |= mask
 
 
-@kernel
-def _shell(hu: Any, near: Any, far: Any, box: Any, least: Any, counts: Any, out: Any) -> Any:
+@inner
+def _shell(
+    hu: Volume[np.int16],
+    near: Volume[np.uint64],
+    far: Volume[np.uint64],
+    box: Plane[np.int64],
+    least: int,
+    counts: Vector[np.int32],
+    out: Vector[np.float64],
+) -> bool:
     """Fractions and median over the voxels that are in `far` and not in `near`."""
     low, high = np.int64(-_FLOOR), np.int64(_FLOOR)
     for z in range(far.shape[0]):
@@ -191,76 +217,92 @@ def _shell(hu: Any, near: Any, far: Any, box: Any, least: Any, counts: Any, out:
                     gap = ~(bits >> np.uint64(first))
                     x = 64 * word + first
                     end = x + lowest_bit(gap) if gap else x + 64
-                    for value in line[x:end]:
-                        counts[np.int64(value) - _FLOOR] += 1
-                        low, high = min(low, np.int64(value)), max(high, np.int64(value))
+                    part = line[x:end]
+                    for k in range(len(part)):
+                        value = np.int64(part[k])
+                        counts[value - _FLOOR] += 1
+                        low, high = min(low, value), max(high, value)
                     bits &= bits + (np.uint64(1) << np.uint64(first))
     if low > high:
         return False
     seen = counts[low - _FLOOR : high - _FLOOR + 1]
     _tell(seen, low, least, out)
-    seen[:] = 0
+    for n in range(len(seen)):
+        seen[n] = 0
     return True
 
 
-@kernel
-def _tell(counts: Any, first: Any, least: Any, out: Any) -> None:
+@inner
+def _tell(counts: Vector[np.int32], first: Integer, least: int, out: Vector[np.float64]) -> None:
     """Shares of kinds of tissue, and the median of what is not dense, from counts of HU."""
-    total = counts.sum()
+    total = _among(counts, ZERO, len(counts))
     fat, soft, dense = FAT_HU[0] + 1 - first, FAT_HU[1] - first, least - first
     out[_FAT] = _among(counts, fat, soft) / total
     out[_SOFT] = _among(counts, soft, dense) / total
-    out[_AIR] = _among(counts, 0, AIR_HU - first) / total
+    out[_AIR] = _among(counts, ZERO, AIR_HU - first) / total
     out[_DENSE] = _among(counts, dense, len(counts)) / total
-    quiet = _among(counts, 0, dense)
+    quiet = _among(counts, ZERO, dense)
     if quiet > 0:
-        out[_MEDIAN] = first + middle(counts, quiet)
+        out[_MEDIAN] = first + median_of_counts(counts, quiet)
 
 
-@kernel
-def _among(counts: Any, begin: Any, end: Any) -> Any:
+@inner
+def _among(counts: Vector[np.int32], begin: int, end: int) -> int:
     """How many have one of the values from `begin` on and below `end`."""
-    return counts[max(begin, 0) : max(begin, end, 0)].sum()
+    number = 0
+    for n in range(max(begin, 0), min(max(begin, end, 0), len(counts))):
+        number += counts[n]
+    return number
 
 
-@kernel
-def _noise(hu: Any, box: Any, least: Any, apart: Any) -> Any:
+@inner
+def _noise(hu: Volume[np.int16], box: Plane[np.int64], least: int, apart: Plane[np.int32]) -> float:
     """1 SD by the middle difference of neighbours, along the axis that has the most."""
     flat, steps = _laid(hu, box)
     worst = np.nan
     for step in steps:
-        apart[:] = 0
+        for way in range(4):
+            for n in range(apart.shape[1]):
+                apart[way, n] = 0
         for begin in range(0, len(flat) - step, _STRETCH):
             end = min(begin + _STRETCH, len(flat) - step)
             _differ(flat[begin:end], flat[begin + step : end + step], least, apart)
-        number = apart[:, :-1].sum(axis=0)
-        pairs = number.sum()
+        pairs = 0
+        for n in range(apart.shape[1] - 1):
+            for way in range(1, 4):
+                apart[0, n] += apart[way, n]
+            pairs += apart[0, n]
         if pairs >= LEAST_PAIRS:
-            spread = 1.4826 * middle(number, pairs) / np.sqrt(2.0)
+            spread = 1.4826 * median_of_counts(apart[0, : apart.shape[1] - 1], pairs) / np.sqrt(2.0)
             if np.isnan(worst) or spread > worst:
                 worst = spread
     return worst
 
 
-@kernel
-def _laid(hu: Any, box: Any) -> Any:
+@inner
+def _laid(
+    hu: Volume[np.int16], box: Plane[np.int64]
+) -> tuple[Vector[np.int16], tuple[int, int, int]]:
     """HU of the box in one line, and how far apart neighbours along x, y and z are in it.
 
     Rows and slices end with a border that is no tissue, so that the ends need no care.
     """
-    (z0, z1), (y0, y1), (x0, x1) = box[0], box[1], box[2]
+    z0, z1, y0, y1, x0, x1 = box[0, 0], box[0, 1], box[1, 0], box[1, 1], box[2, 0], box[2, 1]
     laid = np.empty((z1 - z0, y1 - y0 + 1, x1 - x0 + 1), np.int16)
     for z in range(z0, z1):
         for y in range(y0, y1):
             for x in range(x0, x1):
                 laid[z - z0, y - y0, x - x0] = hu[z, y, x]
             laid[z - z0, y - y0, x1 - x0] = _FLOOR
-        laid[z - z0, y1 - y0] = _FLOOR
+        for x in range(x0, x1 + 1):
+            laid[z - z0, y1 - y0, x - x0] = _FLOOR
     return laid.reshape(-1), (1, laid.shape[2], laid.shape[1] * laid.shape[2])
 
 
-@kernel
-def _differ(one: Any, other: Any, least: Any, apart: Any) -> None:
+@inner
+def _differ(
+    one: Vector[np.int16], other: Vector[np.int16], least: int, apart: Plane[np.int32]
+) -> None:
     """Count the differences of neighbours; those that are not both tissue in the last place.
 
     The first loop is SIMD. In the second, four counts side by side keep one from waiting for

@@ -15,12 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.imageglobals import LoggingOutputSuppressor
 from numpy.typing import NDArray
 
 from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
+from calcimetry.exchange.nifti import nifti_file
 from calcimetry.records import Examination
 from calcimetry.runs import to_labels
 from calcimetry.scan.memory import check_room
@@ -64,12 +63,10 @@ def nifti_bytes(exam: Examination) -> bytes:
     """The label map as a gzipped NIfTI-1 file on the stored grid of the scan."""
     stored = exam.frame.stored
     volume = stored.from_scan(label_volume(exam))
-    image = nib.Nifti1Image(volume, _LPS_TO_RAS @ stored.affine)
-    image.header.set_xyzt_units("mm")
-    image.set_qform(_upright(image.affine, _across(exam)), code="scanner", strip_shears=False)
-    image.set_sform(_LPS_TO_RAS @ stored.affine, code="scanner")
+    affine = _LPS_TO_RAS @ stored.affine
+    content = nifti_file(volume, affine, _upright(affine, _across(exam)))
     # Level 1 and no time stamp: labels are nearly all zeros, and equal runs give equal files.
-    return gzip.compress(image.to_bytes(), compresslevel=1, mtime=0)
+    return gzip.compress(content, compresslevel=1, mtime=0)
 
 
 def saved_labels(
@@ -102,6 +99,9 @@ def saved_labels(
 
 def _read(path: Path, shape: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Voxels of that shape, and the affine; no more is unpacked than they take."""
+    import nibabel as nib  # writing does without it (nifti.py)
+    from nibabel.imageglobals import LoggingOutputSuppressor
+
     packed = read_file(path, _HEADER_BYTES + 8 * math.prod(shape))
     try:
         # It logs what it mends of a header; what matters of that is refused here.

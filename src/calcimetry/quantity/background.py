@@ -8,12 +8,12 @@ the deposit; each side has its own level.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import Plane, Vector, Volume
 
 _LEAST_STEP_HU = 45.0
 _LEAST_SHARE = 0.04
@@ -62,7 +62,7 @@ def background_of(
         of other dense objects
     noise_sd : HU, to tell two tissues from noise
     """
-    where, inside = _listed(frozen(hu, np.float32), frozen(shell, np.bool_))
+    where, inside = np.argwhere(shell), hu[shell]
     if len(where) < _FEWEST_VOXELS:
         return _assumed(hu.shape)
     low, high, share = _otsu(inside)
@@ -104,118 +104,109 @@ def _two(
     spacing: tuple[float, float, float],
     levels: tuple[float, float],
 ) -> Background:
-    field = np.empty(shape, np.float32)
-    low, high, residual = _fitted(where, inside, spacing, levels, field)
-    sd, scatter = _sector_sd(where, residual), float(residual.std())
-    return Background(field, (low, high), sd, high - low, scatter, len(where))
-
-
-@kernel
-def _fitted(where: Any, inside: Any, spacing: Any, levels: Any, field: Any) -> Any:
-    """The two levels, what the border between them leaves of the shell, and the field."""
     centre, unit = _centred(where, spacing)
     low, step = np.float32(levels[0]), np.float32(levels[1] - levels[0])
-    every = max(1, len(where) // _MOST_VOXELS)
-    count = (len(where) - 1) // every + 1
-    at, target = np.empty((3, count)), np.empty(count)
-    for n in range(count):
-        for k in range(3):
-            at[k, n] = (where[n * every, k] - centre[k]) * unit[k]
-        share = (inside[n * every] - low) / step
-        target[n] = min(max(share, np.float32(0)), np.float32(1))
-    _shares(centre, unit, _logistic(at, target), field)
-    here = np.empty_like(inside)
-    for n in range(len(where)):
-        here[n] = field[where[n, 0], where[n, 1], where[n, 2]]
-    below, above = _levels(inside, here)
-    low, step = np.float32(below), np.float32(above - below)
-    for n in range(len(where)):
-        here[n] = inside[n] - (low + step * here[n])
-    flat = field.ravel()
-    for v in range(flat.size):
-        flat[v] = low + step * flat[v]
-    return below, above, here
+    few = slice(None, None, max(1, len(where) // _MOST_VOXELS))
+    at = np.ascontiguousarray(((where[few] - centre) * unit).T)
+    target = np.clip((inside[few] - low) / step, np.float32(0), np.float32(1)).astype(np.float64)
+    field: Volume[np.float32] = np.empty(shape, np.float32)
+    residual = np.empty_like(inside)
+    below, above = _continued(
+        centre, unit, _logistic(at, target), read_only(where, np.int64), inside, residual, field
+    )
+    sd, scatter = _sector_sd(where, residual), float(residual.std())
+    return Background(field, (below, above), sd, above - below, scatter, len(where))
 
 
-@kernel
-def _centred(where: Any, spacing: Any) -> Any:
+def _centred(
+    where: NDArray[np.int64], spacing: tuple[float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The middle of voxels, and along each axis one over how far from it the farthest lies."""
-    centre, farthest = np.zeros(3), 0.0
-    for n in range(len(where)):
-        for k in range(3):
-            centre[k] += where[n, k]
-    centre /= len(where)
-    for n in range(len(where)):
-        for k in range(3):
-            farthest = max(farthest, abs(where[n, k] - centre[k]))
+    centre = where.sum(axis=0) / len(where)
+    farthest = np.abs(where - centre).max()
     return centre, np.array(spacing) / (farthest * max(spacing))
 
 
-@kernel
-def _listed(hu: Any, shell: Any) -> Any:
-    """The voxels of a shell, (n, 3) in raster order, and their HU."""
-    size = shell.sum()
-    where, inside = np.empty((size, 3), np.int64), np.empty(size, np.float32)
-    count = 0
-    for z in range(shell.shape[0]):
-        for y in range(shell.shape[1]):
-            if not shell[z, y].any():
-                continue
-            for x in range(shell.shape[2]):
-                if shell[z, y, x]:
-                    where[count, 0], where[count, 1], where[count, 2] = z, y, x
-                    inside[count] = hu[z, y, x]
-                    count += 1
-    return where, inside
-
-
-@kernel
-def _otsu(values: Any) -> Any:
+def _otsu(values: NDArray[np.float32]) -> tuple[float, float, float]:
     """Means of the two classes that Otsu's threshold makes, and the share of the upper.
 
     values : whole HU
     """
-    first = int(values.min())
-    counts = np.zeros(int(values.max()) - first + 1, np.int64)
-    whole, below, total = 0.0, 0, 0.0
-    for value in values:
-        counts[int(value) - first] += 1
-        whole += value
-    best, low, high, share = -1.0, whole / values.size, whole / values.size, 0.0
-    for at in range(len(counts) - 1):
-        below += counts[at]
-        total += counts[at] * (first + at)
-        under, over = total / below, (whole - total) / (values.size - below)
-        between = below * (values.size - below) * (over - under) ** 2
-        if counts[at] and between > best:
-            best, low, high, share = between, under, over, 1.0 - below / values.size
-    return low, high, share
+    whole = values.astype(np.int64)
+    first = int(whole.min())
+    counts = np.bincount(whole - first)
+    total, size = float(whole.sum()), len(values)
+    if len(counts) == 1:
+        return total / size, total / size, 0.0
+    below = np.cumsum(counts)[:-1]
+    under = np.cumsum(counts * (first + np.arange(len(counts))))[:-1]
+    low, high = under / below, (total - under) / (size - below)
+    best = int((below * (size - below) * (high - low) ** 2).argmax())
+    return float(low[best]), float(high[best]), float(1.0 - below[best] / size)
 
 
-@kernel
-def _sector_sd(where: Any, residual: Any) -> Any:
+def _sector_sd(where: NDArray[np.int64], residual: NDArray[np.float32]) -> float:
     """1 SD of the shell's mean, from how the means of its eight octants differ.
 
     Catches noise, streaks and uneven tissue alike, however they are correlated.
     """
-    centre, count, total = np.zeros(3), np.zeros(8), np.zeros(8)
-    for n in range(len(where)):
-        for k in range(3):
-            centre[k] += where[n, k]
-    centre /= len(where)
-    for n in range(len(where)):
-        z, y, x = where[n, 0] > centre[0], where[n, 1] > centre[1], where[n, 2] > centre[2]
-        count[4 * z + 2 * y + x] += 1
-        total[4 * z + 2 * y + x] += residual[n]
+    octant = (where > where.sum(axis=0) / len(where)) @ np.array([4, 2, 1])
+    count = np.bincount(octant, minlength=8)
     good = count >= 5
     if good.sum() < 3:
-        return np.float64(residual.std())
-    means = total[good] / count[good]
-    return means.std() / np.sqrt(len(means) - 1)
+        return float(residual.std())
+    means = np.bincount(octant, residual, minlength=8)[good] / count[good]
+    return float(means.std() / np.sqrt(len(means) - 1))
+
+
+def _logistic(at: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ridge logistic regression by Newton's method; curvature is held back more than slope.
+
+    at : z, y and x (3, n), those of a row one after the other
+    """
+    ridge = np.full(len(_POWERS), 0.1 * _RIDGE * len(target))
+    ridge[0], ridge[1:4] = 1e-8 * len(target), 0.01 * _RIDGE * len(target)
+    i, j, k = _POWERS.T
+    # Of two terms of a border the product has the sum of their powers.
+    both = _POWERS[:, None] + _POWERS
+    weights, p = np.zeros(len(_POWERS)), np.empty(len(target))
+    for _ in range(_ROUNDS):
+        sums = _newton(at, target, weights, p).reshape(5, 5, 8)
+        slope, curve = sums[i, j, 5 + k], sums[both[..., 0], both[..., 1], both[..., 2]]
+        step = np.linalg.solve(curve + np.diag(ridge), slope - ridge * weights)
+        weights += np.clip(step, -8.0, 8.0)
+        if np.abs(step).max() < 1e-3:
+            break
+    return weights
 
 
 @kernel
-def _levels(inside: Any, share: Any) -> Any:
+def _continued(
+    centre: Vector[np.float64],
+    unit: Vector[np.float64],
+    weights: Vector[np.float64],
+    where: Plane[np.int64],
+    inside: Vector[np.float32],
+    residual: Vector[np.float32],
+    field: Volume[np.float32],
+) -> tuple[float, float]:
+    """The two levels; what the border between them leaves of the shell, and the field, are put
+    where they are asked for."""
+    _shares(centre, unit, weights, field)
+    for n in range(len(where)):
+        residual[n] = field[where[n, 0], where[n, 1], where[n, 2]]
+    below, above = _levels(inside, residual)
+    low, step = np.float32(below), np.float32(above - below)
+    for n in range(len(where)):
+        residual[n] = inside[n] - (low + step * residual[n])
+    flat = field.reshape(-1)
+    for v in range(flat.size):
+        flat[v] = low + step * flat[v]
+    return below, above
+
+
+@inner
+def _levels(inside: Vector[np.float32], share: Vector[np.float32]) -> tuple[float, float]:
     """Least squares of ``low (1 - p) + high p`` over the shell."""
     ll, lh, hh, by_low, by_high = 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(len(inside)):
@@ -230,27 +221,8 @@ def _levels(inside: Any, share: Any) -> Any:
     return (hh * by_low - lh * by_high) / apart, (ll * by_high - lh * by_low) / apart
 
 
-@kernel
-def _logistic(at: Any, target: Any) -> Any:
-    """Ridge logistic regression by Newton's method; curvature is held back more than slope.
-
-    at : z, y and x (3, n), those of a row one after the other
-    """
-    ridge = np.full(len(_POWERS), 0.1 * _RIDGE * len(target))
-    ridge[0], ridge[1:4] = 1e-8 * len(target), 0.01 * _RIDGE * len(target)
-    weights, p = np.zeros(len(_POWERS)), np.empty(len(target))
-    for _ in range(_ROUNDS):
-        _border(at, weights, p)
-        slope, curve = _newton(at, target, p)
-        step = np.linalg.solve(curve + np.diag(ridge), slope - ridge * weights)
-        weights += np.minimum(np.maximum(step, -8.0), 8.0)
-        if np.abs(step).max() < 1e-3:
-            break
-    return weights
-
-
-@kernel
-def _border(at: Any, w: Any, p: Any) -> None:
+@inner
+def _border(at: Plane[np.float64], w: Vector[np.float64], p: Vector[np.float64]) -> None:
     """The share of the denser tissue at z, y and x (3, n)."""
     for n in range(p.size):
         z, y, x = at[0, n], at[1, n], at[2, n]
@@ -261,13 +233,19 @@ def _border(at: Any, w: Any, p: Any) -> None:
 
 
 @kernel
-def _newton(at: Any, target: Any, p: Any) -> Any:
-    """Gradient and curvature of the fit.
+def _newton(
+    at: Plane[np.float64],
+    target: Vector[np.float64],
+    weights: Vector[np.float64],
+    p: Vector[np.float64],
+) -> Vector[np.float64]:
+    """What gradient and curvature of the fit are made of; `p`, to work in, is the border's.
 
     Both are sums of powers of z, y and x, taken over each row, folded into its slice's and
-    these into the whole: ``sums[i, j, k]`` has z^i y^j x^k.
+    these into the whole: place ``(i, j, k)`` of (5, 5, 8) has z^i y^j x^k, see `_add_up`.
     """
-    row, plane, whole = np.empty(8), np.zeros((5, 8)), np.zeros((5, 40))
+    _border(at, weights, p)
+    row, plane, whole = np.zeros(8), np.zeros(40), np.zeros(200)
     begin = 0
     while begin < p.size:
         end, z, y = begin, at[0, begin], at[1, begin]
@@ -276,21 +254,20 @@ def _newton(at: Any, target: Any, p: Any) -> Any:
         _add_up(at[2, begin:end], target[begin:end], p[begin:end], row)
         _fold(row, y, plane)
         if end == p.size or at[0, end] != z:
-            _fold(plane.ravel(), z, whole)
-            plane[:] = 0.0
+            _fold(plane, z, whole)
+            for n in range(plane.size):
+                plane[n] = 0.0
         begin = end
-    sums = whole.reshape(5, 5, 8)
-    slope, curve = np.empty(len(_POWERS)), np.empty((len(_POWERS), len(_POWERS)))
-    for a in range(len(_POWERS)):
-        i, j, k = _POWERS[a]
-        slope[a] = sums[i, j, 5 + k]
-        for b in range(len(_POWERS)):
-            curve[a, b] = sums[i + _POWERS[b, 0], j + _POWERS[b, 1], k + _POWERS[b, 2]]
-    return slope, curve
+    return whole
 
 
-@kernel
-def _add_up(x: Any, target: Any, p: Any, row: Any) -> None:
+@inner
+def _add_up(
+    x: Vector[np.float64],
+    target: Vector[np.float64],
+    p: Vector[np.float64],
+    row: Vector[np.float64],
+) -> None:
     """Over a row: p (1 - p) times 1, x ... x^4, and what is missing times 1, x and x^2."""
     a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(x.size):
@@ -301,41 +278,52 @@ def _add_up(x: Any, target: Any, p: Any, row: Any) -> None:
     row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = a, b, c, d, e, f, g, h
 
 
-@kernel
-def _fold(part: Any, base: Any, into: Any) -> None:
+@inner
+def _fold(part: Vector[np.float64], base: float, into: Vector[np.float64]) -> None:
+    """Add a part times 1, base, base^2 ... to the parts of what it is folded into."""
     scale = 1.0
-    for power in range(len(into)):
+    for power in range(into.size // part.size):
         for n in range(part.size):
-            into[power, n] += scale * part[n]
+            into[power * part.size + n] += scale * part[n]
         scale *= base
 
 
-@kernel
-def _shares(centre: Any, unit: Any, weights: Any, out: Any) -> None:
+@inner
+def _shares(
+    centre: Vector[np.float64],
+    unit: Vector[np.float64],
+    weights: Vector[np.float64],
+    out: Volume[np.float32],
+) -> None:
     """The share of the denser tissue in every voxel of a crop."""
-    height, width = out.shape[1:]
+    depth, height, width = out.shape
     at, plane = np.empty((3, height * width)), np.empty(height * width)
     for v in range(height * width):
         at[1, v] = (v // width - centre[1]) * unit[1]
         at[2, v] = (v % width - centre[2]) * unit[2]
-    for z in range(out.shape[0]):
-        at[0] = (z - centre[0]) * unit[0]
+    for z in range(depth):
+        for v in range(height * width):
+            at[0, v] = (z - centre[0]) * unit[0]
         _border(at, weights, plane)
-        out[z] = plane.reshape(height, width)
+        for y in range(height):
+            for x in range(width):
+                out[z, y, x] = plane[y * width + x]
 
 
-@kernel
-def _probability(level: Any) -> None:
+@inner
+def _probability(level: Vector[np.float64]) -> None:
     """``1 / (1 + exp(-level))`` in place; levels beyond +-30 count as that.
 
     With an exponential of its own, right to 1e-15, of which the compiler makes vectors.
     """
-    whole, rest, part = np.empty_like(level), np.empty_like(level), np.zeros_like(level)
+    size = level.size
+    whole, rest, part = np.empty(size), np.empty(size), np.zeros(size)
     for n in range(level.size):
         power = min(max(-level[n], -30.0), 30.0)
         whole[n] = power * (1.0 / np.log(2.0)) + _INTEGER
         rest[n] = power - (whole[n] - _INTEGER) * np.log(2.0)
-    for term in _EXP:
+    for k in range(_EXP.size):
+        term = _EXP[k]
         for n in range(level.size):
             part[n] = part[n] * rest[n] + term
     bits, shift = part.view(np.int64), whole.view(np.int64)

@@ -9,14 +9,14 @@ lies on an edge (clothing, hair, slant) can only widen it, hence a low quantile 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import Plane, Volume
 from calcimetry.plan import Plan
 from calcimetry.records import Scan
-from calcimetry.runs._jit import frozen, kernel
 
 FWHM = 2.354820045  # of a Gaussian, in SDs
 _REACH_MM = 4.0
@@ -68,7 +68,7 @@ def _through(scan: Scan, in_plane: float) -> float:
 def _edge_widths(scan: Scan) -> NDArray[np.float64]:
     """Apparent sigma, mm, of edges that run square to x or y."""
     step = max(1, scan.hu.shape[0] // _SLICES)
-    planes = frozen(scan.hu[step // 2 :: step], np.int16)
+    planes = read_only(scan.hu[step // 2 :: step], np.int16)
     _, y, x = scan.spacing
     return np.concatenate([_widths(planes, (0, 1), x, y), _widths(planes, (1, 0), y, x)])
 
@@ -81,7 +81,7 @@ def _widths(
     samples = 2 * reach + 2
     if np.dot(planes.shape[1:], along) <= samples or np.dot(planes.shape[1:], along[::-1]) < 3:
         return np.zeros(0)
-    z, y, x, way = _edges(planes, along, samples, max(2, samples // 4))
+    z, y, x, way = _edges(planes, along, samples, max(2, samples // 4)).T
     by = way[:, None] * np.arange(-reach, reach + 2)
     rows, columns = y[:, None] + by * along[0], x[:, None] + by * along[1]
     lines = planes[z[:, None], rows, columns].astype(np.float32)
@@ -106,38 +106,48 @@ def _apparent(
 
 
 @kernel
-def _edges(planes: Any, along: Any, samples: Any, far: Any) -> Any:
-    """Last voxels of air before a body, along one axis: z, y and x, and the way, 1 or -1.
+def _edges(
+    planes: Volume[np.int16], along: tuple[int, int], samples: int, far: int
+) -> Plane[np.int64]:
+    """Last voxels of air before a body, along one axis: z, y and x, and the way, 1 or -1, (n, 4).
 
     The first `far` of the samples across an edge are air, and the last as many are not.
     """
     found, count = np.empty((1024, 4), np.int64), 0
     down, right = along
     # The voxels beside an edge tell its slant.
-    rows, columns = (right, planes.shape[1] - 1), (down, planes.shape[2] - 1)
     for z in range(planes.shape[0]):
-        for y in range(*rows):
-            for x in range(*columns):
+        for y in range(right, planes.shape[1] - 1):
+            for x in range(down, planes.shape[2] - 1):
                 here, there = planes[z, y, x], planes[z, y + down, x + right]
                 if (here < _MIDDLE) == (there < _MIDDLE):
                     continue
                 way = 1 if here < _MIDDLE else -1
-                if here >= _MIDDLE:
-                    y0, x0 = y + down, x + right
-                else:
-                    y0, x0 = y, x
+                y0, x0 = (y, x) if way > 0 else (y + down, x + right)
                 if not _is_edge(planes[z], (y0, x0), (way * down, way * right), samples, far):
                     continue
                 if count == len(found):
-                    found = np.concatenate((found, np.empty_like(found)))
+                    found = _twice(found)
                 found[count, 0], found[count, 1], found[count, 2] = z, y0, x0
                 found[count, 3] = way
                 count += 1
-    return found[:count, 0], found[:count, 1], found[:count, 2], found[:count, 3]
+    return found[:count]
 
 
-@kernel
-def _is_edge(plane: Any, at: Any, step: Any, samples: Any, far: Any) -> Any:
+@inner
+def _twice(rows: Plane[np.int64]) -> Plane[np.int64]:
+    """Room for twice as many rows, the first as they are."""
+    more = np.empty((2 * rows.shape[0], rows.shape[1]), np.int64)
+    for n in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            more[n, k] = rows[n, k]
+    return more
+
+
+@inner
+def _is_edge(
+    plane: Plane[np.int16], at: tuple[int, int], step: tuple[int, int], samples: int, far: int
+) -> bool:
     """Whether a line starts in air, not in padding, ends in the body, and lies in the plane."""
     y, x = at[0] - (samples // 2 - 1) * step[0], at[1] - (samples // 2 - 1) * step[1]
     last_y, last_x = y + (samples - 1) * step[0], x + (samples - 1) * step[1]

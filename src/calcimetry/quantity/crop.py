@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Volume
 from calcimetry.records import Box, Finding, Runs, Scan
 from calcimetry.runs import box_of, crop, paint, stacked
-from calcimetry.runs._jit import frozen, kernel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,16 +86,16 @@ def moved(box: Box, by: Sequence[int]) -> Box:
 def flooded(seeds: NDArray[np.bool_], room: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of `room`, connected by faces, edges or corners, that hold a seed."""
     found = seeds.astype(np.uint8)
-    _flood(found, frozen(room, np.bool_))
+    _flood(found, read_only(room, np.bool_))
     return found.view(np.bool_)
 
 
 @kernel
-def _flood(found: Any, room: Any) -> None:
+def _flood(found: Volume[np.uint8], room: Volume[np.bool_]) -> None:
     depth, height, width = room.shape
     waiting = np.empty(room.size, np.int64)
     held, done = 0, 0
-    flat = found.ravel()
+    flat = found.reshape(-1)
     for v in range(room.size):
         if flat[v]:
             waiting[held] = v

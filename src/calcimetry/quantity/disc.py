@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.blur import gaussian_taps
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import median_of_whole
+from calcimetry.kernels.types import Integer, Plane, Vector
 
 DENSE_HU = 130.0
 _DENSE = np.int16(DENSE_HU)
@@ -25,7 +26,7 @@ def dense_parts(plane: NDArray[np.int16], every: int, least: float = 0.0) -> NDA
     Returns a row per part, connected by faces, in raster order: first row, one past the last,
     first column and one past the last, in coarse pixels.
     """
-    boxes: NDArray[np.int64] = _dense_parts(frozen(plane, np.int16), every, least)
+    boxes: NDArray[np.int64] = _dense_parts(read_only(plane, np.int16), every, least)
     return boxes
 
 
@@ -43,29 +44,30 @@ def measured_discs(
     Returns (n, 5): centre y and x in pixels of the plane, diameter mm, mean and SD of the core
     in HU; a diameter of 0 where the box has no round and even disc in its middle.
     """
-    taps = _taps(_SMOOTH_MM / spacing[0]), _taps(_SMOOTH_MM / spacing[1])
+    if not len(boxes):  # as in most scans: the kernel need not even be loaded
+        return np.empty((0, 5))
+    taps = (
+        gaussian_taps(_SMOOTH_MM / spacing[0], _CUT),
+        gaussian_taps(_SMOOTH_MM / spacing[1], _CUT),
+    )
     found: NDArray[np.float64] = _discs(
-        frozen(plane, np.int16), frozen(boxes, np.int64), taps, spacing, most_sd
+        read_only(plane, np.int16), read_only(boxes, np.int64), taps, spacing, most_sd
     )
     return found
 
 
-def _taps(sd: float) -> NDArray[np.float64]:
-    """Weights of a Gaussian from the middle outwards."""
-    reach = int(_CUT * sd + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sd) ** 2)
-    return np.asarray(weights[reach:] / weights.sum())
-
-
 @kernel
-def _dense_parts(plane: Any, every: Any, least: Any) -> Any:
+def _dense_parts(plane: Plane[np.int16], every: int, least: float) -> Plane[np.int64]:
     """The coarse plane lies in a frame one pixel wide, where nothing is dense."""
     height, width = (plane.shape[0] - 1) // every + 3, (plane.shape[1] - 1) // every + 3
     dense, room = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
     held = np.zeros(height, np.int64)
     for row in range(1, height - 1):
         held[row] = _dense(plane[(row - 1) * every], every, dense[row, 1 : width - 1])
-    if held.sum() < least:
+    total = 0
+    for row in range(height):
+        total += held[row]
+    if total < least:
         return np.empty((0, 4), np.int64)
     for row in range(1, height - 1):
         if min(held[row - 1], held[row], held[row + 1]):
@@ -73,8 +75,8 @@ def _dense_parts(plane: Any, every: Any, least: Any) -> Any:
     return _boxes(room, held)
 
 
-@kernel
-def _dense(line: Any, every: Any, out: Any) -> Any:
+@inner
+def _dense(line: Vector[np.int16], every: int, out: Vector[np.uint8]) -> int:
     count = 0
     for n in range(out.size):
         out[n] = line[n * every] >= _DENSE
@@ -82,18 +84,18 @@ def _dense(line: Any, every: Any, out: Any) -> Any:
     return count
 
 
-@kernel
-def _thick(dense: Any, room: Any) -> None:
+@inner
+def _thick(dense: Plane[np.uint8], room: Plane[np.uint8]) -> None:
     """Of three rows, the crosses around what has a dense pixel on every side."""
-    (above, line, below), width = dense, dense.shape[1]
+    above, line, below, width = dense[0], dense[1], dense[2], dense.shape[1]
     for n in range(1, width - 1):
         if line[n] & above[n] & below[n] & line[n - 1] & line[n + 1]:
             room[0, n] = room[2, n] = 1
             room[1, n - 1] = room[1, n] = room[1, n + 1] = 1
 
 
-@kernel
-def _boxes(room: Any, held: Any) -> Any:
+@inner
+def _boxes(room: Plane[np.uint8], held: Vector[np.int64]) -> Plane[np.int64]:
     """Of the parts of what lies in a frame; `room` is emptied. held : 0 for rows without any."""
     boxes = np.empty((room.size // 2 + 1, 4), np.int64)
     flat, width, parts = room.ravel(), np.int32(room.shape[1]), 0
@@ -126,10 +128,16 @@ def _boxes(room: Any, held: Any) -> Any:
 
 
 @kernel
-def _discs(plane: Any, boxes: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
+def _discs(
+    plane: Plane[np.int16],
+    boxes: Plane[np.int64],
+    taps: tuple[Vector[np.float64], Vector[np.float64]],
+    spacing: tuple[float, float],
+    most_sd: float,
+) -> Plane[np.float64]:
     found = np.empty((len(boxes), 5))
     for n in range(len(boxes)):
-        top, bottom, left, right = boxes[n]
+        top, bottom, left, right = boxes[n, 0], boxes[n, 1], boxes[n, 2], boxes[n, 3]
         part = plane[top:bottom, left:right]
         y, x, diameter, mean, sd = _disc(part, taps, spacing, most_sd)
         found[n, 0], found[n, 1], found[n, 2] = top + y, left + x, diameter
@@ -137,8 +145,13 @@ def _discs(plane: Any, boxes: Any, taps: Any, spacing: Any, most_sd: Any) -> Any
     return found
 
 
-@kernel
-def _disc(plane: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
+@inner
+def _disc(
+    plane: Plane[np.int16],
+    taps: tuple[Vector[np.float64], Vector[np.float64]],
+    spacing: tuple[float, float],
+    most_sd: float,
+) -> tuple[float, float, float, float, float]:
     smooth = _along_rows(_along_columns(plane, taps[0]), taps[1])
     height, width = plane.shape
     middle = (height // 2, width // 2)
@@ -168,27 +181,30 @@ def _disc(plane: Any, taps: Any, spacing: Any, most_sd: Any) -> Any:
     spread = np.sqrt(max(square / inner - mean * mean, 0.0))
     if spread >= most_sd:
         return _NONE
-    half = 0.5 * (mean + np.median(rim[:outer]))
+    half = 0.5 * (mean + median_of_whole(rim, outer))
     radius = _round_radius(smooth, far, half, 1.25 * reach, pixel)
     return y, x, 2.0 * radius, mean, spread
 
 
-@kernel
-def _round_radius(smooth: Any, far: Any, half: Any, most: Any, pixel: Any) -> Any:
+@inner
+def _round_radius(
+    smooth: Plane[np.float32], far: Plane[np.float64], half: float, most: float, pixel: float
+) -> float:
     """The radius of what is over `half`; 0 where that is not a disc to 8 % of its pixels."""
-    count = 0
+    level, away = smooth.reshape(-1), far.reshape(-1)
+    count: Integer = 0
     for p in range(far.size):
-        count += smooth.flat[p] >= half and far.flat[p] < most
+        count += level[p] >= half and away[p] < most
     radius = np.sqrt(count * pixel / np.pi)
     other = 0
     for p in range(far.size):
-        within = smooth.flat[p] >= half and far.flat[p] < most
-        other += within != (far.flat[p] < radius)
+        within = level[p] >= half and away[p] < most
+        other += within != (away[p] < radius)
     return 0.0 if other > 0.08 * count else radius
 
 
-@kernel
-def _along_columns(plane: Any, taps: Any) -> Any:
+@inner
+def _along_columns(plane: Plane[np.int16], taps: Vector[np.float64]) -> Plane[np.float32]:
     """Smoothed along y; beyond its ends the plane is mirrored."""
     length, width = plane.shape
     out, line = np.empty(plane.shape, np.float32), np.empty(width)
@@ -199,12 +215,13 @@ def _along_columns(plane: Any, taps: Any) -> Any:
             low, high = plane[_mirrored(row - k, length)], plane[_mirrored(row + k, length)]
             for column in range(width):
                 line[column] += (np.float64(low[column]) + np.float64(high[column])) * taps[k]
-        out[row] = line
+        for column in range(width):
+            out[row, column] = line[column]
     return out
 
 
-@kernel
-def _along_rows(plane: Any, taps: Any) -> Any:
+@inner
+def _along_rows(plane: Plane[np.float32], taps: Vector[np.float64]) -> Plane[np.float32]:
     """Smoothed along x; beyond its ends the plane is mirrored."""
     length, width = plane.shape
     reach = len(taps) - 1
@@ -214,28 +231,31 @@ def _along_rows(plane: Any, taps: Any) -> Any:
         np.empty(width + 2 * reach),
     )
     for row in range(length):
-        wide[reach : reach + width] = plane[row]
+        for column in range(width):
+            wide[reach + column] = plane[row, column]
         for k in range(1, reach + 1):
             wide[reach - k] = plane[row, _mirrored(-k, width)]
             wide[reach + width - 1 + k] = plane[row, _mirrored(width - 1 + k, width)]
-        line[:] = wide[reach : reach + width] * taps[0]
+        for column in range(width):
+            line[column] = wide[reach + column] * taps[0]
         for k in range(1, reach + 1):
             low, high = wide[reach - k : reach - k + width], wide[reach + k : reach + k + width]
             for column in range(width):
                 line[column] += (low[column] + high[column]) * taps[k]
-        out[row] = line
+        for column in range(width):
+            out[row, column] = line[column]
     return out
 
 
-@kernel
-def _mirrored(place: Any, length: Any) -> Any:
+@inner
+def _mirrored(place: int, length: int) -> int:
     while place < 0 or place >= length:
         place = -1 - place if place < 0 else 2 * length - 1 - place
     return place
 
 
-@kernel
-def _part(smooth: Any, seed: Any) -> Any:
+@inner
+def _part(smooth: Plane[np.float32], seed: tuple[int, int]) -> tuple[int, float, float]:
     """Pixels of the dense part that holds the seed, by faces, and their mean row and column."""
     height, width = smooth.shape
     seen = np.zeros(smooth.shape, np.bool_)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.dilate import dilated_mm
+from calcimetry.kernels.order import median_of_counts, quantile
+from calcimetry.kernels.types import Vector, Volume
 from calcimetry.quantity.background import Background, background_of
 from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.crop import Crop, narrowed
 from calcimetry.quantity.noise import Noise
-from calcimetry.quantity.reach import within
 from calcimetry.quantity.sharing import shares, spread
 from calcimetry.records import Box
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._order import middle, quantile
 
 AIR_HU = -250.0
 DENSE_HU = 130.0
@@ -73,12 +73,12 @@ def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
     """Integrate one deposit over its mask and a rim around it."""
     rim = rules.rim_mm if rules.rim_mm > 0 else rim_of(crop, blur)
     steps = _steps(crop.spacing, rim)
-    near = within(crop.own, steps, rim)
+    near = dilated_mm(crop.own, steps, rim)
     reach = 2.0 * blur.in_plane + 0.25 * (crop.spacing[1] + crop.spacing[2])
     short = _steps(crop.spacing, reach)
-    air = within(crop.hu < AIR_HU, short, reach)
-    beside = within(crop.other, short, reach)
-    shell = within(crop.own, steps, rim + rules.shell_mm) & ~near & ~air & ~beside
+    air = dilated_mm(crop.hu < AIR_HU, short, reach)
+    beside = dilated_mm(crop.other, short, reach)
+    shell = dilated_mm(crop.own, steps, rim + rules.shell_mm) & ~near & ~air & ~beside
     shell &= crop.hu < DENSE_HU
     background = background_of(crop.hu, shell, crop.spacing, noise.sd)
     whole = crop.hu - background.field
@@ -158,8 +158,8 @@ def rim_of(crop: Crop, blur: Blur) -> float:
     between background and peak, which is ``-Phi^-1(t)`` SD outside the true edge: far out
     for dense deposits, inside it for faint ones.
     """
-    edge, top = _contrast(frozen(crop.hu, np.float32), frozen(crop.own, np.bool_))
-    level = min(max(float(edge) / max(float(top), 1.0), 0.05), 0.95)
+    edge, top = _contrast(crop.hu, crop.own)
+    level = min(max(edge / max(top, 1.0), 0.05), 0.95)
     sigma = blur.in_plane if blur.measured else 1.25 * blur.in_plane
     reach = min(max(2.4 + float(special.ndtri(level)), 1.0), 4.0)
     return reach * sigma + 0.25 * (crop.spacing[1] + crop.spacing[2])
@@ -202,38 +202,41 @@ def _segmentation(
     One voxel further, the deposit would lose its own share of the voxels along the contact,
     or win the other's; the cut is known to `cut_sd_voxels` of that.
     """
-    mine = crop.own & within(crop.other, (1.0, 1.0, 1.0), _CORNER)
-    theirs = crop.other & within(crop.own, (1.0, 1.0, 1.0), _CORNER)
+    mine = crop.own & dilated_mm(crop.other, (1.0, 1.0, 1.0), _CORNER)
+    theirs = crop.other & dilated_mm(crop.own, (1.0, 1.0, 1.0), _CORNER)
     lost = float(np.sum((weights * np.abs(excess))[mine]))
     won = float(np.sum(((1 - weights) * np.abs(excess))[theirs]))
     return rules.cut_sd_voxels * 0.5 * (lost + won)
 
 
-@kernel
-def _contrast(hu: Any, own: Any) -> Any:
+def _contrast(hu: NDArray[np.float32], own: NDArray[np.bool_]) -> tuple[float, float]:
     """The 10th and the 95th percentile of a mask's HU, over the median of the tissue around."""
-    first = int(AIR_HU) + 1
-    counts = np.zeros(int(DENSE_HU) - first, np.int64)
-    inside = np.empty(own.sum(), np.float32)
-    count = 0
-    for z in range(hu.shape[0]):
-        for y in range(hu.shape[1]):
-            for x in range(hu.shape[2]):
-                if own[z, y, x]:
-                    inside[count] = hu[z, y, x]
-                    count += 1
-                elif AIR_HU < hu[z, y, x] < DENSE_HU:
-                    counts[int(hu[z, y, x]) - first] += 1
-    around = counts.sum()
-    background = first + middle(counts, around) if around else 40.0
-    inside.sort()
+    inside = np.sort(hu[own])
+    around = _median_around(read_only(hu, np.float32), read_only(own, np.bool_))
+    background = 40.0 if np.isnan(around) else around
     return quantile(inside, 0.1) - background, quantile(inside, 0.95) - background
 
 
 @kernel
-def _signal(field: Any, weights: Any, excess: Any) -> Any:
+def _median_around(hu: Volume[np.float32], own: Volume[np.bool_]) -> float:
+    """The median of soft tissue's HU beyond a mask; not a number where there is none."""
+    first, size, total = int(AIR_HU) + 1, int(DENSE_HU) - int(AIR_HU) - 1, 0
+    counts = np.zeros(size, np.int64)
+    for z in range(hu.shape[0]):
+        for y in range(hu.shape[1]):
+            for x in range(hu.shape[2]):
+                if not own[z, y, x] and AIR_HU < hu[z, y, x] < DENSE_HU:
+                    counts[int(hu[z, y, x]) - first] += 1
+                    total += 1
+    return first + median_of_counts(counts, total) if total else np.nan
+
+
+@kernel
+def _signal(
+    field: Volume[np.float32], weights: Volume[np.float32], excess: Volume[np.float32]
+) -> tuple[float, float]:
     """The sum of what is over the background, and of the background by that."""
-    flat, weight, level = field.ravel(), weights.ravel(), excess.ravel()
+    flat, weight, level = field.reshape(-1), weights.reshape(-1), excess.reshape(-1)
     whole, total = 0.0, 0.0
     for v in range(flat.size):
         signal = np.float64(weight[v] * max(level[v], np.float32(0)))
@@ -243,7 +246,9 @@ def _signal(field: Any, weights: Any, excess: Any) -> Any:
 
 
 @kernel
-def _steepness(field: Any, weights: Any, spacing: Any) -> Any:
+def _steepness(
+    field: Volume[np.float32], weights: Volume[np.float32], spacing: Vector[np.float64]
+) -> float:
     """Sum over voxels of weight times the length of the gradient; one-sided at the borders."""
     total = 0.0
     at = np.zeros(3, np.int64)

@@ -8,13 +8,14 @@ the noise (1 at lag 0) and ``*`` convolution; with white noise this is the famil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.lines import empty_line, layout_of, set_out
+from calcimetry.kernels.types import Plane, Real, Stack, Vector, Volume
 from calcimetry.records import Scan
-from calcimetry.runs._jit import frozen, kernel
 
 _SOFT = (-180, 130)
 _PATCH_MM = (9.0, 12.0, 12.0)
@@ -35,7 +36,8 @@ class Noise:
 
     def sd_of_sum(self, weights: NDArray[np.float32], sd: float | None = None) -> float:
         """1 SD of ``sum(weights * HU)``; `sd`: the noise here, if not the scan's."""
-        variance = float(_variance(frozen(weights, np.float32), self.correlation))
+        held = read_only(_held(weights), np.float32)
+        variance = float(_variance(held, read_only(self.correlation, np.float64)))
         return (self.sd if sd is None else sd) * float(np.sqrt(max(variance, 0.0)))
 
 
@@ -94,9 +96,9 @@ def _residuals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Patches of soft tissue, each less its best plane, (n, z, y, x); and the SD of each."""
     limits = _SOFT[0] - 120, _SOFT[1] + 120
-    corners = frozen(_corners(scan, size), np.int64)
+    corners = read_only(_corners(scan, size), np.int64)
     found: tuple[NDArray[np.float64], NDArray[np.float64]] = _flattened(
-        frozen(scan.hu, np.int16), corners, size, limits
+        read_only(scan.hu, np.int16), corners, size, limits
     )
     return found
 
@@ -141,6 +143,16 @@ def _mended(correlation: NDArray[np.float64], voxels: int) -> NDArray[np.float64
     return np.asarray(np.where(r > _LEAST_R, r, 0.0))
 
 
+def _held(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The smallest part of a volume that holds all that is not 0."""
+    held = weights != 0
+    for axis in range(3):
+        at = np.flatnonzero(held.any(axis=tuple({0, 1, 2} - {axis})))
+        part = slice(at[0], at[-1] + 1) if len(at) else slice(0, 0)
+        weights = weights[(slice(None),) * axis + (part,)]
+    return weights
+
+
 def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
     axes = [np.arange(-int(3 / s), int(3 / s) + 1) * s for s in spacing]
     z, y, x = np.meshgrid(*axes, indexing="ij")
@@ -149,12 +161,18 @@ def _typical(spacing: tuple[float, float, float]) -> NDArray[np.float64]:
 
 
 @kernel
-def _flattened(hu: Any, corners: Any, size: Any, limits: Any) -> Any:
+def _flattened(
+    hu: Volume[np.int16],
+    corners: Plane[np.int64],
+    size: tuple[int, int, int],
+    limits: tuple[int, int],
+) -> tuple[Stack[np.float64], Vector[np.float64]]:
     """Patches whose HU keep to limits, each less its best plane, and the SD of each."""
     deep, high, wide = size
     flat, spread = np.empty((len(corners), deep, high, wide)), np.empty(len(corners))
     count = 0
-    for z, y, x in corners:
+    for n in range(len(corners)):
+        z, y, x = corners[n, 0], corners[n, 1], corners[n, 2]
         patch = hu[z : z + deep, y : y + high, x : x + wide]
         if _keeps_to(patch, limits[0], limits[1]):
             spread[count] = _less_plane(patch, flat[count])
@@ -162,20 +180,20 @@ def _flattened(hu: Any, corners: Any, size: Any, limits: Any) -> Any:
     return flat[:count], spread[:count]
 
 
-@kernel
-def _keeps_to(patch: Any, low: Any, high: Any) -> Any:
-    for plane in patch:
-        for line in plane:
+@inner
+def _keeps_to(patch: Volume[np.int16], low: int, high: int) -> bool:
+    for z in range(patch.shape[0]):
+        for y in range(patch.shape[1]):
             out = False
-            for value in line:
-                out |= (value < low) | (value > high)
+            for x in range(patch.shape[2]):
+                out |= (patch[z, y, x] < low) | (patch[z, y, x] > high)
             if out:
                 return False
     return True
 
 
-@kernel
-def _less_plane(patch: Any, out: Any) -> Any:
+@inner
+def _less_plane(patch: Volume[np.int16], out: Volume[np.float64]) -> float:
     """Less mean and slopes, which on a full grid do not depend on each other; returns the SD."""
     (deep, high, wide), count = patch.shape, patch.size
     total, by_z, by_y, by_x = 0.0, 0.0, 0.0, 0.0
@@ -200,24 +218,24 @@ def _less_plane(patch: Any, out: Any) -> Any:
             for x in range(wide):
                 out[z, y, x] = patch[z, y, x] - level - by_x * (x - 0.5 * (wide - 1))
                 square += out[z, y, x] ** 2
-    return np.sqrt(square / count)
+    spread: float = np.sqrt(square / count)
+    return spread
 
 
 @kernel
-def _variance(weights: Any, correlation: Any) -> Any:
+def _variance(weights: Volume[np.float32], correlation: Volume[np.float64]) -> float:
     """``sum(w * (R * w))`` over all lags at which R is not 0; those of half of space, twice.
 
-    The weights are laid out as one line, with zeros between rows and slices, so that a lag is
-    a shift of the line.
+    The weights are laid out as one line, so that a lag is a shift of it.
     """
-    weights = _held(weights)
     dz, dy, dx = (correlation.shape[0] // 2, correlation.shape[1] // 2, correlation.shape[2] // 2)
-    row = weights.shape[2] + dx
-    plane = row * (weights.shape[1] + dy)
-    middle = dz * plane + dy * row + dx
-    line = _in_line(weights, plane, row, middle)
+    layout = layout_of(weights.shape, (dz, dy, dx))
+    line = empty_line(weights.shape[0], layout)
+    set_out(weights, layout, line)
+    plane, row, middle = layout
     size = line.size - 2 * middle
-    spread = np.float32(correlation[dz, dy, dx]) * line[middle : middle + size]
+    spread = np.zeros(size, np.float32)
+    _add(np.float32(correlation[dz, dy, dx]), line[middle : middle + size], spread)
     for lag in range(correlation.size // 2):
         z, rest = divmod(lag, correlation.shape[1] * correlation.shape[2])
         y, x = divmod(rest, correlation.shape[2])
@@ -231,30 +249,7 @@ def _variance(weights: Any, correlation: Any) -> Any:
     return total
 
 
-@kernel
-def _held(weights: Any) -> Any:
-    """The smallest part of a volume that holds all that is not 0."""
-    low, high = np.array(weights.shape), np.zeros(3, np.int64)
-    for z in range(weights.shape[0]):
-        for y in range(weights.shape[1]):
-            for x in range(weights.shape[2]):
-                if weights[z, y, x] != 0:
-                    low[0], low[1], low[2] = min(low[0], z), min(low[1], y), min(low[2], x)
-                    high[0], high[1], high[2] = max(high[0], z), max(high[1], y), max(high[2], x)
-    return weights[low[0] : high[0] + 1, low[1] : high[1] + 1, low[2] : high[2] + 1]
-
-
-@kernel
-def _in_line(weights: Any, plane: Any, row: Any, ahead: Any) -> Any:
-    line = np.zeros(weights.shape[0] * plane + 2 * ahead, np.float32)
-    for z in range(weights.shape[0]):
-        for y in range(weights.shape[1]):
-            begin = ahead + z * plane + y * row
-            line[begin : begin + weights.shape[2]] = weights[z, y]
-    return line
-
-
-@kernel
-def _add(weight: Any, line: Any, into: Any) -> None:
+@inner
+def _add(weight: Real, line: Vector[np.float32], into: Vector[np.float32]) -> None:
     for v in range(into.size):
         into[v] += weight * line[v]

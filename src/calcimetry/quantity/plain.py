@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, RunColumns, Vector
 from calcimetry.records import Runs
 from calcimetry.runs import piled
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.threads import Jobs, over_chunks
 
 _DENSE_HU = 130
@@ -42,8 +42,8 @@ def summed(
     """
     pile = piled(pieces, hu.shape)
     table, slope = np.zeros((len(pieces), 4), np.int64), np.zeros(len(pieces))
-    lines = frozen(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
-    given = frozen(slopes, np.float64)
+    lines = read_only(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
+    given = read_only(slopes, np.float64)
 
     def stretch(first: int, end: int) -> None:
         bounds = pile.bounds[first : end + 1]
@@ -55,7 +55,13 @@ def summed(
 
 @kernel
 def _sum(
-    lines: Any, columns: Any, bounds: Any, height: Any, slopes: Any, table: Any, slope: Any
+    lines: Plane[np.int16],
+    columns: RunColumns,
+    bounds: Vector[np.int64],
+    height: int,
+    slopes: Vector[np.float64],
+    table: Plane[np.int64],
+    slope: Vector[np.float64],
 ) -> None:
     row, start, stop = columns
     for piece in range(slope.size):
@@ -72,4 +78,8 @@ def _sum(
         table[piece, 0], table[piece, 1] = count, whole
         table[piece, 2], table[piece, 3] = peak, dense
         # A connected object has voxels in every slice between its first and its last.
-        slope[piece] = slopes[row[first] // height : row[end - 1] // height + 1].mean()
+        low, high = row[first] // height, row[end - 1] // height + 1
+        sum_of_slopes = 0.0
+        for z in range(low, high):
+            sum_of_slopes += slopes[z]
+        slope[piece] = sum_of_slopes / (high - low)

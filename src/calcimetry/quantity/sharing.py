@@ -5,22 +5,28 @@ apart again: a voxel's excess is shared in proportion to what each blurred objec
 Spill-in from bone is thereby left out and spill-out into bone taken back, and the shares of
 touching objects add up to the whole.
 
-A crop is laid out as one line of numbers, with zeros between rows, between slices and at both
-ends, as many as the blur reaches: a step along any axis is then a shift of the line. Few rows
-hold anything of the masks; blur is worked out in those that it can reach, and no others.
+A crop is laid out as one line of numbers (`kernels.lines`). Few rows hold anything of the masks;
+blur is worked out in those that it can reach, and no others.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.blur import gaussian_taps
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.lines import Layout, Line, empty_line, layout_of, set_out, taken_back
+from calcimetry.kernels.types import ONE, ZERO, Plane, Real, Volume
 
 Sigma = tuple[float, float, float]
+Lines = tuple[Line, Line, Line]
+"""One for each axis (z, y, x): the weights of a blur, or what it leaves behind on its way."""
+Rows = tuple[Plane[np.int64], Plane[np.int64], Plane[np.int64]]
+"""Begin and end (n, 2) on the line of the rows that blur along x, y and z works in."""
+
 _ROUNDS = 8
 _CUT = 3.0  # SD at which the point spread ends
 
@@ -37,183 +43,191 @@ def shares(
     own, other : bool, masks that do not overlap
     sigma : point spread, in voxels
     """
-    shared: NDArray[np.float32] = _shares(*_given(excess, own, other), _taps(sigma), _ROUNDS)
-    return shared
+    whole, part = _deblend(*_floats(excess, own | other, own), _taps(sigma), _ROUNDS)
+    return np.asarray(part / np.maximum(whole, np.float32(1e-3)), np.float32)
 
 
 def spread(
     excess: NDArray[np.float32], own: NDArray[np.bool_], sigma: Sigma
 ) -> NDArray[np.float32]:
     """What the deposit alone puts where: its excess sharpened inside its mask, and blurred."""
-    lone: NDArray[np.float32] = _spread(*_given(excess, own), _taps(sigma), _ROUNDS)
+    lone, _ = _deblend(*_floats(excess, own, own), _taps(sigma), _ROUNDS)
     return lone
 
 
-def _given(excess: NDArray[np.float32], *masks: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
-    return frozen(excess, np.float32), *(frozen(mask, np.bool_) for mask in masks)
+def _floats(
+    excess: NDArray[np.float32], support: NDArray[np.bool_], own: NDArray[np.bool_]
+) -> tuple[Volume[np.float32], Volume[np.float32], Volume[np.float32]]:
+    """As the kernel takes them: it is compiled once for volumes and masks alike."""
+    kind = np.float32
+    return read_only(excess, kind), read_only(support, kind), read_only(own, kind)
 
 
 @cache
-def _taps(sigma: Sigma) -> tuple[NDArray[np.float32], ...]:
+def _taps(sigma: Sigma) -> Lines:
     """For each axis the kernel's weights from the middle outwards, at least two of them."""
-    return tuple(_kernel_of(sd) for sd in sigma)
+    z, y, x = (_kernel_of(sd) for sd in sigma)
+    return z, y, x
 
 
 def _kernel_of(sd: float) -> NDArray[np.float32]:
-    reach = int(_CUT * sd + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sd, 1e-12)) ** 2)
-    half = weights[reach:] / weights.sum()
-    return frozen(np.pad(half, (0, int(len(half) == 1))), np.float32)
+    half = gaussian_taps(sd, _CUT)
+    return read_only(np.pad(half, (0, int(len(half) == 1))), np.float32)
 
 
 @kernel
-def _shares(excess: Any, own: Any, other: Any, taps: Any, rounds: Any) -> Any:
-    layout, support = _layout(excess.shape, taps), own | other
+def _deblend(
+    excess: Volume[np.float32],
+    support: Volume[np.float32],
+    own: Volume[np.float32],
+    taps: Lines,
+    rounds: int,
+) -> tuple[Volume[np.float32], Volume[np.float32]]:
+    """What the excess comes to that is sharpened within `support` and blurred again; and of
+    that, what comes from `own`. Masks hold 0 and 1."""
+    shape = excess.shape
+    layout = layout_of(shape, (len(taps[0]) - 1, len(taps[1]) - 1, len(taps[2]) - 1))
     rows = _rows(support, taps, layout)
-    sharp, whole, mine, work = _lines(excess.shape, layout)
-    _sharpen(excess, support, taps, layout, rows, rounds, (sharp, whole, mine, work))
+    deep = shape[0]
+    lines = (empty_line(deep, layout), empty_line(deep, layout), empty_line(deep, layout))
+    work = (empty_line(deep, layout), empty_line(deep, layout), empty_line(deep, layout))
+    _sharpen(excess, support, taps, layout, rows, rounds, lines, work)
+    sharp, level, _ = lines
     _outwards(sharp, taps, layout, rows, work)
-    whole[:] = work[2]
-    _set_out(own, layout, mine)
-    mine *= sharp
-    _outwards(mine, taps, layout, rows, work)
-    part = work[2]
-    for v in range(part.size):
-        part[v] /= max(whole[v], np.float32(1e-3))
-    return _taken_back(part, layout, excess.shape)
+    whole = taken_back(work[2], layout, shape)
+    set_out(own, layout, level)
+    _times(sharp, level)
+    _outwards(level, taps, layout, rows, work)
+    return whole, taken_back(work[2], layout, shape)
 
 
-@kernel
-def _spread(excess: Any, own: Any, taps: Any, rounds: Any) -> Any:
-    layout = _layout(excess.shape, taps)
-    rows = _rows(own, taps, layout)
-    lines = _lines(excess.shape, layout)
-    _sharpen(excess, own, taps, layout, rows, rounds, lines)
-    _outwards(lines[0], taps, layout, rows, lines[3])
-    return _taken_back(lines[3][2], layout, excess.shape)
-
-
-@kernel
+@inner
 def _sharpen(
-    excess: Any, support: Any, taps: Any, layout: Any, rows: Any, rounds: Any, lines: Any
+    excess: Volume[np.float32],
+    support: Volume[np.float32],
+    taps: Lines,
+    layout: Layout,
+    rows: Rows,
+    rounds: int,
+    lines: Lines,
+    work: Lines,
 ) -> None:
     """Richardson-Lucy estimate of the excess before blur, into the first line; 0 outside the
     support. The other lines are worked in: none is set but in the rows."""
     nothing, one = np.float32(0), np.float32(1)
-    estimate, level, ratio, work = lines
-    _set_out(excess, layout, level)
-    _set_out(support, layout, estimate)
+    estimate, level, ratio = lines
+    set_out(excess, layout, level)
+    set_out(support, layout, estimate)
     for v in range(level.size):
         estimate[v] *= max(level[v], one)
         level[v] = max(level[v], nothing)
     seen = work[2]
     for _ in range(rounds):
         _outwards(estimate, taps, layout, rows, work)
-        for begin, end in rows[2]:
+        for n in range(len(rows[2])):
+            begin, end = rows[2][n, 0], rows[2][n, 1]
             _over(level[begin:end], seen[begin:end], ratio[begin:end])
         _inwards(ratio, taps, layout, rows, work)
-        for begin, end in rows[0]:
-            estimate[begin:end] *= seen[begin:end]
+        for n in range(len(rows[0])):
+            begin, end = rows[0][n, 0], rows[0][n, 1]
+            _times(seen[begin:end], estimate[begin:end])
 
 
-@kernel
-def _over(level: Any, seen: Any, ratio: Any) -> None:
+@inner
+def _over(level: Line, seen: Line, ratio: Line) -> None:
     for v in range(ratio.size):
         ratio[v] = level[v] / max(seen[v], np.float32(1))
 
 
-@kernel
-def _outwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
+@inner
+def _times(factor: Line, estimate: Line) -> None:
+    for v in range(estimate.size):
+        estimate[v] *= factor[v]
+
+
+@inner
+def _outwards(line: Line, taps: Lines, layout: Layout, rows: Rows, work: Lines) -> None:
     """Blur of what lies in the rows of the masks, in all that it reaches: into `work[2]`."""
     plane, row, _ = layout
-    _along(line, 1, taps[2], rows[0], work[0])
+    _along(line, ONE, taps[2], rows[0], work[0])
     _along(work[0], row, taps[1], rows[1], work[1])
     _along(work[1], plane, taps[0], rows[2], work[2])
 
 
-@kernel
-def _inwards(line: Any, taps: Any, layout: Any, rows: Any, work: Any) -> None:
+@inner
+def _inwards(line: Line, taps: Lines, layout: Layout, rows: Rows, work: Lines) -> None:
     """Blur of what lies around the masks, in the rows of the masks: into `work[2]`."""
     plane, row, _ = layout
     _along(line, plane, taps[0], rows[1], work[1])
     _along(work[1], row, taps[1], rows[0], work[0])
-    _along(work[0], 1, taps[2], rows[0], work[2])
+    _along(work[0], ONE, taps[2], rows[0], work[2])
 
 
-@kernel
-def _along(line: Any, step: Any, taps: Any, rows: Any, out: Any) -> None:
+@inner
+def _along(line: Line, step: int, taps: Line, rows: Plane[np.int64], out: Line) -> None:
     """Blur along one axis; two taps at a time on either side, the first with the middle.
 
     Three taps, which most scans have, are taken in one go.
     """
-    for begin, end in rows:
+    for n in range(len(rows)):
+        begin, end = rows[n, 0], rows[n, 1]
         into, middle = out[begin:end], line[begin:end]
-        near = line[begin - step : end - step], line[begin + step : end + step]
-        by = 2 * step
+        a, b = line[begin - step : end - step], line[begin + step : end + step]
         if len(taps) == 3:
-            far = line[begin - by : end - by], line[begin + by : end + by]
-            _three_taps(middle, near, far, taps, into)
+            by = 2 * step
+            c, d = line[begin - by : end - by], line[begin + by : end + by]
+            _three_taps(middle, a, b, c, d, taps, into)
             continue
-        _first(middle, near, taps[0], taps[1], into)
+        _first(middle, a, b, taps[0], taps[1], into)
         for k in range(2, len(taps), 2):
             by, on = k * step, (k + 1) * step
-            near = line[begin - by : end - by], line[begin + by : end + by]
+            a, b = line[begin - by : end - by], line[begin + by : end + by]
             if k + 1 == len(taps):
-                _add_one(near, taps[k], into)
+                _add_one(a, b, taps[k], into)
                 continue
-            far = line[begin - on : end - on], line[begin + on : end + on]
-            _add(near, far, taps[k], taps[k + 1], into)
+            c, d = line[begin - on : end - on], line[begin + on : end + on]
+            _add(a, b, c, d, taps[k], taps[k + 1], into)
 
 
-@kernel
-def _three_taps(middle: Any, near: Any, far: Any, taps: Any, out: Any) -> None:
-    (a, b), (c, d) = near, far
+@inner
+def _three_taps(middle: Line, a: Line, b: Line, c: Line, d: Line, taps: Line, out: Line) -> None:
     weight, beside, further = taps[0], taps[1], taps[2]
     for v in range(out.size):
         out[v] = middle[v] * weight + (a[v] + b[v]) * beside + (c[v] + d[v]) * further
 
 
-@kernel
-def _first(middle: Any, near: Any, weight: Any, beside: Any, out: Any) -> None:
-    a, b = near
+@inner
+def _first(middle: Line, a: Line, b: Line, weight: Real, beside: Real, out: Line) -> None:
     for v in range(out.size):
         out[v] = middle[v] * weight + (a[v] + b[v]) * beside
 
 
-@kernel
-def _add(near: Any, far: Any, weight: Any, further: Any, out: Any) -> None:
-    (a, b), (c, d) = near, far
+@inner
+def _add(a: Line, b: Line, c: Line, d: Line, weight: Real, further: Real, out: Line) -> None:
     for v in range(out.size):
         out[v] += (a[v] + b[v]) * weight + (c[v] + d[v]) * further
 
 
-@kernel
-def _add_one(near: Any, weight: Any, out: Any) -> None:
-    a, b = near
+@inner
+def _add_one(a: Line, b: Line, weight: Real, out: Line) -> None:
     for v in range(out.size):
         out[v] += (a[v] + b[v]) * weight
 
 
-@kernel
-def _layout(shape: Any, taps: Any) -> Any:
-    """Steps along the line for one slice and one row, and the zeros before the first voxel."""
-    row = shape[2] + len(taps[2]) - 1
-    plane = row * (shape[1] + len(taps[1]) - 1)
-    ahead = max((len(taps[0]) - 1) * plane, (len(taps[1]) - 1) * row, len(taps[2]) - 1)
-    return plane, row, ahead
-
-
-@kernel
-def _rows(mask: Any, taps: Any, layout: Any) -> Any:
+@inner
+def _rows(mask: Volume[np.float32], taps: Lines, layout: Layout) -> Rows:
     """Where on the line the rows lie that hold some of the mask, those that blur along y
     reaches from them, and those that it reaches along z from these: each (n, 2)."""
-    held = np.zeros(mask.shape[:2], np.bool_)
-    for z in range(mask.shape[0]):
-        for y in range(mask.shape[1]):
-            held[z, y] = mask[z, y].any()
-    beside = _grown(held.T, len(taps[1]) - 1).T
-    reached = _grown(beside, len(taps[0]) - 1)
-    width = mask.shape[2]
+    depth, height, width = mask.shape
+    held = np.zeros((depth, height), np.uint8)
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if mask[z, y, x] != 0:
+                    held[z, y] = 1
+                    break
+    beside = _grown(held, ZERO, len(taps[1]) - 1)
+    reached = _grown(beside, len(taps[0]) - 1, ZERO)
     return (
         _stretches(held, layout, width),
         _stretches(beside, layout, width),
@@ -221,18 +235,22 @@ def _rows(mask: Any, taps: Any, layout: Any) -> Any:
     )
 
 
-@kernel
-def _grown(held: Any, reach: Any) -> Any:
-    """Grown along the first axis."""
-    grown = np.zeros(held.shape, np.bool_)
-    for n in range(len(held)):
-        for near in range(max(0, n - reach), min(len(held), n + reach + 1)):
-            grown[n] |= held[near]
+@inner
+def _grown(held: Plane[np.uint8], up: int, across: int) -> Plane[np.uint8]:
+    """Grown along z and y by so many rows."""
+    depth, height = held.shape
+    grown = np.zeros((depth, height), np.uint8)
+    for z in range(depth):
+        for y in range(height):
+            if held[z, y]:
+                for k in range(max(0, z - up), min(depth, z + up + 1)):
+                    for j in range(max(0, y - across), min(height, y + across + 1)):
+                        grown[k, j] = 1
     return grown
 
 
-@kernel
-def _stretches(rows: Any, layout: Any, width: Any) -> Any:
+@inner
+def _stretches(rows: Plane[np.uint8], layout: Layout, width: int) -> Plane[np.int64]:
     """Begin and end on the line of rows that are set; such as follow each other are one."""
     plane, row, ahead = layout
     found = np.empty((rows.size, 2), np.int64)
@@ -247,37 +265,3 @@ def _stretches(rows: Any, layout: Any, width: Any) -> Any:
                 count += 1
             found[count - 1, 1] = begin + width
     return found[:count]
-
-
-@kernel
-def _lines(shape: Any, layout: Any) -> Any:
-    """Three lines, and three for `_outwards` and `_inwards`, with nothing on them."""
-    plane, _, ahead = layout
-    lines = np.zeros((6, shape[0] * plane + 2 * ahead), np.float32)
-    return lines[0], lines[1], lines[2], (lines[3], lines[4], lines[5])
-
-
-@kernel
-def _set_out(volume: Any, layout: Any, line: Any) -> None:
-    plane, row, ahead = layout
-    for z in range(volume.shape[0]):
-        for y in range(volume.shape[1]):
-            begin = ahead + z * plane + y * row
-            _copy(volume[z, y], line[begin : begin + volume.shape[2]])
-
-
-@kernel
-def _copy(values: Any, out: Any) -> None:
-    for x in range(out.size):
-        out[x] = values[x]
-
-
-@kernel
-def _taken_back(line: Any, layout: Any, shape: Any) -> Any:
-    plane, row, ahead = layout
-    volume = np.empty(shape, np.float32)
-    for z in range(shape[0]):
-        for y in range(shape[1]):
-            begin = ahead + z * plane + y * row
-            _copy(line[begin : begin + shape[2]], volume[z, y])
-    return volume

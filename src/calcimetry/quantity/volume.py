@@ -19,16 +19,16 @@ opposite (phantom study) and their geometric mean is taken.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from calcimetry.kernels.compiled import inner, kernel
+from calcimetry.kernels.order import quantile
+from calcimetry.kernels.types import Volume
 from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.integral import Integral
-from calcimetry.runs._jit import frozen, kernel
-from calcimetry.runs._order import quantile
 
 Spacing = tuple[float, float, float]
 _PLATEAU = 0.95  # quantile of the mask's excess that stands for the plateau
@@ -53,7 +53,8 @@ def extent(part: Integral, blur: Blur) -> Extent:
     """Volume of an integrated deposit."""
     own, spacing = part.crop.own, part.crop.spacing
     voxel = spacing[0] * spacing[1] * spacing[2]
-    plateau, seen, second, squares = _signal(part.weights, part.excess, frozen(own, np.bool_))
+    plateau = _plateau(part.weights, part.excess, own)
+    seen, second, squares = _signal(part.weights, part.excess, plateau)
     spread = with_voxel(blur, spacing)
     half = _half_maximum(seen * voxel, voxel, spread)
     resolved = float(np.cbrt(half / _BALL)) / spread
@@ -88,45 +89,44 @@ def _half_maximum(seen_mm3: float, voxel_mm3: float, spread: float) -> float:
     return float(seen / np.interp(radius, _RADIUS, _SHARE_SEEN))
 
 
-@kernel
-def _in_part(level: Any) -> Any:
+@inner
+def _in_part(level: float) -> float:
     """0 below a quarter, 1 above three quarters, linear between: half counts half."""
-    return np.minimum(np.maximum((level - 0.25) / 0.5, 0.0), 1.0)
+    return min(max((level - 0.25) / 0.5, 0.0), 1.0)
+
+
+def _plateau(
+    weights: NDArray[np.float32], excess: NDArray[np.float32], own: NDArray[np.bool_]
+) -> float:
+    """HU over background in the middle of a deposit, as seen; at least 1."""
+    return max(quantile(np.sort(weights[own] * excess[own]), _PLATEAU), 1.0)
 
 
 @kernel
-def _signal(weights: Any, excess: Any, own: Any) -> Any:
-    """The plateau, the voxels over half of it, and sums of squares of signal and of weights."""
-    inside = np.empty(own.sum(), np.float32)
-    count, seen, second, squares = 0, 0.0, 0.0, 0.0
-    flat, level, held = weights.ravel(), excess.ravel(), own.ravel()
-    for v in range(flat.size):
-        if held[v]:
-            inside[count] = flat[v] * level[v]
-            count += 1
-    inside.sort()
-    plateau = max(quantile(inside, _PLATEAU), 1.0)
+def _signal(
+    weights: Volume[np.float32], excess: Volume[np.float32], plateau: float
+) -> tuple[float, float, float]:
+    """The voxels over half of a plateau, and sums of squares of signal and of weights."""
+    seen, second, squares = 0.0, 0.0, 0.0
+    flat, level = weights.reshape(-1), excess.reshape(-1)
     for v in range(flat.size):
         if flat[v] != 0:
             signal = np.float64(flat[v] * level[v])
             seen += _in_part(signal / plateau)
             second += signal * signal
             squares += np.float64(flat[v]) ** 2
-    return plateau, seen, second, squares
+    return seen, second, squares
 
 
-@kernel
-def _faces(own: Any) -> Any:
+def _faces(own: NDArray[np.bool_]) -> list[int]:
     """How many faces between inside and outside look along z, y and x."""
-    count = np.zeros(3, np.int64)
-    for z in range(own.shape[0]):
-        for y in range(own.shape[1]):
-            for x in range(own.shape[2]):
-                if own[z, y, x]:
-                    count[0] += 2 - 2 * (z > 0 and own[z - 1, y, x])
-                    count[1] += 2 - 2 * (y > 0 and own[z, y - 1, x])
-                    count[2] += 2 - 2 * (x > 0 and own[z, y, x - 1])
-    return count
+    voxels, whole = 2 * np.count_nonzero(own), slice(None)
+    found = []
+    for axis in range(3):
+        ahead, behind = [whole] * 3, [whole] * 3
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        found.append(int(voxels - 2 * np.count_nonzero(own[tuple(ahead)] & own[tuple(behind)])))
+    return found
 
 
 def _concentration(total: float, second: float, voxel_mm3: float, spread: float) -> float:
@@ -144,7 +144,7 @@ def _roughness(own: NDArray[np.bool_], spacing: Spacing) -> float:
     Faces of voxels overstate a smooth surface by 3/2 on average over directions.
     """
     z, y, x = spacing
-    faces = float(np.dot(_faces(frozen(own, np.bool_)), (y * x, z * x, z * y)))
+    faces = float(np.dot(_faces(own), (y * x, z * x, z * y)))
     volume = float(own.sum()) * z * y * x
     ball = float(np.cbrt(36.0 * np.pi * volume**2))
     return max(1.0, faces / 1.5 / ball)
@@ -162,8 +162,8 @@ def _seen(radius: float) -> float:
     """What `_in_part` counts of such a ball, with its own peak as plateau."""
     r = np.linspace(1e-3, radius + 5.0, 1200)
     profile = ball_profile(r, radius)
-    # As Python: nothing is compiled where a module is only imported.
-    return float(np.trapezoid(4 * np.pi * r**2 * _in_part.py_func(profile / profile[0]), r))
+    in_part = np.clip((profile / profile[0] - 0.25) / 0.5, 0.0, 1.0)
+    return float(np.trapezoid(4 * np.pi * r**2 * in_part, r))
 
 
 def _inside(radius: float) -> float:

@@ -20,7 +20,6 @@ from calcimetry.runs.components import connect, dense_objects, objects, tabulate
 from calcimetry.runs.find import find_runs, from_mask, threshold_within
 from calcimetry.runs.grid import box_of, crop, paint, to_labels, to_mask, voxels_of
 from calcimetry.runs.voxels import Pile, in_order, kept, piled, sampled, stacked
-from calcimetry.runs.warm import warm
 
 __all__ = [
     "Pile",
@@ -51,5 +50,4 @@ __all__ = [
     "to_mask",
     "union",
     "voxels_of",
-    "warm",
 ]

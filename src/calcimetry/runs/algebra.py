@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import UsageError
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import RunColumns, Vector
 from calcimetry.records import Objects, Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 
 
@@ -64,7 +65,7 @@ def parts(objects: Objects, chosen: Sequence[int] | None = None) -> list[Runs]:
 
 def split(runs: Runs, label: NDArray[np.int32], chosen: Sequence[int] | None = None) -> list[Runs]:
     """Labelled runs (1..) taken apart, all at once; `chosen`: only some labels, from 0."""
-    order, bounds = _by_label(frozen(label, np.int32), int(label.max(initial=0)))
+    order, bounds = _by_label(read_only(label, np.int32), int(label.max(initial=0)))
     whole, ends = taken(runs, order), bounds.tolist()
     row, start, stop = whole.row, whole.start, whole.stop
     return [
@@ -98,10 +99,10 @@ def _combined(operation: Any, a: Runs, b: Runs) -> Runs:
 
 
 @kernel
-def _by_label(label: Any, count: Any) -> Any:
+def _by_label(label: Vector[np.int32], count: int) -> tuple[Vector[np.int64], Vector[np.int64]]:
     bounds = np.zeros(count + 1, np.int64)
-    for number in label:
-        bounds[number] += 1
+    for run in range(label.size):
+        bounds[label[run]] += 1
     for number in range(count):
         bounds[number + 1] += bounds[number]
     at = bounds.copy()
@@ -114,7 +115,14 @@ def _by_label(label: Any, count: Any) -> Any:
 
 
 @kernel
-def _union(a_row: Any, a_start: Any, a_stop: Any, b_row: Any, b_start: Any, b_stop: Any) -> Any:
+def _union(
+    a_row: Vector[np.int32],
+    a_start: Vector[np.int32],
+    a_stop: Vector[np.int32],
+    b_row: Vector[np.int32],
+    b_start: Vector[np.int32],
+    b_stop: Vector[np.int32],
+) -> RunColumns:
     most = a_row.size + b_row.size
     row, start, stop = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     count, a, b = 0, 0, 0
@@ -138,7 +146,14 @@ def _union(a_row: Any, a_start: Any, a_stop: Any, b_row: Any, b_start: Any, b_st
 
 
 @kernel
-def _intersect(a_row: Any, a_start: Any, a_stop: Any, b_row: Any, b_start: Any, b_stop: Any) -> Any:
+def _intersect(
+    a_row: Vector[np.int32],
+    a_start: Vector[np.int32],
+    a_stop: Vector[np.int32],
+    b_row: Vector[np.int32],
+    b_start: Vector[np.int32],
+    b_stop: Vector[np.int32],
+) -> RunColumns:
     most = a_row.size + b_row.size
     row, start, stop = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     count, a, b = 0, 0, 0
@@ -157,8 +172,13 @@ def _intersect(a_row: Any, a_start: Any, a_stop: Any, b_row: Any, b_start: Any, 
 
 @kernel
 def _difference(
-    a_row: Any, a_start: Any, a_stop: Any, b_row: Any, b_start: Any, b_stop: Any
-) -> Any:
+    a_row: Vector[np.int32],
+    a_start: Vector[np.int32],
+    a_stop: Vector[np.int32],
+    b_row: Vector[np.int32],
+    b_start: Vector[np.int32],
+    b_stop: Vector[np.int32],
+) -> RunColumns:
     most = a_row.size + b_row.size
     row, start, stop = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     count, b = 0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import UsageError
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import first_at_least
+from calcimetry.kernels.types import Integer, Plane, RunColumns, Vector
 from calcimetry.records import Objects, Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import (
+    RunSums,
     columns,
     find_and_sum,
     find_runs,
@@ -40,8 +44,6 @@ _SQUARES = slice(7, 13)  # zz, yy, xx, zy, zx, yx
 _BOX = slice(13, 19)
 _ORIGIN = slice(19, 22)
 _COLUMNS = 22
-
-_SUM_KINDS = (np.int64, np.int16, np.int16)  # of a run: sum, largest, smallest HU
 
 
 def connect(runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1) -> NDArray[np.int32]:
@@ -113,7 +115,7 @@ def dense_objects(
     if least > np.iinfo(np.int16).max or values.size == 0:
         return objects(hu, find_runs(hu, threshold), connectivity=connectivity)
 
-    def slab(first: int, end: int) -> Any:
+    def slab(first: int, end: int) -> tuple[RunColumns, RunSums]:
         lines = values[first:end].reshape(-1, width)
         return find_and_sum(lines, np.int16(least), np.int32(first * height), height)
 
@@ -137,7 +139,7 @@ def tabulate(
 
     known : from `dense_objects` of the same volume; of runs that it has no voxel is read again
     """
-    lines = frozen(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
+    lines = read_only(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
     count = len(runs)
     sums = np.empty(count, np.int64), np.empty(count, np.int16), np.empty(count, np.int16)
     rows = columns(runs)
@@ -150,26 +152,28 @@ def tabulate(
     return _tabulated(runs, label, sums)
 
 
-def _known_sums(known: Objects | None) -> tuple[tuple[NDArray[Any], ...], tuple[Any, ...]]:
+def _known_sums(known: Objects | None) -> tuple[RunColumns, RunSums]:
     """Columns and sums of runs that were summed before; of none where there are none."""
-    sums: tuple[NDArray[Any], ...] = tuple(np.empty(0, kind) for kind in _SUM_KINDS)
-    none = np.empty(0, np.int32)
-    rows = (none, none, none)
-    if known is not None and known.sums is not None:
-        rows, sums = columns(known.runs), known.sums
-    kinds = zip(sums, _SUM_KINDS, strict=True)
-    return tuple(frozen(c, np.int32) for c in rows), tuple(frozen(c, kind) for c, kind in kinds)
+    if known is None or known.sums is None:
+        none = read_only(np.empty(0), np.int32)
+        return (none, none, none), _read_only_sums((np.empty(0), np.empty(0), np.empty(0)))
+    return columns(known.runs), _read_only_sums(known.sums)
 
 
-def _end_to_end(parts: list[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+def _read_only_sums(sums: tuple[NDArray[Any], ...]) -> RunSums:
+    total, peak, floor = sums
+    return read_only(total, np.int64), read_only(peak, np.int16), read_only(floor, np.int16)
+
+
+def _end_to_end(parts: Sequence[tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
     if len(parts) == 1:
         return parts[0]
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
-def _tabulated(runs: Runs, label: NDArray[np.int32], sums: tuple[NDArray[Any], ...]) -> Objects:
+def _tabulated(runs: Runs, label: NDArray[np.int32], sums: RunSums) -> Objects:
     table = np.zeros((int(label.max(initial=0)), _COLUMNS), np.int64)
-    _accumulate(columns(runs), runs.shape[1], frozen(label, np.int32), sums, table)
+    _accumulate(columns(runs), runs.shape[1], read_only(label, np.int32), sums, table)
     return _from_table(runs, label, table)
 
 
@@ -192,29 +196,31 @@ def _from_table(runs: Runs, label: NDArray[np.int32], table: NDArray[np.int64]) 
     )
 
 
-@kernel
-def _first_runs(row: Any, rows: Any) -> Any:
+def _first_runs(row: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
     """Index of the first run at or after each row; one more than there are rows."""
-    first = np.empty(rows + 1, np.int32)
-    run = 0
-    for r in range(rows + 1):
-        while run < row.size and row[run] < r:
-            run += 1
-        first[r] = run
+    first = np.zeros(rows + 1, np.int32)
+    np.cumsum(np.bincount(row, minlength=rows), out=first[1:], dtype=np.int32)
     return first
 
 
-@kernel
-def _root(parent: Any, run: Any) -> Any:
+@inner
+def _root(parent: Vector[np.int32], run: Integer) -> Integer:
     while parent[run] != run:
         parent[run] = parent[parent[run]]
         run = parent[run]
     return run
 
 
-@kernel
+@inner
 def _join_rows(
-    start: Any, stop: Any, parent: Any, reach: Any, a: Any, a_end: Any, b: Any, b_end: Any
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    parent: Vector[np.int32],
+    reach: int,
+    a: int,
+    a_end: int,
+    b: int,
+    b_end: int,
 ) -> None:
     """Unite runs a of a row with those of an earlier row, from b on, that they reach.
 
@@ -228,7 +234,7 @@ def _join_rows(
         other = b
         while other < b_end and start[other] < high:
             if parent[other] != root:
-                root, found = _root(parent, root), _root(parent, other)
+                root, found = _root(parent, np.int32(root)), _root(parent, np.int32(other))
                 parent[max(root, found)] = min(root, found)
                 root = min(root, found)
             other += 1
@@ -237,7 +243,14 @@ def _join_rows(
 
 @kernel
 def _join(
-    runs: Any, first_run: Any, height: Any, reach: Any, parent: Any, z0: Any, z1: Any, least: Any
+    runs: RunColumns,
+    first_run: Vector[np.int32],
+    height: int,
+    reach: Vector[np.int32],
+    parent: Vector[np.int32],
+    z0: int,
+    z1: int,
+    least: int,
 ) -> None:
     """Unite runs of slices z0..z1 with earlier rows, but not with slices below `least`."""
     _, start, stop = runs
@@ -260,7 +273,7 @@ def _join(
 
 
 @kernel
-def _numbered(parent: Any) -> Any:
+def _numbered(parent: Vector[np.int32]) -> Vector[np.int32]:
     label = np.empty(parent.size, np.int32)
     count = 0
     for run in range(parent.size):
@@ -274,14 +287,20 @@ def _numbered(parent: Any) -> Any:
 
 @kernel
 def _sum_runs(
-    lines: Any, runs: Any, sums: Any, known: Any, known_sums: Any, first: Any, end: Any
+    lines: Plane[np.int16],
+    runs: RunColumns,
+    sums: RunSums,
+    known: RunColumns,
+    known_sums: RunSums,
+    first: int,
+    end: int,
 ) -> None:
     """Sum, peak and floor of runs first to end; of those that are known as they are known."""
     row, start, stop = runs
     total, peak, floor = sums
     rows, starts, stops = known
     totals, peaks, floors = known_sums
-    at = np.searchsorted(rows, row[first]) if first < end else 0
+    at = first_at_least(rows, row[first], 0) if first < end else 0
     for run in range(first, end):
         while at < rows.size and (
             rows[at] < row[run] or (rows[at] == row[run] and starts[at] < start[run])
@@ -294,14 +313,20 @@ def _sum_runs(
             total[run], peak[run], floor[run] = sum_run(lines[row[run]], start[run], stop[run])
 
 
-@kernel
-def _squares_below(m: Any) -> Any:
+@inner
+def _squares_below(m: int) -> int:
     """0 + 1 + 4 + ... + (m - 1)^2, right for negative m too (as differences)."""
     return (m - 1) * m * (2 * m - 1) // 6
 
 
 @kernel
-def _accumulate(runs: Any, height: Any, label: Any, sums: Any, table: Any) -> None:
+def _accumulate(
+    runs: RunColumns,
+    height: int,
+    label: Vector[np.int32],
+    sums: RunSums,
+    table: Plane[np.int64],
+) -> None:
     row, start, stop = runs
     total, peak, floor = sums
     for run in range(row.size):

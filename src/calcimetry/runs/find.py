@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.errors import UsageError
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import ZERO, Integer, Plane, RunColumns, Scalar, Vector
 from calcimetry.records import Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.threads import Jobs, over_slabs
+
+RunSums = tuple[Vector[np.int64], Vector[np.int16], Vector[np.int16]]
+"""Sum, largest and smallest HU of each run."""
 
 _BLOCK = 64  # voxels looked at together: the bits of a word, two AVX-512 registers of int16
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
@@ -38,29 +42,33 @@ def from_mask(mask: NDArray[np.bool_], *, jobs: Jobs = 1) -> Runs:
     """The True voxels of a bool volume (z, y, x). Raises UsageError for other dtypes."""
     if mask.dtype != np.bool_ or mask.ndim != 3:
         raise _bad_volume(mask, "a bool volume (z, y, x)")
-    return _runs_at_least(frozen(mask, np.bool_).view(np.int8), 1, jobs)
+    return _runs_at_least(mask, 1, jobs)
 
 
 def threshold_within(hu: NDArray[np.int16], runs: Runs, threshold: float) -> Runs:
     """The voxels of `runs` that are at or above `threshold` HU; reads no other voxel."""
     if hu.dtype != np.int16 or hu.shape != runs.shape:
         raise _bad_volume(hu, f"an int16 volume of shape {runs.shape}")
-    lines = frozen(hu, np.int16).reshape(-1, hu.shape[2])
+    lines = read_only(hu, np.int16).reshape(-1, hu.shape[2])
     least = integer_threshold(threshold)
     found = _within(lines, *columns(runs), np.int32(least))
     return Runs(runs.shape, *found)
 
 
-def columns(runs: Runs) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+def columns(runs: Runs) -> RunColumns:
     """Row, start and stop, as kernels want them."""
-    return frozen(runs.row, np.int32), frozen(runs.start, np.int32), frozen(runs.stop, np.int32)
+    return (
+        read_only(runs.row, np.int32),
+        read_only(runs.start, np.int32),
+        read_only(runs.stop, np.int32),
+    )
 
 
 def hu_volume(hu: NDArray[np.int16]) -> NDArray[np.int16]:
     """`hu` for kernels. Raises UsageError unless it is an int16 volume."""
     if hu.dtype != np.int16 or hu.ndim != 3:
         raise _bad_volume(hu, "an int16 volume (z, y, x)")
-    return frozen(hu, np.int16)
+    return read_only(hu, np.int16)
 
 
 def integer_threshold(threshold: float) -> int:
@@ -78,16 +86,17 @@ def integer_threshold(threshold: float) -> int:
 
 
 def _runs_at_least(values: NDArray[Any], least: int, jobs: Jobs) -> Runs:
+    """Of HU or of a mask: the kernel is compiled once, so a slab of a mask becomes int16."""
     depth, height, width = values.shape
-    if least > np.iinfo(values.dtype).max or values.size == 0:
+    if least > np.iinfo(np.int16).max or values.size == 0:
         none = np.empty(0, np.int32)
         return Runs(values.shape, none, none, none)
-    bound = values.dtype.type(least)
+    bound = np.int16(least)
 
-    def slab(first: int, end: int) -> tuple[NDArray[np.int32], ...]:
-        lines = values[first:end].reshape(-1, width)
-        found: tuple[NDArray[np.int32], ...] = _find(lines, bound, np.int32(first * height))
-        return found
+    def slab(first: int, end: int) -> RunColumns:
+        lines = read_only(values[first:end], np.int16).reshape(-1, width)
+        # Their sums cost little beside a kernel of its own, to be compiled and loaded.
+        return find_and_sum(lines, bound, np.int32(first * height), height)[0]
 
     parts = over_slabs(slab, depth, jobs)
     if len(parts) == 1:
@@ -106,15 +115,16 @@ def _bad_volume(volume: NDArray[Any], expected: str) -> UsageError:
     )
 
 
-@kernel
-def _grown(array: Any) -> Any:
+@inner
+def _grown(array: Vector[Scalar]) -> Vector[Scalar]:
     wider = np.empty(2 * array.size, array.dtype)
-    wider[: array.size] = array
+    for n in range(array.size):
+        wider[n] = array[n]
     return wider
 
 
-@kernel
-def _extremes(block: Any) -> Any:
+@inner
+def _extremes(block: Vector[np.int16]) -> tuple[int, int]:
     """Smallest and largest of a block. Taking both keeps LLVM from unrolling the loop
     wholly, and so leaves it SIMD (measured: the largest alone is 9 times slower)."""
     low = block[0]
@@ -126,8 +136,8 @@ def _extremes(block: Any) -> Any:
     return low, high
 
 
-@kernel
-def _dense_bits(block: Any, least: Any) -> Any:
+@inner
+def _dense_bits(block: Vector[np.int16], least: Integer) -> np.uint64:
     """Bit x is set where voxel x of the block is dense."""
     bits = np.uint64(0)
     for x in range(_BLOCK):
@@ -135,15 +145,16 @@ def _dense_bits(block: Any, least: Any) -> Any:
     return bits
 
 
-@kernel
-def lowest_bit(bits: Any) -> Any:
+@inner
+def lowest_bit(bits: np.uint64) -> np.int32:
     """Index of the lowest set bit, by a de Bruijn product (Leiserson, Prokop, Randall 1998)."""
     lowest = bits & (~bits + np.uint64(1))
-    return _DE_BRUIJN_INDEX[(lowest * _DE_BRUIJN) >> np.uint64(58)]
+    index: np.int32 = _DE_BRUIJN_INDEX[(lowest * _DE_BRUIJN) >> np.uint64(58)]
+    return index
 
 
-@kernel
-def _line_edges(line: Any, least: Any, out: Any, edges: Any) -> Any:
+@inner
+def _line_edges(line: Vector[np.int16], least: Integer, out: Vector[np.int32], edges: int) -> int:
     """Append to `out` where runs of a line start and stop, in turns; how many there are now."""
     width = line.size
     inside = np.uint64(0)
@@ -170,8 +181,16 @@ def _line_edges(line: Any, least: Any, out: Any, edges: Any) -> Any:
     return edges
 
 
-@kernel
-def _fill(lines: Any, least: Any, r: Any, end: Any, out: Any, edges: Any, last: Any) -> Any:
+@inner
+def _fill(
+    lines: Plane[np.int16] | Plane[np.int8],
+    least: Integer,
+    r: int,
+    end: int,
+    out: Vector[np.int32],
+    edges: int,
+    last: Vector[np.int64],
+) -> tuple[int, int]:
     """Lines r to end, until `out` might not hold another; `last` gets each line's end."""
     width = lines.shape[1]
     while r < end and edges + width + 1 < out.size:
@@ -181,31 +200,35 @@ def _fill(lines: Any, least: Any, r: Any, end: Any, out: Any, edges: Any, last: 
     return r, edges
 
 
-@kernel
-def _from_edges(out: Any, edges: Any, last: Any, first_row: Any) -> Any:
-    row = np.empty(edges // 2, np.int32)
+@inner
+def _from_edges(
+    out: Vector[np.int32], edges: int, last: Vector[np.int64], first_row: Integer
+) -> RunColumns:
+    count = edges // 2
+    row, start, stop = (
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+        np.empty(count, np.int32),
+    )
     run = 0
     for r in range(last.size):
         while run < last[r] // 2:
             row[run] = first_row + r
             run += 1
-    return row, out[0:edges:2].copy(), out[1:edges:2].copy()
+    for run in range(count):
+        start[run], stop[run] = out[2 * run], out[2 * run + 1]
+    return row, start, stop
 
 
-@kernel
-def _find(lines: Any, least: Any, first_row: Any) -> Any:
-    rows, width = lines.shape
-    out = np.empty(2 * width + 65536, np.int32)
-    last = np.empty(rows, np.int64)
-    r, edges = _fill(lines, least, 0, rows, out, 0, last)
-    while r < rows:
-        out = _grown(out)
-        r, edges = _fill(lines, least, r, rows, out, edges, last)
-    return _from_edges(out, edges, last, first_row)
-
-
-@kernel
-def _sum_edges(lines: Any, r: Any, end: Any, out: Any, last: Any, sums: Any) -> None:
+@inner
+def _sum_edges(
+    lines: Plane[np.int16],
+    r: int,
+    end: int,
+    out: Vector[np.int32],
+    last: Vector[np.int64],
+    sums: RunSums,
+) -> None:
     """Sum, peak and floor of the runs of lines r to end."""
     total, peak, floor = sums
     run = last[r - 1] // 2 if r > 0 else 0
@@ -216,8 +239,8 @@ def _sum_edges(lines: Any, r: Any, end: Any, out: Any, last: Any, sums: Any) -> 
             run += 1
 
 
-@kernel
-def sum_run(line: Any, start: Any, stop: Any) -> Any:
+@inner
+def sum_run(line: Vector[np.int16], start: int, stop: int) -> tuple[Integer, Integer, Integer]:
     """Sum, peak and floor of one run."""
     low = high = line[start]
     total = np.int64(0)
@@ -230,8 +253,11 @@ def sum_run(line: Any, start: Any, stop: Any) -> Any:
 
 
 @kernel
-def find_and_sum(lines: Any, least: Any, first_row: Any, chunk: Any) -> Any:
-    """`_find`, and the sums of each run taken while its lines are still in the cache."""
+def find_and_sum(
+    lines: Plane[np.int16], least: Integer, first_row: Integer, chunk: int
+) -> tuple[RunColumns, RunSums]:
+    """Runs of lines at or above `least`, and the sums of each, taken while its lines are still in
+    the cache; `first_row` : number of the first line; chunk : lines that are looked at together."""
     rows, width = lines.shape
     out = np.empty(2 * width + 65536, np.int32)
     half = out.size // 2
@@ -241,7 +267,7 @@ def find_and_sum(lines: Any, least: Any, first_row: Any, chunk: Any) -> Any:
         np.empty(half, np.int16),
     )
     last = np.empty(rows, np.int64)
-    r, edges = 0, 0
+    r, edges = ZERO, ZERO
     while r < rows:
         before = r
         r, edges = _fill(lines, least, r, min(r + chunk, rows), out, edges, last)
@@ -254,7 +280,13 @@ def find_and_sum(lines: Any, least: Any, first_row: Any, chunk: Any) -> Any:
 
 
 @kernel
-def _within(lines: Any, rows: Any, starts: Any, stops: Any, least: Any) -> Any:
+def _within(
+    lines: Plane[np.int16],
+    rows: Vector[np.int32],
+    starts: Vector[np.int32],
+    stops: Vector[np.int32],
+    least: np.int32,
+) -> RunColumns:
     row = np.empty(rows.size + 16, np.int32)
     start = np.empty(rows.size + 16, np.int32)
     stop = np.empty(rows.size + 16, np.int32)

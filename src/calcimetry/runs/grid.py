@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from calcimetry.errors import UsageError
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.order import first_at_least
+from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Box, Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 
 
@@ -52,12 +54,13 @@ def box_of(runs: Runs) -> Box:
     )
 
 
-@kernel
-def bounding(columns: Any, first: Any, end: Any, height: Any, box: Any) -> None:
+@inner
+def bounding(columns: RunColumns, first: int, end: int, height: int, box: Plane[np.int64]) -> None:
     """`box_of` for runs first to end - 1 of columns, in kernels, into `box`: int64 (3, 2), first
     (z, y, x), and one past the last."""
     row, start, stop = columns
-    box[:, 0], box[:, 1] = 2**31, 0
+    for k in range(3):
+        box[k, 0], box[k, 1] = 2**31, 0
     for run in range(first, end):
         z, y = row[run] // height, row[run] % height
         box[0, 0], box[0, 1] = min(box[0, 0], z), max(box[0, 1], z + 1)
@@ -96,7 +99,7 @@ def paint(
     canvas = out.view(np.uint8) if out.dtype == np.bool_ else out
     corner = np.array([(side.start, side.stop) for side in box], np.int64)
     numbers = np.atleast_1d(np.asarray(values, np.int32))
-    _paint(canvas, corner, *columns(runs), runs.shape[1], frozen(numbers, np.int32))
+    _paint(canvas, corner, *columns(runs), runs.shape[1], read_only(numbers, np.int32))
     return out
 
 
@@ -132,7 +135,13 @@ def to_labels(
 
 def voxels_of(runs: Runs) -> NDArray[np.int32]:
     """The (z, y, x) index of every voxel, in raster order: int32 (voxels, 3)."""
-    found: NDArray[np.int32] = _voxels(*columns(runs), runs.shape[1], runs.voxels)
+    length = runs.stop - runs.start
+    z, y = np.divmod(runs.row, np.int32(runs.shape[1]))
+    found = np.empty((runs.voxels, 3), np.int32)
+    found[:, 0], found[:, 1] = np.repeat(z, length), np.repeat(y, length)
+    # From the first voxel of each run on, x rises by one with each voxel.
+    before = np.cumsum(length, dtype=np.int64) - length
+    found[:, 2] = np.arange(runs.voxels) + np.repeat(runs.start - before, length)
     return found
 
 
@@ -142,7 +151,13 @@ def _everything(shape: tuple[int, int, int]) -> Box:
 
 @kernel
 def _paint(
-    canvas: Any, corner: Any, row: Any, start: Any, stop: Any, height: Any, numbers: Any
+    canvas: Volume[np.uint8] | Volume[np.int32] | Volume[np.uint16],
+    corner: Plane[np.int64],
+    row: Vector[np.int32],
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    height: int,
+    numbers: Vector[np.int32],
 ) -> None:
     z0, z1 = corner[0]
     y0, y1 = corner[1]
@@ -152,7 +167,7 @@ def _paint(
         return
     for z in range(z0, z1):
         # Rows rise: skip by bisection to the first row of the box in this slice.
-        run += np.searchsorted(row[run:], z * height + y0)
+        run = first_at_least(row, z * height + y0, run)
         while run < row.size and row[run] < z * height + y1:
             low, high = max(start[run], x0), min(stop[run], x1)
             number = numbers[run] if numbers.size > 1 else numbers[0]
@@ -161,16 +176,3 @@ def _paint(
             run += 1
         if run == row.size:
             break
-
-
-@kernel
-def _voxels(row: Any, start: Any, stop: Any, height: Any, count: Any) -> Any:
-    found = np.empty((count, 3), np.int32)
-    at = 0
-    for run in range(row.size):
-        for x in range(start[run], stop[run]):
-            found[at, 0] = row[run] // height
-            found[at, 1] = row[run] % height
-            found[at, 2] = x
-            at += 1
-    return found

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.compiled import kernel, read_only
+from calcimetry.kernels.types import Plane, RunColumns, Vector
 from calcimetry.records import Runs
-from calcimetry.runs._jit import frozen, kernel
 from calcimetry.runs.find import columns
 
 
 def kept(runs: Runs, keep: NDArray[np.bool_]) -> Runs:
     """The voxels of `runs` for which `keep`, bool (voxels,) in run order, is True."""
-    held = frozen(keep, np.bool_)
-    return Runs(runs.shape, *_keep(*columns(runs), held, np.count_nonzero(held)))
+    held = read_only(keep, np.bool_)
+    return Runs(runs.shape, *_keep(*columns(runs), held, int(np.count_nonzero(held))))
 
 
 def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, NDArray[np.int32]]:
@@ -33,7 +33,9 @@ def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, 
 def in_order(runs: Runs, label: NDArray[np.int32]) -> tuple[Runs, NDArray[np.int32]]:
     """Runs that share no voxel and lie in any order, in raster order with the label of each."""
     depth, height, _ = runs.shape
-    order = _raster_order(frozen(runs.row, np.int32), frozen(runs.start, np.int32), depth * height)
+    order = _raster_order(
+        read_only(runs.row, np.int32), read_only(runs.start, np.int32), depth * height
+    )
     return Runs(runs.shape, runs.row[order], runs.start[order], runs.stop[order]), label[order]
 
 
@@ -45,7 +47,7 @@ class Pile:
     bounds : int64 (pieces + 1,), where each piece's runs begin
     """
 
-    columns: tuple[NDArray[np.int32], ...]
+    columns: RunColumns
     bounds: NDArray[np.int64]
 
 
@@ -83,12 +85,18 @@ def samples_of(pile: Pile, height: int, most: int) -> tuple[NDArray[np.int32], N
     bounds = np.zeros(len(voxels) + 1, np.int64)
     np.cumsum(-(-voxels // every), out=bounds[1:])
     points = np.empty((int(bounds[-1]), 3), np.int32)
-    _sample(*pile.columns, pile.bounds, height, frozen(every, np.int64), points)
+    _sample(*pile.columns, pile.bounds, height, read_only(every, np.int64), points)
     return points, bounds
 
 
 @kernel
-def _keep(row: Any, start: Any, stop: Any, keep: Any, most: Any) -> Any:
+def _keep(
+    row: Vector[np.int32],
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    keep: Vector[np.bool_],
+    most: int,
+) -> RunColumns:
     """Stretches of voxels to keep; there are at most `most`."""
     rows, low, high = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
     count, at = 0, 0
@@ -109,7 +117,7 @@ def _keep(row: Any, start: Any, stop: Any, keep: Any, most: Any) -> Any:
 
 
 @kernel
-def _raster_order(row: Any, start: Any, rows: Any) -> Any:
+def _raster_order(row: Vector[np.int32], start: Vector[np.int32], rows: int) -> Vector[np.int32]:
     """Indices that put runs in raster order: counted by row, then sorted in each by start."""
     at = np.zeros(rows + 1, np.int32)
     for run in range(row.size):
@@ -131,7 +139,13 @@ def _raster_order(row: Any, start: Any, rows: Any) -> Any:
 
 @kernel
 def _sample(
-    row: Any, start: Any, stop: Any, bounds: Any, height: Any, every: Any, points: Any
+    row: Vector[np.int32],
+    start: Vector[np.int32],
+    stop: Vector[np.int32],
+    bounds: Vector[np.int64],
+    height: int,
+    every: Vector[np.int64],
+    points: Plane[np.int32],
 ) -> None:
     at = 0
     for piece in range(every.size):

@@ -9,28 +9,18 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from io import BytesIO
 from queue import SimpleQueue
 from typing import Any
 
-import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import UID
 
-from calcimetry.errors import CalcimetryError, InputError
-from calcimetry.scan import tags as t
-from calcimetry.scan.codestream import sizes
-from calcimetry.scan.header import Header, quiet_libraries
-from calcimetry.scan.slices import u16
+from calcimetry.errors import CalcimetryError
+from calcimetry.scan.header import UNCOMPRESSED, Header
+from calcimetry.scan.quiet import quiet_libraries
 
 Decode = Callable[[bytes, Header, Sequence[int]], Iterable[NDArray[Any]]]
 """A file's bytes, its header and frame numbers, to planes of stored values."""
@@ -60,62 +50,10 @@ PLUGIN = {
 }
 """By the start of the transfer syntax: pydicom's name of the plug-in, and its package. One
 each: pydicom's own order would put gdcm first, which is isolated below."""
-_DECODER_ERRORS = (
-    *(RuntimeError, ValueError, AttributeError, NotImplementedError),
-    *(EOFError, KeyError, TypeError, IndexError, OverflowError),
-    *(BytesLengthException, InvalidDicomError, struct.error, zlib.error),
-)
 
 
-def decode(raw: bytes, header: Header, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
-    """Planes (rows, columns) of stored values. Raises InputError CANNOT_DECODE."""
-    _hush_gdcm()
-    _check_sizes(raw, header)
-    try:
-        data = pydicom.dcmread(BytesIO(raw), force=True)
-        plugin = _named(PLUGIN, header.syntax)[0]
-        yield from iter_pixels(data, indices=frames, raw=True, decoding_plugin=plugin)
-    except _DECODER_ERRORS as error:
-        raise _undecodable(header, error) from error
-
-
-def _check_sizes(raw: bytes, header: Header) -> None:
-    """No codestream states another size than the header: room is made for what it states."""
-    rows, columns = (u16(header.elements, tag) for tag in (t.ROWS, t.COLUMNS))
-    for size in sizes(raw, header.pixel_start or 0):
-        if size != (rows, columns, 1):
-            raise _undecodable(
-                header,
-                ValueError(
-                    f"{size[0]} x {size[1]} x {size[2]} values, where the header says "
-                    f"{rows} x {columns}"
-                ),
-            )
-
-
-@cache
-def _hush_gdcm() -> None:
-    """gdcm writes about damaged pixels to the terminal; the error that follows says it."""
-    import gdcm  # noqa: PLC0415 - only compressed scans need it
-
-    for off in (gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff, gdcm.Trace.DebugOff):
-        off()
-
-
-def _named(plugins: dict[str, tuple[str, str]], syntax: str) -> tuple[str, str]:
+def named(plugins: dict[str, tuple[str, str]], syntax: str) -> tuple[str, str]:
     return next((p for start, p in plugins.items() if syntax.startswith(start)), ("", ""))
-
-
-def _undecodable(header: Header, error: Exception) -> InputError:
-    uid = UID(header.syntax)
-    needed = _named(PLUGIN, header.syntax)[1] or "none known"
-    return InputError(
-        "CANNOT_DECODE",
-        found=f"pixels that could not be decoded: {(str(error) or repr(error)).splitlines()[0]}",
-        expected=f"whole pixel data in {uid.name} ({uid}); plug-in: {needed}",
-        where=header.path.name,
-        remedy="copy the file again, or export the series uncompressed (Explicit VR Little Endian)",
-    )
 
 
 @contextmanager
@@ -123,7 +61,7 @@ def decoder(header: Header, count: int, jobs: int) -> Iterator[Decode]:
     """A decoder for `count` slices like those of `header`: here, or over workers."""
     workers = worth(header.syntax, count, jobs)
     if workers == 0:
-        yield decode
+        yield _here(header.syntax)
         return
     pool = [_start() for _ in range(workers)]
     free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
@@ -142,6 +80,21 @@ def decoder(header: Header, count: int, jobs: int) -> Iterator[Decode]:
     finally:
         for worker in pool:
             _stop(worker)
+
+
+def _here(syntax: str) -> Decode:
+    """The decoder of this process; without one where there is nothing to decode."""
+    if syntax in UNCOMPRESSED:
+        return _none
+    from calcimetry.scan.decode import decode  # noqa: PLC0415 - see there
+
+    return decode
+
+
+def _none(raw: bytes, header: Header, frames: Sequence[int]) -> Iterable[NDArray[Any]]:
+    raise AssertionError(
+        f"{len(frames)} frames of {header.path.name} ({len(raw)} bytes) are native"
+    )
 
 
 def worth(syntax: str, count: int, jobs: int) -> int:
@@ -167,7 +120,7 @@ def costliest(headers: Sequence[Header]) -> Header:
 
 def _isolated(syntax: str) -> bool:
     """Whether a worker must decode it: gdcm ends its process on some damaged data."""
-    return _named(PLUGIN, syntax)[0] == "gdcm"
+    return named(PLUGIN, syntax)[0] == "gdcm"
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -191,9 +144,11 @@ def _ask(
         answer = pickle.load(worker.stdout)
     except (OSError, EOFError, pickle.UnpicklingError) as error:
         if _isolated(header.syntax):
-            raise _undecodable(header, RuntimeError("the decoder crashed")) from error
+            from calcimetry.scan.decode import undecodable  # noqa: PLC0415 - see there
+
+            raise undecodable(header, RuntimeError("the decoder crashed")) from error
         # A worker that died (killed for memory, say) is no reason to lose the scan.
-        return list(decode(raw, header, frames))
+        return list(_here(header.syntax)(raw, header, frames))
     if isinstance(answer, CalcimetryError):
         raise answer
     planes: list[NDArray[Any]] = answer
@@ -212,6 +167,8 @@ def _stop(worker: subprocess.Popen[bytes]) -> None:
 
 def serve(requests: Any, answers: Any) -> None:
     """A worker's life: requests in, planes or an error out, until the pipe closes."""
+    from calcimetry.scan.decode import decode  # noqa: PLC0415 - it imports this module
+
     with quiet_libraries():
         while True:
             try:

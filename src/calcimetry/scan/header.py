@@ -10,33 +10,21 @@ section 7.
 
 from __future__ import annotations
 
-import logging
-import struct
-import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
-from pydicom import config
-from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset
-
 from calcimetry.scan import tags as t
 from calcimetry.scan.inflate import inflated
-from calcimetry.scan.values import number_of, usual
+from calcimetry.scan.values import number_of
 from calcimetry.scan.walk import (
     UNDEFINED,
     BrokenFileError,
     NeedMoreError,
     OddError,
     Walked,
-    element,
     file_meta,
     is_explicit,
     walk,
@@ -57,20 +45,10 @@ MOST_HEADER = 1 << 26
 # Most headers end within the first; a header with large private values needs the second.
 _CHUNKS = (1 << 15, 1 << 20, MOST_HEADER)
 _ENDLESS = 1 << 62
-# They log what goes wrong, with tracebacks, before they raise it.
-_LOGGERS = ("pydicom", "openjpeg", "pylibjpeg", "jpeg_ls", "nibabel.global")
 
 
 class NotDicomError(Exception):
     """The file is no DICOM file at all; the caller decides whether that matters."""
-
-
-# What pydicom raises on damaged files.
-_PYDICOM_ERRORS = (
-    *(InvalidDicomError, EOFError, ValueError, KeyError, OverflowError, NotImplementedError),
-    *(BytesLengthException, AttributeError, TypeError, IndexError, struct.error, zlib.error),
-    *(OddError, NeedMoreError, RecursionError),
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,24 +70,6 @@ class Header:
     frames: tuple[Mapping[int, bytes], ...] = ()
 
 
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Odd values are common in real files and are none of the user's business."""
-    before = config.settings.reading_validation_mode
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-    config.settings.reading_validation_mode = config.IGNORE
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        config.settings.reading_validation_mode = before
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-
-
 def read_header(path: Path) -> Header:
     """The header of one DICOM file; it must be a regular file, others can block for ever.
 
@@ -126,7 +86,9 @@ def read_header(path: Path) -> Header:
                 if size <= limit:
                     raise BrokenFileError("it ends inside its header") from None
             except OddError:
-                return _checked(_ask_pydicom(path, size))
+                from calcimetry.scan.odd import ask_pydicom  # noqa: PLC0415 - see there
+
+                return _checked(ask_pydicom(path, size))
     raise _too_long()
 
 
@@ -192,7 +154,9 @@ def _parsed(
         return Header(path, size, syntax, meta | found.elements, None, 0)
     frames: tuple[Mapping[int, bytes], ...] = ()
     if found.elements.keys() & {t.SHARED_GROUPS, t.PER_FRAME_GROUPS}:
-        found.elements, frames = _grouped(chunk[start : found.end], explicit)
+        from calcimetry.scan.odd import grouped  # noqa: PLC0415 - see there
+
+        found.elements, frames = grouped(chunk[start : found.end], explicit)
     elements = meta | found.elements
     return Header(path, size, syntax, elements, found.pixel_start, found.pixel_length, frames)
 
@@ -210,102 +174,6 @@ def _preamble(chunk: bytes) -> int:
     if len(chunk) > 8 and chunk[:2] in (b"\x08\x00", b"\x02\x00") and chunk[3] == 0:
         return 0
     raise NotDicomError
-
-
-def _grouped(
-    data: bytes, explicit: bool
-) -> tuple[dict[int, bytes], tuple[Mapping[int, bytes], ...]]:
-    """Elements and frames of a data set with functional groups."""
-    with quiet_libraries():
-        try:
-            parsed = read_dataset(BytesIO(data), not explicit, True)
-            elements = _raw(parsed)
-            return elements, _frames(parsed, elements)
-        except _PYDICOM_ERRORS as error:
-            raise BrokenFileError("its header is damaged") from error
-
-
-def _ask_pydicom(path: Path, size: int) -> Header:
-    with quiet_libraries(), path.open("rb") as file:
-        try:
-            data = pydicom.dcmread(file, stop_before_pixels=True, force=True)
-            meta = data.file_meta
-            syntax = str(meta.get("TransferSyntaxUID", IMPLICIT_LE))
-            pixel, length = _pixel_element(file, syntax)
-            elements = _raw(data, syntax == EXPLICIT_BE)
-            frames = _frames(data, elements)
-            elements[t.MEDIA_SOP_CLASS] = _shown(meta.get("MediaStorageSOPClassUID", ""))
-        except _PYDICOM_ERRORS as error:
-            raise BrokenFileError("its header is damaged") from error
-    return Header(path, size, syntax, elements, pixel, length, frames)
-
-
-def _pixel_element(file: BinaryIO, syntax: str) -> tuple[int | None, int]:
-    """pydicom leaves the file at the element on which it stopped."""
-    here = file.tell()
-    head = file.read(12)
-    if len(head) < 8:
-        return None, 0
-    if syntax == EXPLICIT_BE:
-        if len(head) < 12 or head[:4] != b"\x7f\xe0\x00\x10":
-            return None, 0
-        return here + 12, int(struct.unpack(">I", head[8:12])[0])
-    tag, start, length, _ = element(head, 0, is_explicit(head, 0, True))
-    return (here + start, length) if tag == t.PIXEL_DATA else (None, 0)
-
-
-def _raw(data: Dataset, big_endian: bool = False) -> dict[int, bytes]:
-    """The wanted elements of a pydicom data set, sequences flattened one level down."""
-    found: dict[int, bytes] = {}
-    for tag in t.WANTED:
-        if tag in (t.SHARED_GROUPS, t.PER_FRAME_GROUPS) or tag not in data:
-            continue
-        found[tag] = _as_bytes(data, tag, big_endian)
-    return found
-
-
-def _as_bytes(data: Dataset, tag: int, big_endian: bool) -> bytes:
-    item = data.get_item(tag)
-    value = item.value
-    if isinstance(value, bytes):
-        numeric = tag in t.U16 or tag in t.F64
-        turned = value[::-1] if big_endian and numeric else value
-        return usual(tag, (item.VR or "").encode(), turned) if item.VR else turned
-    if tag in t.U16 or tag in t.F64:
-        return usual(tag, b"DS", _shown(value))
-    return _shown(value)
-
-
-def _shown(value: object) -> bytes:
-    """A value as the text that a classic file would hold."""
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return "\\".join(str(v) for v in value).encode()
-    return b"" if value is None else str(value).encode()
-
-
-def _frames(data: Dataset, elements: Mapping[int, bytes]) -> tuple[Mapping[int, bytes], ...]:
-    if t.PER_FRAME_GROUPS not in data:
-        return ()
-    shared: dict[int, bytes] = {}
-    for item in data[t.SHARED_GROUPS].value if t.SHARED_GROUPS in data else ():
-        shared |= _flatten(item)
-    return tuple(
-        {**elements, **shared, **_flatten(item)} for item in data[t.PER_FRAME_GROUPS].value
-    )
-
-
-def _flatten(item: Dataset) -> dict[int, bytes]:
-    """A functional groups item as if its macros' elements stood in one flat data set."""
-    found: dict[int, bytes] = {}
-    for part in item:
-        if part.VR == "SQ":
-            for inner in part.value:
-                found |= _raw(inner)
-                found |= {tag: _shown(inner[tag].value) for tag in t.FRAME_ONLY if tag in inner}
-    for frame_tag, classic in t.CLASSIC_NAME.items():
-        if frame_tag in found:
-            found[classic] = found.pop(frame_tag)
-    return found
 
 
 def _text(value: bytes) -> str:

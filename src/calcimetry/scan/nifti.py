@@ -27,9 +27,9 @@ from calcimetry.scan import facts
 from calcimetry.scan.array import empty_volume, scan_of, write_hu
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import stored_grid
-from calcimetry.scan.header import quiet_libraries
 from calcimetry.scan.memory import bytes_free, check_room
 from calcimetry.scan.placement import placement
+from calcimetry.scan.quiet import quiet_libraries
 from calcimetry.scan.stack import MIN_SLICES
 
 GZIP = b"\x1f\x8b"

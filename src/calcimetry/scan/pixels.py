@@ -32,9 +32,9 @@ from calcimetry.scan.header import (
     GE_PRIVATE,
     UNCOMPRESSED,
     Header,
-    quiet_libraries,
 )
 from calcimetry.scan.inflate import inflated
+from calcimetry.scan.quiet import quiet_libraries
 from calcimetry.scan.slices import Slice, u16
 from calcimetry.scan.walk import file_meta
 from calcimetry.threads import each
@@ -72,7 +72,7 @@ def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> F
     samples = np.empty((len(slices), *volume[::every, ::every, 0].shape), np.int16)
     depths = [Depth.KEPT] * len(slices)
     header = costliest([piece.header for piece in slices])
-    with quiet_libraries(), decoder(header, len(slices), jobs) as decode:
+    with decoder(header, len(slices), jobs) as decode, quiet_libraries():
 
         def one(task: list[tuple[int, Slice]]) -> tuple[str, str]:
             path = task[0][1].path

@@ -7,17 +7,16 @@ is that of a Euclidean distance map compared with the reach, to the last bit.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.runs._jit import frozen, kernel
+from calcimetry.kernels.compiled import inner, kernel, read_only
+from calcimetry.kernels.types import ZERO, Plane, Vector, Volume
 
 _FAR = 255  # of counts along x; no reach is so long
 
 
-def within(
+def dilated_mm(
     mask: NDArray[np.bool_], steps: tuple[float, float, float], reach: float
 ) -> NDArray[np.bool_]:
     """Voxels whose distance to the mask is at most `reach`: bool (z, y, x).
@@ -25,38 +24,38 @@ def within(
     mask : bool (z, y, x)
     steps : length of a voxel along (z, y, x), in the unit of `reach`; less than 255 along x
     """
-    found = np.zeros(mask.shape, np.uint8)
-    _reach(frozen(mask, np.bool_), _widths(steps, reach), found)
+    found: Volume[np.uint8] = np.zeros(mask.shape, np.uint8)
+    margin = int(reach / steps[0]) + 1, int(reach / steps[1]) + 1, int(reach / steps[2]) + 1
+    _reach(read_only(mask, np.bool_), ball_widths(steps, margin, reach), found)
     return found.view(np.bool_)
 
 
-@kernel
-def _widths(steps: Any, reach: Any) -> Any:
-    """How many voxels along x are within reach at each step (dz, dy); -1 where none is."""
-    deep, high = int(reach / steps[0]) + 2, int(reach / steps[1]) + 2
-    widths = np.full((deep, high), -1)
-    for z in range(deep):
-        for y in range(high):
-            beside = (z * steps[0]) ** 2 + (y * steps[1]) ** 2
-            while widths[z, y] < _FAR - 1:
-                if np.sqrt(beside + ((widths[z, y] + 1) * steps[2]) ** 2) > reach:
-                    break
-                widths[z, y] += 1
-    return widths
+def ball_widths(
+    steps: tuple[float, float, float], margin: tuple[int, int, int], reach: float
+) -> Plane[np.int64]:
+    """How many voxels along x are within reach at each step (dz, dy); -1 where none is.
+
+    margin : the most steps along (z, y, x) that are looked at
+    """
+    z, y, x = (np.arange(n + 1) * step for n, step in zip(margin, steps, strict=True))
+    far = np.sqrt((z**2)[:, None, None] + (y**2)[None, :, None] + (x**2)[None, None, :])
+    return np.ascontiguousarray((far <= reach).sum(axis=2) - 1)
 
 
 @kernel
-def _reach(mask: Any, widths: Any, found: Any) -> None:
+def _reach(mask: Volume[np.bool_], widths: Plane[np.int64], found: Volume[np.uint8]) -> None:
     depth, height, width = mask.shape
     gap = np.empty((depth, height * width), np.uint8)
     held = np.zeros(height + 1, np.bool_)
     lines = found.reshape(depth, height * width)
     for z in range(depth):
         for y in range(height):
-            held[y] = mask[z, y].any()
+            held[y] = False
+            for x in range(width):
+                held[y] |= mask[z, y, x]
             if held[y]:
                 _along(mask[z, y], gap[z, y * width : (y + 1) * width])
-        end = 0
+        end = ZERO
         for y in range(height + 1):
             if held[y]:
                 continue
@@ -65,8 +64,14 @@ def _reach(mask: Any, widths: Any, found: Any) -> None:
             end = y + 1
 
 
-@kernel
-def _spread(gap: Any, rows: Any, width: Any, widths: Any, lines: Any) -> None:
+@inner
+def _spread(
+    gap: Vector[np.uint8],
+    rows: tuple[int, int, int],
+    width: int,
+    widths: Plane[np.int64],
+    lines: Plane[np.uint8],
+) -> None:
     """From rows that follow each other in a slice to all that they reach."""
     z, first, end = rows
     height = gap.size // width
@@ -79,14 +84,14 @@ def _spread(gap: Any, rows: Any, width: Any, widths: Any, lines: Any) -> None:
                 _merge(lines[other, low * width : high * width], line, np.uint8(wide[abs(by)]))
 
 
-@kernel
-def _merge(line: Any, gap: Any, most: Any) -> None:
+@inner
+def _merge(line: Vector[np.uint8], gap: Vector[np.uint8], most: np.uint8) -> None:
     for x in range(len(line)):
         line[x] |= gap[x] <= most
 
 
-@kernel
-def _along(mask: Any, gap: Any) -> None:
+@inner
+def _along(mask: Vector[np.bool_], gap: Vector[np.uint8]) -> None:
     """Voxels to the nearest that is set, up to 255."""
     far = _FAR
     for x in range(len(mask)):
