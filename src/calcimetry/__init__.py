@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume, load
-    from calcimetry.followup.follow import follow
-    from calcimetry.followup.output import write_followup
-    from calcimetry.output import write
+    from calcimetry.outputs import write, write_assessment, write_followup
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
     from calcimetry.scan import from_array, read
+    from calcimetry.visits import follow
 
 _HOMES = {
     "assess": "clinic",
@@ -42,14 +41,15 @@ _HOMES = {
     "Plan": "plan",
     "Scan": "records",
     "document": "exchange",
-    "follow": "followup",
+    "follow": "visits",
     "from_array": "scan",
     "label_volume": "exchange",
     "load": "exchange",
     "measure": "examine",
     "read": "scan",
-    "write": "output",
-    "write_followup": "followup",
+    "write": "outputs",
+    "write_assessment": "outputs",
+    "write_followup": "outputs",
 }
 
 __all__ = [
@@ -69,6 +69,7 @@ __all__ = [
     "measure",
     "read",
     "write",
+    "write_assessment",
     "write_followup",
 ]
 

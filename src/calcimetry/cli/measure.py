@@ -77,20 +77,26 @@ def measure(
         _list(scan, series, kvp=kvp, json=json)
         return
     out = _given(out)
+    from tempfile import TemporaryDirectory
+
     from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
     from calcimetry.cli.reading import say_read
     from calcimetry.link import chosen_key
-    from calcimetry.output import FILES
+    from calcimetry.outputs.examination import FILES
 
     chosen = _plan(plan, threshold)
     _check_options(labels, segment, site)
     _check_calibration(calibration, chosen)
     key = None if no_link else chosen_key(link_key)
-    with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
+    with (
+        AtomicFolder(out, force=force, ours=FILES) as folder,
+        stages(quiet=quiet) as stage,
+        TemporaryDirectory(prefix="calcimetry-") as made,
+    ):
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
-        from calcimetry.output import fill
+        from calcimetry.outputs.examination import fill
         from calcimetry.scan import read
 
         stage("reading the scan")
@@ -100,7 +106,7 @@ def measure(
         say_read(volume, quiet=quiet, err=json)
         if segment is not None:
             stage(f"running {segment}")
-            labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))
+            labels = run_segmenter(volume, segment, Path(made), jobs=_jobs(jobs))
         exam = examine(
             volume,
             chosen,
@@ -111,7 +117,8 @@ def measure(
             progress=stage,
         )
         stage("writing the results")
-        facts = fill(exam, folder, scan=volume, pdf=pdf, identify=identify)
+        anatomy = None if segment is None else Path(made)
+        facts = fill(exam, folder, scan=volume, anatomy=anatomy, pdf=pdf, identify=identify)
     _say(facts, exam, out, json=json, quiet=quiet)
 
 

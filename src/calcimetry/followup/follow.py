@@ -17,9 +17,9 @@ from calcimetry.followup.lineage import Row, Step, joined, numbered, rows_of
 from calcimetry.followup.places import placed
 from calcimetry.followup.repeat import Repeatability, repeatability
 from calcimetry.followup.support import borne_out
-from calcimetry.followup.visit import Visit, visit_of
+from calcimetry.followup.visit import Visit
 from calcimetry.followup.withheld import reasons
-from calcimetry.records import Examination, Flag, Severity
+from calcimetry.records import Flag, Severity
 
 ORDER_AS_GIVEN = Flag(
     "ORDER_AS_GIVEN", "The visits' dates are not known or not different: their order was kept."
@@ -65,7 +65,7 @@ class FollowUp:
 
 
 def follow(
-    examinations: Sequence[Examination | Visit | str | Path],
+    given: Sequence[Visit],
     *,
     repeat: str | Path | None = None,
     events: Events | None = None,
@@ -74,27 +74,25 @@ def follow(
 
     Parameters
     ----------
-    examinations : from `calcimetry.measure`, or folders that it wrote, in any order where
-        their dates differ; or what `visit_of` made of them
+    given : the visits, in any order where their dates differ
     repeat : a repeatability profile ("people", "phantom") or a TOML file of the study's own
     events : what was operated on or extruded, and readers' scores
 
     Totals that cannot be given are withheld, with a flag of that severity that says why: the
     visits could not be laid over each other, are one scan, or leave nothing but doubt.
 
-    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS), InputError for folders that
-    are no examinations, WithheldError for visits that cannot be compared (OTHER_PERSON, OTHER_SIDE,
-    OTHER_IMAGES, OTHER_THRESHOLD).
+    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS), WithheldError for visits that
+    cannot be compared (OTHER_PERSON, OTHER_SIDE, OTHER_IMAGES, OTHER_THRESHOLD).
     """
-    if len(examinations) < 2:
+    if len(given) < 2:
         raise UsageError(
             "TOO_FEW_VISITS",
-            found=f"{len(examinations)} visit",
+            found=f"{len(given)} visit{'s' * (len(given) != 1)}",
             expected="two visits or more",
             where="the examinations to follow",
             remedy="give the folders that `calcimetry measure` wrote, one per visit",
         )
-    visits, flags = _ordered([visit_of(source) for source in examinations])
+    visits, flags = _ordered(given)
     rule, known = repeatability(repeat), events or Events()
     check(known, {visit.number: sorted(visit.deposits) for visit in visits})
     twins = checked(visits)

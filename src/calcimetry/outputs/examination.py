@@ -11,14 +11,16 @@ from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
 from calcimetry.records import Examination, Scan
 
+ANATOMY = ("anatomy.nii.gz", "anatomy.toml")
+"""A label map that a segmenter made, and what its numbers mean."""
+
 FILES = (
     "deposits.csv",
     "deposits.parquet",
     "objects.csv",
     "objects.npz",
     "labels.nii.gz",
-    "anatomy.nii.gz",
-    "anatomy.toml",
+    *ANATOMY,
     "landmarks.npz",
     "crops.npz",
     "examination.json",
@@ -56,10 +58,14 @@ def fill(
     folder: AtomicFolder,
     *,
     scan: Scan | None = None,
+    anatomy: Path | None = None,
     pdf: bool = False,
     identify: bool = False,
 ) -> dict[str, Any]:
-    """Write every file of an examination into an open output folder."""
+    """Write every file of an examination into an open output folder.
+
+    anatomy : the folder in which a segmenter left its label map, to be kept with the rest
+    """
     facts = exchange.document(exam, identify=identify)
     pictures = exam.pictures if scan is None else report.pictures(exam, scan)
     labels = exchange.nifti_bytes(exam)
@@ -76,6 +82,8 @@ def fill(
         "report.html": page,
         **{f"pictures/{name}": png for name, png in pictures.items()},
     }
+    if anatomy is not None:
+        files |= {name: (anatomy / name).read_bytes() for name in ANATOMY}
     if pdf:
         files["report.pdf"] = report.render_pdf(page)
     for name, content in files.items():

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from calcimetry.exchange import RESEARCH_USE
+from calcimetry.exchange.document import RESEARCH_USE
 from calcimetry.followup.agreement import Agreement
 from calcimetry.followup.follow import Between, FollowUp
 from calcimetry.followup.judge import scored
 from calcimetry.followup.lineage import Row
+from calcimetry.followup.visit import Visit
 from calcimetry.records import Flag
 from calcimetry.terms import scale
 from calcimetry.versions import versions
@@ -38,7 +39,7 @@ LINEAGE_COLUMNS: Mapping[str, str] = {
 """Columns of lineage.csv and what each holds. Add, do not rename."""
 
 
-def document(found: FollowUp) -> dict[str, Any]:
+def followup_document(found: FollowUp) -> dict[str, Any]:
     """A follow-up as JSON-ready mappings; unknown numbers are None."""
     rule = asdict(found.repeatability)
     return {
@@ -56,7 +57,7 @@ def document(found: FollowUp) -> dict[str, Any]:
     }
 
 
-def _visit(visit: Any) -> dict[str, Any]:
+def _visit(visit: Visit) -> dict[str, Any]:
     scan, total = visit.facts["scan"], visit.facts["totals"]["overall"]
     facts = {name: scan.get(name) for name in ("manufacturer", "model", "kvp", "kernel")}
     return {
@@ -172,7 +173,7 @@ def _scores(found: FollowUp) -> list[dict[str, Any]]:
     return out
 
 
-def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def lineage_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The document's lineages as rows of lineage.csv."""
     return [
         {
