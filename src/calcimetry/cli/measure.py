@@ -64,6 +64,10 @@ def measure(
         Path | None, typer.Option(help="File of the study's key for that hash.")
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(help="Exporters (plug-ins) whose files are written too: NAME[,NAME]."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Threads; all cores unless told.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print examination.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -87,6 +91,7 @@ def measure(
 
     chosen = _plan(plan, threshold)
     _check_options(labels, segment, site)
+    exports = _exports(export)
     _check_calibration(calibration, chosen)
     key = None if no_link else chosen_key(link_key)
     with (
@@ -118,7 +123,15 @@ def measure(
         )
         stage("writing the results")
         anatomy = None if segment is None else Path(made)
-        facts = fill(exam, folder, scan=volume, anatomy=anatomy, pdf=pdf, identify=identify)
+        facts = fill(
+            exam,
+            folder,
+            scan=volume,
+            anatomy=anatomy,
+            pdf=pdf,
+            identify=identify,
+            export=exports,
+        )
     _say(facts, exam, out, json=json, quiet=quiet)
 
 
@@ -153,6 +166,15 @@ def _check_options(labels: Path | None, segment: str | None, site: str | None) -
     check_site(site)
     if labels is not None:
         _check_file(labels)
+
+
+def _exports(asked: str | None) -> tuple[str, ...]:
+    """Names of exporters; one that cannot be had is said before the work."""
+    if asked is None:
+        return ()
+    from calcimetry.outputs.exporters import exporters
+
+    return tuple(exporters([name.strip() for name in asked.split(",")]))
 
 
 def _check_file(labels: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from calcimetry import exchange, report
 from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
+from calcimetry.outputs import exporters
 from calcimetry.records import Examination, Scan
 
 ANATOMY = ("anatomy.nii.gz", "anatomy.toml")
@@ -27,8 +29,10 @@ FILES = (
     "report.html",
     "report.pdf",
     *(f"pictures/{name}" for name in PICTURES),
+    *exporters.FILES,
 )
-"""Everything that an examination may write, # for a number; what an older run left is replaced."""
+"""Everything that an examination may write, # for a number, * for any name; what an older run left
+is replaced."""
 
 
 def write(
@@ -39,18 +43,21 @@ def write(
     pdf: bool = False,
     force: bool = False,
     identify: bool = False,
+    export: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write an examination into a folder, as `calcimetry measure` does; returns its document.
 
     scan : what was measured, for the report's pictures; without it they are those that the
         examination was loaded with, if any
     identify : keep what people typed at the scanner, as `exchange.document` says
+    export : names of exporters (plug-ins), whose files are written to ``exports/``
 
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
-    that holds files (without `force`), that cannot be written, or when the disk is full.
+    that holds files (without `force`), that cannot be written, or when the disk is full;
+    EXPORTER_UNKNOWN and PLUGIN_FAILED as `outputs.exporters.exported` does.
     """
     with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
-        return fill(exam, folder, scan=scan, pdf=pdf, identify=identify)
+        return fill(exam, folder, scan=scan, pdf=pdf, identify=identify, export=export)
 
 
 def fill(
@@ -61,6 +68,7 @@ def fill(
     anatomy: Path | None = None,
     pdf: bool = False,
     identify: bool = False,
+    export: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write every file of an examination into an open output folder.
 
@@ -86,6 +94,7 @@ def fill(
         files |= {name: (anatomy / name).read_bytes() for name in ANATOMY}
     if pdf:
         files["report.pdf"] = report.render_pdf(page)
+    files |= exporters.exported(export, exam, scan)
     for name, content in files.items():
         folder.write(name, content)
     return facts
