@@ -10,9 +10,9 @@ from typing import Any
 
 from calcimetry.exchange.document import RESEARCH_USE
 from calcimetry.followup.agreement import Agreement
-from calcimetry.followup.follow import Between, FollowUp
-from calcimetry.followup.judge import scored
-from calcimetry.followup.lineage import Row
+from calcimetry.followup.change import scored
+from calcimetry.followup.follow import FollowUp, PairChange
+from calcimetry.followup.lineage import LineageChange
 from calcimetry.followup.visit import Visit
 from calcimetry.records import Flag
 from calcimetry.terms import scale
@@ -74,20 +74,20 @@ def _visit(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Between) -> dict[str, Any]:
-    step = pair.step
+def _pair(found: PairChange) -> dict[str, Any]:
+    pair = found.pair
     counts: dict[str, int] = {}
-    for row in pair.rows:
+    for row in found.rows:
         counts[row.fate] = counts.get(row.fate, 0) + 1
-    alignment = step.alignment
+    alignment = pair.alignment
     return {
-        "visit_from": step.visits[0].number,
-        "visit_to": step.visits[1].number,
-        "days": step.days,
-        "flags": _flags([*pair.withheld, *pair.flags, *step.how.flags]),
-        "widened": step.how.widened,
-        "same_calibration": step.how.same_calibration,
-        "scale": list(step.how.scale),
+        "visit_from": pair.visits[0].number,
+        "visit_to": pair.visits[1].number,
+        "days": pair.days,
+        "flags": _flags([*found.withheld, *found.flags, *pair.comparability.flags]),
+        "widened": pair.comparability.widened,
+        "same_calibration": pair.comparability.same_calibration,
+        "scale": list(pair.comparability.scale),
         "alignment": {
             "pieces": len(alignment.motions),
             "agreement": round(alignment.score, 3),
@@ -96,7 +96,7 @@ def _pair(pair: Between) -> dict[str, Any]:
             "failed": alignment.failed,
         },
         "fates": dict(sorted(counts.items())),
-        "total": _change(pair.total),
+        "total": _change(found.total),
     }
 
 
@@ -112,7 +112,7 @@ def _agreement(agreement: Agreement | None) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: LineageChange) -> dict[str, Any]:
     return {
         "lineage": row.lineage,
         "visit_from": row.visits[0],
