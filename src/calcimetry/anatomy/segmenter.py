@@ -25,11 +25,11 @@ import numpy as np
 
 from calcimetry.anatomy.labelmap import BUILT_IN, read_labelmap
 from calcimetry.errors import CalcimetryError, ServiceError, UsageError
+from calcimetry.nifti import ras_of_lps
 from calcimetry.plugins import ANATOMY, failed, installed, load
 from calcimetry.records import Scan
 
 IMAGE = "CT_scan.nii.gz"  # MOOSE takes what begins with CT_
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _WORDS_SHOWN = 300
 _GZIP = b"\x1f\x8b"
 
@@ -137,7 +137,7 @@ def _write_image(scan: Scan, path: Path) -> None:
     import nibabel as nib  # noqa: PLC0415
 
     path.parent.mkdir()
-    affine = _LPS_TO_RAS @ scan.affine
+    affine = ras_of_lps(scan.affine)
     nib.save(nib.Nifti1Image(np.ascontiguousarray(scan.hu.transpose(2, 1, 0)), affine), path)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from calcimetry.exchange.document import RESEARCH_USE
+from calcimetry.exchange.plain import DECIMALS, RESEARCH_USE, flag_rows, rounded
 from calcimetry.followup.agreement import Agreement
 from calcimetry.followup.change import scored
 from calcimetry.followup.follow import FollowUp, PairChange
 from calcimetry.followup.lineage import LineageChange
 from calcimetry.followup.visit import Visit
-from calcimetry.records import Flag
 from calcimetry.terms import scale
 from calcimetry.versions import versions
 
@@ -49,7 +48,7 @@ def followup_document(found: FollowUp) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": versions(),
         "repeatability": {**rule, "points": [list(point) for point in rule["points"]]},
-        "flags": _flags(found.flags),
+        "flags": flag_rows(found.flags),
         "visits": [_visit(visit) for visit in found.visits],
         "pairs": [_pair(pair) for pair in found.pairs],
         "lineages": [_row(row) for row in found.rows],
@@ -84,7 +83,7 @@ def _pair(found: PairChange) -> dict[str, Any]:
         "visit_from": pair.visits[0].number,
         "visit_to": pair.visits[1].number,
         "days": pair.days,
-        "flags": _flags([*found.withheld, *found.flags, *pair.comparability.flags]),
+        "flags": flag_rows([*found.withheld, *found.flags, *pair.comparability.flags]),
         "widened": pair.comparability.widened,
         "same_calibration": pair.comparability.same_calibration,
         "scale": list(pair.comparability.scale),
@@ -139,14 +138,9 @@ def _change(change: Any) -> dict[str, Any]:
     return out
 
 
-def _rounded(value: Any, decimals: int = 4) -> Any:
-    if not isinstance(value, float):
-        return value
-    return round(value, decimals) if abs(value) < 1e12 else None
-
-
-def _flags(flags: Iterable[Flag]) -> list[dict[str, str]]:
-    return [{"code": f.code, "severity": str(f.severity), "text": f.text} for f in flags]
+def _rounded(value: Any, decimals: int = DECIMALS) -> Any:
+    """A value as JSON has it; None for what is too large to be an amount, and for no number."""
+    return None if isinstance(value, float) and not abs(value) < 1e12 else rounded(value, decimals)
 
 
 def _scores(found: FollowUp) -> list[dict[str, Any]]:

@@ -19,10 +19,10 @@ import numpy as np
 
 from calcimetry.followup.comparability import Comparability
 from calcimetry.followup.repeatability import Repeatability
-from calcimetry.followup.summed_mass import Z95, SummedMass
+from calcimetry.followup.summed_mass import SummedMass
 from calcimetry.records import Estimate
+from calcimetry.statistics import Z95, Z95_ONE_SIDED
 
-Z_CALLED = 1.644854
 _LEAST_DAYS = 30  # between visits, for a rate per year to mean anything
 YEAR = 365.25
 
@@ -205,10 +205,10 @@ def _called(
     if ratio is None or sd is None:
         # Nothing on one visit: what is there must be more than error makes at that mass.
         mass, error = max(a, b), first.alone_sd_mg if a else second.alone_sd_mg
-        bound = max(repeatability.coefficient(mass) * mass, Z_CALLED * error)
+        bound = max(repeatability.coefficient(mass) * mass, Z95_ONE_SIDED * error)
         return mass > bound * (1 + widened), None
     mean = max((a + b) / 2, 1e-6)
-    limit = max(repeatability.coefficient(mean) + widened, Z_CALLED * sd)
+    limit = max(repeatability.coefficient(mean) + widened, Z95_ONE_SIDED * sd)
     return abs(ratio) > limit, 100.0 * float(np.expm1(min(limit, 20.0)))
 
 

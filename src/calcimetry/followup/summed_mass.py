@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-Z95 = 1.959964
+from calcimetry.statistics import Z95
+
 _INDEPENDENT, _CUT = ("noise", "background"), ("segmentation",)
 _MOST_GAIN = 1.5  # of the middle of two masses: seven times as much, or a seventh
 
