@@ -19,11 +19,12 @@ from calcimetry.anatomy import Anatomy, Body, in_pose, into_pose, pose_of
 from calcimetry.describe import Evidence, Located, locate
 from calcimetry.describe.evidence import axes
 from calcimetry.examine import measure
-from calcimetry.followup.visit import Visit, visit_of
+from calcimetry.followup.visit import Visit
 from calcimetry.phantom.spec import Placement
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Examination, Finding, Kind, Runs, Scan
 from calcimetry.runs import difference, from_mask, stacked, tabulate, to_labels, voxels_of
+from calcimetry.visits import visit_of
 
 AS_FOUND, TRUE_MASKS = "as found", "true masks"
 WAYS = (AS_FOUND, TRUE_MASKS)
@@ -96,7 +97,7 @@ def make(subject: Subject, how: Session, parts: Sequence[Part], ways: Sequence[s
     )
     visits, numbers, shares = {}, {}, {}
     for way, exam in _examined(scan, known, ways):
-        visits[way] = visit_of(exam)
+        visits[way] = visit_of(exam, 1)
         numbers[way], shares[way] = _matched(exam, known)
     return Made(known, visits, numbers, shares, tuple(_picture(scan, item) for item in known))
 

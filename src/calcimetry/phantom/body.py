@@ -29,6 +29,7 @@ from calcimetry.phantom.tissue import Body, Soft
 from calcimetry.phantom.trunk import trunk
 from calcimetry.phantom.truth import Truth
 from calcimetry.records import Acquisition, Scan
+from calcimetry.statistics import FWHM_PER_SD
 
 REGIONS: dict[str, Callable[..., Body]] = {
     "hand": hand,
@@ -38,7 +39,6 @@ REGIONS: dict[str, Callable[..., Body]] = {
     "thigh": thigh,
     "knee": knee,
 }
-_FWHM = 2.354820045
 _DRAWN_MM = 1.6  # voxels longer than this are subdivided before drawing
 _SLAB_CELLS = 6_000_000
 
@@ -89,7 +89,7 @@ def realise(spec: PhantomSpec) -> Phantom:
     scale = how.hu_per_mg_cm3 or hu_per_mg_cm3(how.kvp, body.path_cm)
     scan = _empty(spec, body)
     hu = _drawn(spec, body, scan, scale)
-    sigma = np.array([how.fwhm_mm[0], *(how.fwhm_mm[1],) * 2]) / _FWHM / np.array(how.spacing)
+    sigma = np.array([how.fwhm_mm[0], *(how.fwhm_mm[1],) * 2]) / FWHM_PER_SD / np.array(how.spacing)
     ndimage.gaussian_filter(hu, sigma, output=hu, mode="nearest", truncate=3.0)
     look = Imaging(how.fwhm_mm, scale, how.matrix_hu, ceiling_hu=32767)
     rng = np.random.default_rng([spec.noise_seed, 2])
@@ -203,7 +203,7 @@ def _add_noise(hu: NDArray[np.float32], how: Protocol, rng: np.random.Generator)
     if how.noise_hu <= 0:
         return
     noise = rng.standard_normal(hu.shape, dtype=np.float32)
-    sigma = np.array([0.35 * how.noise_fwhm_mm, *(how.noise_fwhm_mm,) * 2]) / _FWHM
+    sigma = np.array([0.35 * how.noise_fwhm_mm, *(how.noise_fwhm_mm,) * 2]) / FWHM_PER_SD
     sigma = sigma / np.array(how.spacing)
     ndimage.gaussian_filter(noise, sigma, output=noise, mode="wrap", truncate=3.0)
     broad = [0, 2.5 * sigma[1], 2.5 * sigma[2]]

@@ -23,10 +23,10 @@ from calcimetry.errors import GeometryError
 from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Box, Scan
+from calcimetry.statistics import FWHM_PER_SD
 
 Matrices = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
-_FWHM = 2.354820045  # of a Gaussian, in its SD
 _SOFT = (-300.0, 180.0)  # HU between which a deposit may lie: not air or lung, not bone
 
 
@@ -131,7 +131,7 @@ def _fit(
 def _noise(
     shape: tuple[int, ...], spacing: tuple[float, ...], rng: np.random.Generator, look: Imaging
 ) -> NDArray[np.float32]:
-    sigma = [look.noise_fwhm_mm / _FWHM / edge for edge in spacing]
+    sigma = [look.noise_fwhm_mm / FWHM_PER_SD / edge for edge in spacing]
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma)
     return np.asarray(noise * (look.added_noise_hu / max(float(noise.std()), 1e-6)), np.float32)
 
@@ -169,7 +169,8 @@ def _turned(array: NDArray[np.float32], rotation: NDArray[np.float64]) -> NDArra
 def sigma_voxels(scan: Scan, look: Imaging) -> NDArray[np.float64]:
     through, in_plane = look.fwhm_mm
     return np.asarray(
-        np.array([through, in_plane, in_plane]) / _FWHM / np.array(scan.spacing), dtype=np.float64
+        np.array([through, in_plane, in_plane]) / FWHM_PER_SD / np.array(scan.spacing),
+        dtype=np.float64,
     )
 
 

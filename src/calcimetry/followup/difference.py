@@ -21,6 +21,7 @@ from scipy import ndimage
 from calcimetry.followup.motion import Motion, Points
 from calcimetry.followup.visit import Visit
 from calcimetry.records import Scan
+from calcimetry.statistics import SD_PER_MAD
 
 LAID_SD_MM = 0.06  # 1 SD along each axis of how visits lie over each other (docs/followup.md)
 STEP_MM = 1.0  # of the common grid
@@ -211,7 +212,7 @@ def _level(change: NDArray[np.float32], around: NDArray[np.bool_]) -> tuple[floa
         return 0.0, _UNKNOWN_HU
     values = change[around]
     middle = float(np.median(values))
-    spread = max(1.4826 * float(np.median(np.abs(values - middle))), 1.0)
+    spread = max(SD_PER_MAD * float(np.median(np.abs(values - middle))), 1.0)
     kept = np.abs(values - middle) < 3 * spread
     octant = (where > where.mean(axis=0)) @ np.array([4, 2, 1])
     parts = [values[kept & (octant == k)] for k in range(8)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calcimetry.errors import WithheldError
-from calcimetry.followup.repeat import Repeatability
+from calcimetry.followup.repeatability import Repeatability
 from calcimetry.followup.visit import Visit
 from calcimetry.records import Flag, Severity
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from calcimetry.followup.motion import Motion, Place, Points
+from calcimetry.followup.motion import LocalMotion, Motion, Points
 from calcimetry.records import SoftTissue
 
 RADIUS_MM = 16.0  # of the surroundings that are compared
@@ -184,7 +184,7 @@ def _step(
 
 def sought(
     first: Tissue, second: Tissue, centre: Points, motions: Sequence[Motion]
-) -> Place | None:
+) -> LocalMotion | None:
     """Where a place of the first visit went; None where its surroundings do not say.
 
     motions : what bones make of it, likeliest first, of which the first must be beaten clearly
@@ -199,7 +199,7 @@ def sought(
     if best.unlike > most:
         return None
     there = best.motion(centre)
-    return Place(centre, there, best.motion, _ERROR_MM + _ERROR_UNLIKE_MM * best.unlike)
+    return LocalMotion(centre, there, best.motion, _ERROR_MM + _ERROR_UNLIKE_MM * best.unlike)
 
 
 def _on_the_way(centre: Points, motions: Sequence[Motion]) -> Iterator[Motion]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from calcimetry.followup.align import align
 from calcimetry.followup.motion import BONE, Cloud
+from calcimetry.followup.registration import register
 
 from .conftest import visit_with
 
@@ -32,7 +32,7 @@ def shaft(low: float, high: float, number: int):
 def test_a_shaft_does_not_slide_to_where_the_other_field_shows_more_of_it():
     first, second = shaft(0.0, 150.0, 1), shaft(30.0, 180.0, 2)
     for pair in ((first, second), (second, first)):
-        found = align(*pair)
+        found = register(*pair)
         for centre, _ in BALLS.values():
             assert np.linalg.norm(found.to_second(np.array(centre, float)) - centre) < 1.0
 
@@ -40,4 +40,4 @@ def test_a_shaft_does_not_slide_to_where_the_other_field_shows_more_of_it():
 def test_neither_bone_nor_skin_is_no_alignment_and_no_crash():
     visit = shaft(0.0, 150.0, 1)
     bare = replace(visit, cloud=visit.cloud.pick(np.arange(5)), bone=visit.bone.pick(np.arange(5)))
-    assert align(bare, bare).score == 0.0
+    assert register(bare, bare).score == 0.0

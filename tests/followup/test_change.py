@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcimetry.followup.compare import Comparability
-from calcimetry.followup.judge import Amount, Gain, added, change, reconciled
-from calcimetry.followup.repeat import repeatability
+from calcimetry.followup.change import change
+from calcimetry.followup.comparability import Comparability
+from calcimetry.followup.repeatability import repeatability
+from calcimetry.followup.summed_mass import ImageGain, SummedMass, added, reconcile
 
 RULE, ALIKE = repeatability(), Comparability((), 0.0, True)
 masses = st.floats(5, 500)
@@ -18,29 +19,29 @@ shares = st.floats(0.01, 0.8)
 
 
 def made(mass, cut):
-    return Amount(mass, 2 * mass, 0.02 * mass, cut * mass, 0.1 * mass, 0.08, 0.02 * mass)
+    return SummedMass(mass, 2 * mass, 0.02 * mass, cut * mass, 0.1 * mass, 0.08, 0.02 * mass)
 
 
 @given(masses, shares, shares, st.floats(-0.8, 0.8))
 def test_they_differ_by_the_gain_and_exchanging_the_visits_turns_it(mass, cut, other, part):
     first, second = made(mass, cut), made(1.1 * mass, other)
-    gain = Gain(part * mass, 0.02 * mass)
-    a, b = reconciled(first, second, gain)
+    gain = ImageGain(part * mass, 0.02 * mass)
+    a, b = reconcile(first, second, gain)
     assert b.mass_mg - a.mass_mg == pytest.approx(gain.mg)
-    d, c = reconciled(second, first, Gain(-gain.mg, gain.sd_mg))
+    d, c = reconcile(second, first, ImageGain(-gain.mg, gain.sd_mg))
     assert (c.mass_mg, d.mass_mg) == pytest.approx((a.mass_mg, b.mass_mg))
     assert a.cut_sd_mg == b.cut_sd_mg == 0.0
 
 
 def test_the_surer_cut_has_more_say():
-    a, b = reconciled(made(100.0, 0.05), made(200.0, 0.8), Gain(0.0, 1.0))
+    a, b = reconcile(made(100.0, 0.05), made(200.0, 0.8), ImageGain(0.0, 1.0))
     assert a.mass_mg == b.mass_mg
     assert a.mass_mg < 110.0
 
 
 def test_a_gain_that_does_not_fit_the_masses_is_not_taken():
-    assert reconciled(made(10.0, 0.3), made(12.0, 0.3), Gain(40.0, 1.0)) is None
-    assert reconciled(Amount(0.0, 0.0), made(12.0, 0.3), Gain(12.0, 1.0)) is None
+    assert reconcile(made(10.0, 0.3), made(12.0, 0.3), ImageGain(40.0, 1.0)) is None
+    assert reconcile(SummedMass(0.0, 0.0), made(12.0, 0.3), ImageGain(12.0, 1.0)) is None
 
 
 def test_a_change_is_called_though_the_cut_is_in_doubt():
@@ -48,7 +49,7 @@ def test_a_change_is_called_though_the_cut_is_in_doubt():
     first, second = made(50.0, 0.5), made(70.0, 0.5)
     assert not change(first, second, ALIKE, RULE, None).called
     for mg, called in ((20.0, True), (1.0, False)):
-        judged = reconciled(first, second, Gain(mg, 2.0))
+        judged = reconcile(first, second, ImageGain(mg, 2.0))
         found = change(first, second, ALIKE, RULE, None, judged)
         assert found.called is called
         assert found.mass_pct.low <= found.mass_pct.value <= found.mass_pct.high
@@ -58,7 +59,7 @@ def test_a_change_is_called_though_the_cut_is_in_doubt():
 def test_the_interval_holds_what_is_not_known_of_the_mass():
     first, second = made(50.0, 0.5), made(70.0, 0.5)
     sure, doubtful = (
-        change(a, b, ALIKE, RULE, None, reconciled(a, b, Gain(20.0, 2.0)))
+        change(a, b, ALIKE, RULE, None, reconcile(a, b, ImageGain(20.0, 2.0)))
         for a, b in ((made(50.0, 0.01), made(70.0, 0.01)), (first, second))
     )
     widths = [math.log((100 + c.mass_pct.high) / (100 + c.mass_pct.low)) for c in (sure, doubtful)]
@@ -70,5 +71,5 @@ def test_amounts_add_up_like_their_deposits():
     whole = added(parts)
     assert whole.mass_mg == 30.0
     assert whole.cut_sd_mg == pytest.approx(math.hypot(3.0, 2.0))
-    assert added([*parts, Amount(None, None)]).mass_mg is None
+    assert added([*parts, SummedMass(None, None)]).mass_mg is None
     assert added([]).mass_mg == 0.0

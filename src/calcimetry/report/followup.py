@@ -7,9 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from calcimetry.followup.lineage import FATES
 from calcimetry.report.numbers import decimals, given, shown, signed
 
+FATES = (
+    "stable", "grown", "shrunk", "new", "gone", "split", "merged", "not_covered", "doubtful",
+)  # fmt: skip
+"""Every fate that a document may hold, in the order in which a sentence counts them."""
 _MOST_ROWS = 100
 _COLUMNS = ("lineage", "visits", "deposits", "fate", "mass, mg", "change", "called", "remarks")
 

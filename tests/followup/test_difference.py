@@ -10,8 +10,8 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.describe import UNKNOWN_HU
+from calcimetry.followup.difference import difference
 from calcimetry.followup.motion import Motion
-from calcimetry.followup.paired import difference
 from calcimetry.records import Scan
 
 from .conftest import visit_with

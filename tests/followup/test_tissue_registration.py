@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.followup.motion import Motion
-from calcimetry.followup.soft import fit, sought, surroundings, tissue_of
+from calcimetry.followup.tissue_registration import fit, sought, surroundings, tissue_of
 from calcimetry.records import SoftTissue
 
 SHAPE, EDGE = (40, 40, 40), 2.0

@@ -9,10 +9,10 @@ from typing import Any
 from calcimetry import report
 from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import csv_text
-from calcimetry.followup.chapter import chapter
-from calcimetry.followup.document import LINEAGE_COLUMNS, document, table_rows
-from calcimetry.followup.figures import figures
-from calcimetry.followup.follow import FollowUp
+from calcimetry.exchange.followup import LINEAGE_COLUMNS, followup_document, lineage_rows
+from calcimetry.followup import FollowUp
+from calcimetry.report.followup import chapter
+from calcimetry.report.followup_figures import figures
 
 FILES = (
     "lineage.csv", "followup.json", "report.html", "timeline.svg", "lineages.svg", "crops.svg",
@@ -32,12 +32,12 @@ def write_followup(found: FollowUp, out: str | Path, *, force: bool = False) -> 
 
 def fill(found: FollowUp, folder: AtomicFolder) -> dict[str, Any]:
     """Write every file of a follow-up into an open output folder."""
-    facts = document(found)
+    facts = followup_document(found)
     drawings = figures(facts, [visit.pictures for visit in found.visits])
     last = found.visits[-1]
     chapters = {"followup": chapter(facts, drawings)}
     page = report.render(last.facts, last.pictures, chapters=chapters)
-    folder.write("lineage.csv", csv_text(table_rows(facts), LINEAGE_COLUMNS))
+    folder.write("lineage.csv", csv_text(lineage_rows(facts), LINEAGE_COLUMNS))
     folder.write("followup.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
     folder.write("report.html", page)
     for name, svg in drawings.items():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from calcimetry.exchange import RESEARCH_USE
+from calcimetry.exchange.plain import DECIMALS, RESEARCH_USE, flag_rows, rounded
 from calcimetry.followup.agreement import Agreement
-from calcimetry.followup.follow import Between, FollowUp
-from calcimetry.followup.judge import scored
-from calcimetry.followup.lineage import Row
-from calcimetry.records import Flag
+from calcimetry.followup.change import scored
+from calcimetry.followup.follow import FollowUp, PairChange
+from calcimetry.followup.lineage import LineageChange
+from calcimetry.followup.visit import Visit
 from calcimetry.terms import scale
 from calcimetry.versions import versions
 
@@ -38,7 +38,7 @@ LINEAGE_COLUMNS: Mapping[str, str] = {
 """Columns of lineage.csv and what each holds. Add, do not rename."""
 
 
-def document(found: FollowUp) -> dict[str, Any]:
+def followup_document(found: FollowUp) -> dict[str, Any]:
     """A follow-up as JSON-ready mappings; unknown numbers are None."""
     rule = asdict(found.repeatability)
     return {
@@ -48,7 +48,7 @@ def document(found: FollowUp) -> dict[str, Any]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": versions(),
         "repeatability": {**rule, "points": [list(point) for point in rule["points"]]},
-        "flags": _flags(found.flags),
+        "flags": flag_rows(found.flags),
         "visits": [_visit(visit) for visit in found.visits],
         "pairs": [_pair(pair) for pair in found.pairs],
         "lineages": [_row(row) for row in found.rows],
@@ -56,7 +56,7 @@ def document(found: FollowUp) -> dict[str, Any]:
     }
 
 
-def _visit(visit: Any) -> dict[str, Any]:
+def _visit(visit: Visit) -> dict[str, Any]:
     scan, total = visit.facts["scan"], visit.facts["totals"]["overall"]
     facts = {name: scan.get(name) for name in ("manufacturer", "model", "kvp", "kernel")}
     return {
@@ -73,20 +73,20 @@ def _visit(visit: Any) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Between) -> dict[str, Any]:
-    step = pair.step
+def _pair(found: PairChange) -> dict[str, Any]:
+    pair = found.pair
     counts: dict[str, int] = {}
-    for row in pair.rows:
+    for row in found.rows:
         counts[row.fate] = counts.get(row.fate, 0) + 1
-    alignment = step.alignment
+    alignment = pair.alignment
     return {
-        "visit_from": step.visits[0].number,
-        "visit_to": step.visits[1].number,
-        "days": step.days,
-        "flags": _flags([*pair.withheld, *pair.flags, *step.how.flags]),
-        "widened": step.how.widened,
-        "same_calibration": step.how.same_calibration,
-        "scale": list(step.how.scale),
+        "visit_from": pair.visits[0].number,
+        "visit_to": pair.visits[1].number,
+        "days": pair.days,
+        "flags": flag_rows([*found.withheld, *found.flags, *pair.comparability.flags]),
+        "widened": pair.comparability.widened,
+        "same_calibration": pair.comparability.same_calibration,
+        "scale": list(pair.comparability.scale),
         "alignment": {
             "pieces": len(alignment.motions),
             "agreement": round(alignment.score, 3),
@@ -95,7 +95,7 @@ def _pair(pair: Between) -> dict[str, Any]:
             "failed": alignment.failed,
         },
         "fates": dict(sorted(counts.items())),
-        "total": _change(pair.total),
+        "total": _change(found.total),
     }
 
 
@@ -111,7 +111,7 @@ def _agreement(agreement: Agreement | None) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: LineageChange) -> dict[str, Any]:
     return {
         "lineage": row.lineage,
         "visit_from": row.visits[0],
@@ -138,14 +138,9 @@ def _change(change: Any) -> dict[str, Any]:
     return out
 
 
-def _rounded(value: Any, decimals: int = 4) -> Any:
-    if not isinstance(value, float):
-        return value
-    return round(value, decimals) if abs(value) < 1e12 else None
-
-
-def _flags(flags: Iterable[Flag]) -> list[dict[str, str]]:
-    return [{"code": f.code, "severity": str(f.severity), "text": f.text} for f in flags]
+def _rounded(value: Any, decimals: int = DECIMALS) -> Any:
+    """A value as JSON has it; None for what is too large to be an amount, and for no number."""
+    return None if isinstance(value, float) and not abs(value) < 1e12 else rounded(value, decimals)
 
 
 def _scores(found: FollowUp) -> list[dict[str, Any]]:
@@ -172,7 +167,7 @@ def _scores(found: FollowUp) -> list[dict[str, Any]]:
     return out
 
 
-def table_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+def lineage_rows(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The document's lineages as rows of lineage.csv."""
     return [
         {

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from calcimetry.followup.alignment import Alignment
-from calcimetry.followup.motion import Motion, Place, Points
-from calcimetry.followup.soft import sought, tissue_of
+from calcimetry.followup.motion import LocalMotion, Motion, Points
+from calcimetry.followup.tissue_registration import sought, tissue_of
 from calcimetry.followup.visit import Visit
 
 _DOUBT_MM = 0.5  # of where bones lay it, from which on tissue is asked
@@ -31,7 +31,7 @@ def placed(alignment: Alignment, first: Visit, second: Visit) -> Alignment:
     if not asked and not back:
         return alignment
     tissues = tissue_of(first.soft), tissue_of(second.soft)
-    found: list[Place] = []
+    found: list[LocalMotion] = []
     for centre in asked:
         motions = _motions(alignment, centre, first=True)
         place = sought(*tissues, centre, motions)

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from markupsafe import Markup
 
-from calcimetry.followup.figures import figures
+from calcimetry.report.followup_figures import figures
 
 PAYLOAD = "\"'><script>x()</script><a href='javascript:x()'>\x00\x1b\u202e\udcff&"
 
