@@ -124,7 +124,7 @@ def times() -> Times:
         began = perf_counter()
         follow(folders)
         saved = perf_counter() - began
-    found = len(exams[0].deposits), len(exams[1].deposits)
+    found = len(exams[0].listed), len(exams[1].listed)
     return Times((seconds[0], seconds[1]), memory, saved, found)
 
 

@@ -180,7 +180,7 @@ def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any
 def _matched(
     exam: Examination, known: Sequence[Known]
 ) -> tuple[list[tuple[int, ...]], list[float]]:
-    labels = to_labels(exam.frame.shape, [d.runs for d in exam.deposits], dtype=np.uint16)
+    labels = to_labels(exam.frame.shape, [d.runs for d in exam.listed], dtype=np.uint16)
     numbers, shares = [], []
     for item in known:
         if not item.runs:
@@ -196,6 +196,6 @@ def _matched(
 def _lying_on(exam: Examination, here: NDArray[np.uint16]) -> tuple[list[int], float]:
     """Numbers that lie mostly on a part, or hold much of it, and how much of it they hold."""
     there, count = np.unique(here[here > 0], return_counts=True)
-    sizes = np.array([exam.deposits[n - 1].runs.voxels for n in there], float)
+    sizes = np.array([exam.listed[n - 1].runs.voxels for n in there], float)
     own = (count >= 0.3 * sizes) | (count >= 0.3 * len(here))
     return [int(n) for n in there[own]], float(count[own].sum() / len(here))

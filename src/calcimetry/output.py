@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry import exchange, report
+from calcimetry.arguments import check, check_path
 from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
 from calcimetry.records import Examination, Scan
@@ -45,8 +46,12 @@ def write(
     identify : keep what people typed at the scanner, as `exchange.document` says
 
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
-    that holds files (without `force`), that cannot be written, or when the disk is full.
+    that holds files (without `force`), that cannot be written, or when the disk is full;
+    UsageError BAD_ARGUMENT for arguments of another type.
     """
+    check(exam, Examination, "an Examination, from measure or load", "exam")
+    check(scan, (Scan, type(None)), "a Scan, or None", "scan")
+    check_path(out, "a path to a folder", "out")
     with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
         return fill(exam, folder, scan=scan, pdf=pdf, identify=identify)
 
@@ -61,12 +66,13 @@ def fill(
 ) -> dict[str, Any]:
     """Write every file of an examination into an open output folder."""
     facts = exchange.document(exam, identify=identify)
+    rows = exchange.deposit_rows(exam, identify=identify)
     pictures = exam.pictures if scan is None else report.pictures(exam, scan)
     labels = exchange.nifti_bytes(exam)
     page = report.render(facts, pictures)
     files: dict[str, str | bytes] = {
-        "deposits.csv": exchange.csv_text(facts["deposits"], DEPOSIT_COLUMNS),
-        "deposits.parquet": exchange.parquet_bytes(facts["deposits"], DEPOSIT_COLUMNS),
+        "deposits.csv": exchange.csv_text(rows, DEPOSIT_COLUMNS),
+        "deposits.parquet": exchange.parquet_bytes(rows, DEPOSIT_COLUMNS),
         "objects.csv": exchange.csv_text(facts["objects"], OBJECT_COLUMNS),
         "objects.npz": exchange.voxel_bytes(exam, labels),
         "labels.nii.gz": labels,

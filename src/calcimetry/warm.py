@@ -24,4 +24,4 @@ def warm() -> None:
         runs.warm()
         anatomy.warm()
     # The process has ended; had it failed, its kernels would be compiled here.
-    measure(limb()[0])
+    measure(limb()[0], jobs=1)

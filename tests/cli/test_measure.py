@@ -24,6 +24,7 @@ CONTRACT = {
     "deposits.csv",
     "deposits.parquet",
     "objects.csv",
+    "objects.npz",
     "labels.nii.gz",
     "landmarks.npz",
     "crops.npz",
@@ -74,9 +75,10 @@ def test_tables_and_document_hold_the_same_numbers(measured):
     out, _ = measured
     document = json.loads((out / "examination.json").read_text())
     table = pq.read_table(out / "deposits.parquet").to_pylist()
-    for row, again, entry in zip(
-        rows(out / "deposits.csv"), table, document["deposits"], strict=True
-    ):
+    own = {"scan_uid": document["scan_uid"], "subject": None, "visit": None}
+    own |= {name: document["scan"][name] for name in ("study_uid", "series_uid", "date")}
+    listed = [{**entry, **own} for entry in document["deposits"]]
+    for row, again, entry in zip(rows(out / "deposits.csv"), table, listed, strict=True):
         for name in set(DEPOSIT_COLUMNS) - {"flags"}:
             assert again[name] == entry[name]
             known = entry[name] is not None

@@ -20,6 +20,7 @@ import numpy as np
 from nibabel.imageglobals import LoggingOutputSuppressor
 from numpy.typing import NDArray
 
+from calcimetry.arguments import check
 from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
 from calcimetry.records import Examination
 from calcimetry.runs import to_labels
@@ -31,8 +32,12 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's world is RAS
 
 
 def label_volume(exam: Examination) -> NDArray[Any]:
-    """Deposit numbers, (z, y, x) of the scan; uint8 where they fit, else uint16."""
-    parts = [deposit.runs for deposit in exam.deposits]
+    """Deposit numbers, (z, y, x) of the scan; uint8 where they fit, else uint16.
+
+    Raises UsageError BAD_ARGUMENT.
+    """
+    check(exam, Examination, "an Examination, from measure or load", "exam")
+    parts = [deposit.runs for deposit in exam.listed]
     dtype = np.uint8 if len(parts) < 256 else np.uint16
     return to_labels(exam.frame.shape, parts, dtype=dtype)
 

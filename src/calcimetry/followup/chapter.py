@@ -7,8 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from calcimetry.digits import decimals, shown, signed
 from calcimetry.followup.lineage import FATES
-from calcimetry.report.numbers import decimals, given, shown, signed
+from calcimetry.report.numbers import given
 
 _MOST_ROWS = 100
 _COLUMNS = ("lineage", "visits", "deposits", "fate", "mass, mg", "change", "called", "remarks")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.arguments import check
 from calcimetry.describe import laid_out
 from calcimetry.errors import InputError
 from calcimetry.exchange import document, load
@@ -46,6 +47,9 @@ class Visit:
     soft: SoftTissue | None = None
     scan: Scan | None = None
     whole: Mapping[int, Points] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Visit({self.number}, {self.date or 'no date'}, {len(self.deposits)} listed)"
 
     @property
     def date(self) -> str | None:
@@ -87,15 +91,16 @@ def visit_of(source: Examination | Visit | str | Path) -> Visit:
     One that is a visit already is given back as it is.
 
     Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED, NO_LABELS,
-    NO_LANDMARKS.
+    NO_LANDMARKS; UsageError BAD_ARGUMENT.
     """
     if isinstance(source, Visit):
         return source
+    check(source, (Examination, str, Path), "an examination or its folder", "examinations")
     exam = source if isinstance(source, Examination) else load(source)
     marks = exam.landmarks
     if marks is None:
         raise _no_landmarks("" if isinstance(source, Examination) else str(source))
-    whole = {d.number: exam.frame.to_lps(voxels_of(d.runs)) for d in exam.deposits}
+    whole = {d.number: exam.frame.to_lps(voxels_of(d.runs)) for d in exam.listed}
     shapes = {number: _spread(points) for number, points in whole.items()}
     return Visit(
         number=0,
