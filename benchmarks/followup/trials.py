@@ -33,8 +33,8 @@ def cases() -> Iterator[tuple[str, bool]]:
                 subject.spacing, seed=k, date=f"202{k}-01-01")
         for k in range(3)
     ]  # fmt: skip
-    full = [cm.measure(subject.visit(how, placed)[0]) for how in sessions]
-    none = cm.measure(subject.visit(sessions[1], [])[0])
+    full = [cm.measure(subject.visit(how, placed)[0], jobs=1) for how in sessions]
+    none = cm.measure(subject.visit(sessions[1], [])[0], jobs=1)
     first, second, third = full
     yield (
         "the order of the inputs does not matter",

@@ -122,13 +122,13 @@ def _examined(
 ) -> Iterator[tuple[str, Examination]]:
     kept: list[Any] = []
     with _finder(lambda found, _: kept.append(found) or found):
-        yield AS_FOUND, measure(scan, _PLAN)
+        yield AS_FOUND, measure(scan, _PLAN, jobs=1)
     if TRUE_MASKS in ways:
         pose = pose_of(scan)  # the finder sees the scan so
         true = [into_pose(runs, pose) for item in known for runs in item.runs or ()]
         lying = in_pose(scan, pose)
         with _finder(lambda found, body: _with_truth(lying, body, found, true), kept[0]):
-            yield TRUE_MASKS, measure(scan, _CUT_BY_TRUTH)
+            yield TRUE_MASKS, measure(scan, _CUT_BY_TRUTH, jobs=1)
 
 
 @contextmanager

@@ -193,6 +193,8 @@ def test_bad_input_gets_its_exit_code_and_leaves_nothing(run, tmp_path, make, ki
         (["--threshold", "5"], 2, "PLAN_BAD_VALUE"),
         (["--plan", "nowhere.toml"], 2, "PLAN_UNREADABLE"),
         (["--jobs", "0"], 2, "BAD_OPTION"),
+        (["--subject", "Jane Doe"], 2, "BAD_OPTION"),
+        (["--visit", "=1+1"], 2, "BAD_OPTION"),
         (["--series", "no such"], 3, "SERIES_NOT_FOUND"),
         (["--kvp", "12"], 2, "BAD_KVP"),
         (["--labels", "nowhere.nii.gz"], 3, "LABELMAP"),

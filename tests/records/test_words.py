@@ -98,7 +98,7 @@ class Reader(HTMLParser):
         self.texts: list[str] = []
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, _):
         self.tags.append(tag)
 
     def handle_data(self, data):

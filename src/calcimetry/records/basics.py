@@ -98,7 +98,9 @@ measured in full."""
 class Flag:
     """A coded remark on the fitness of a scan, a deposit or a number.
 
+    code : a stable key (docs/errors.md)
     text : what was found; it gets into documents, so it names no file, folder or person
+    severity : "info", "warning", or "withheld": a result is not given
     names : of the files that it is about; for the terminal alone
     """
 

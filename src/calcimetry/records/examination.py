@@ -83,7 +83,12 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the whole scan, and by region and tissue of the deposits' places."""
+    """Sums over deposits, mg and mm3.
+
+    overall : of the whole scan
+    by_region : of each region of the body, by its name; "unknown" where a deposit has none
+    by_tissue : of each tissue that deposits lie in
+    """
 
     overall: Total
     by_region: Mapping[str, Total]

@@ -105,15 +105,20 @@ class StoredGrid:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a scan came from. `digests` maps file name to SHA-256 of its bytes.
+    """Where a scan came from.
+
+    path : of the file or folder that was read
+    form : "dicom", "nifti" or "array"
+    digests : file name to SHA-256 of its bytes
+    passed_over : other series by number and UID, with the reason
 
     `path` and the names in `digests` stay in memory: hospitals name files after patients.
     """
 
     path: str
-    form: str  # "dicom", "nifti" or "array"
+    form: str
     digests: Mapping[str, str] = field(default_factory=dict)
-    passed_over: tuple[str, ...] = ()  # other series by number and UID, with the reason
+    passed_over: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Source({self.form}, {len(self.digests)} files)"
