@@ -63,12 +63,12 @@ def main() -> None:
     exam = cm.measure(scan, cm.Plan().changed("find", {"finder": "rules"}), jobs=2)
     began = perf_counter()
     ready = cm.prepare(scan, exam, jobs=2)
-    print(f"{len(exam.deposits)} listed, {len(exam.objects)} other objects", end="; ")
+    print(f"{len(exam.listed)} listed, {len(exam.objects)} other objects", end="; ")
     print(f"prepared once in {perf_counter() - began:.2f} s")
-    deposit = exam.deposits[0]
+    deposit = exam.listed[0]
     at, n = deposit.centroid_mm, deposit.number
     edits: dict[str, list[Edit]] = {
-        "accept": [Accept(exam.deposits[-1].number)],
+        "accept": [Accept(exam.listed[-1].number)],
         "reject": [Reject(n)],
         "bring back": [Reject(n), Accept(-len(exam.objects) - 1)],
         "set place": [SetPlace(n, site="thigh")],
@@ -76,7 +76,7 @@ def main() -> None:
         "erase a ball": [Erase(Ball(at, 1.5), n)],
         "draw a ball": [Draw(Ball(tuple(np.add(at, (8.0, 0, 0)).tolist()), 3.0))],
         "add by threshold": [Reject(n), AddByThreshold(at, 8.0, 200.0)],
-        "twenty rejected": [Reject(d.number) for d in exam.deposits[:20]],
+        "twenty rejected": [Reject(d.number) for d in exam.listed[:20]],
     }
     for name, one in edits.items():
         print(f"{name:18} {1000 * timed(ready, one):6.0f} ms")

@@ -24,6 +24,7 @@ from calcimetry.records import (
     Quantity,
     Rule,
     Runs,
+    Tier,
     Total,
     Totals,
 )
@@ -80,7 +81,8 @@ def examination(deposits: Iterable[Deposit] = (), **changes: Any) -> Examination
     """
     listed = tuple(deposits)
     counted = sum(d.kind is Kind.DEPOSIT for d in listed)
-    total = Total(counted, len(listed) - counted, UNKNOWN, UNKNOWN, None)
+    sure = sum(d.tier is Tier.SURE for d in listed)
+    total = Total(counted, len(listed) - counted, UNKNOWN, UNKNOWN, None, sure)
     frame = changes.pop("frame", None) or Frame.of(SHAPE, np.eye(4))
     values: Mapping[str, Any] = {
         "frame": frame,
@@ -95,7 +97,7 @@ def examination(deposits: Iterable[Deposit] = (), **changes: Any) -> Examination
         "versions": {"calcimetry": "0"},
         "created": "2026-11-28T00:00:00+00:00",
     }
-    return Examination(deposits=listed, **(dict(values) | changes))
+    return Examination(listed=listed, **(dict(values) | changes))
 
 
 def other(number: int, kind: Any) -> OtherObject:

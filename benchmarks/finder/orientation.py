@@ -55,7 +55,7 @@ def listed(exam: Examination, turn: NDArray[np.float64]) -> list[Listed]:
     back = np.linalg.inv(turn)
     return [
         Listed(d.kind, (back @ [*d.centroid_mm, 1.0])[:3], d.quantity.mass_mg.value or 0.0)
-        for d in exam.deposits
+        for d in exam.listed
     ]
 
 

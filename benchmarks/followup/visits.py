@@ -137,13 +137,13 @@ def _examined(
 ) -> Iterator[tuple[str, Examination]]:
     kept: list[Any] = []
     with _finder(lambda found, _: kept.append(found) or found):
-        yield AS_FOUND, measure(scan, _PLAN)
+        yield AS_FOUND, measure(scan, _PLAN, jobs=1)
     if TRUE_MASKS in ways:
         pose = pose_of(scan)  # the finder sees the scan so
         true = [into_pose(runs, pose) for item in known for runs in item.runs or ()]
         lying = in_pose(scan, pose)
         with _finder(lambda found, body: _with_truth(lying, body, found, true), kept[0]):
-            yield TRUE_MASKS, measure(scan, _CUT_BY_TRUTH)
+            yield TRUE_MASKS, measure(scan, _CUT_BY_TRUTH, jobs=1)
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any
 def _matched(
     exam: Examination, known: Sequence[Known]
 ) -> tuple[list[tuple[int, ...]], list[float]]:
-    labels = to_labels(exam.frame.shape, [d.runs for d in exam.deposits], dtype=np.uint16)
+    labels = to_labels(exam.frame.shape, [d.runs for d in exam.listed], dtype=np.uint16)
     numbers, shares = [], []
     for item in known:
         if not item.runs:
@@ -214,6 +214,6 @@ def _matched(
 def _lying_on(exam: Examination, here: NDArray[np.uint16]) -> tuple[list[int], float]:
     """Numbers that lie mostly on a part, or hold much of it, and how much of it they hold."""
     there, count = np.unique(here[here > 0], return_counts=True)
-    sizes = np.array([exam.deposits[n - 1].runs.voxels for n in there], float)
+    sizes = np.array([exam.listed[n - 1].runs.voxels for n in there], float)
     own = (count >= 0.3 * sizes) | (count >= 0.3 * len(here))
     return [int(n) for n in there[own]], float(count[own].sum() / len(here))

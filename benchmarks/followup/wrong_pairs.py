@@ -182,7 +182,7 @@ def scanned(body: Body, which: int, kept: Path | None = None) -> Visit:
     path = kept / f"{body.name}.{which}.pickle" if kept else None
     if path is not None and path.exists():
         return pickle.loads(path.read_bytes())
-    visit = replace(visit_of(measure(_scan(body, which)), 1), scan=None, whole={})
+    visit = replace(visit_of(measure(_scan(body, which), jobs=1), 1), scan=None, whole={})
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps(visit))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from calcimetry.describe import form, shape_name, shape_numbers
@@ -15,12 +15,12 @@ from calcimetry.records import (
     Finding,
     Flag,
     Frame,
-    Kind,
     OtherObject,
     Place,
     Quantity,
     Runs,
     Scan,
+    Tier,
     Total,
     Totals,
 )
@@ -148,16 +148,24 @@ def _grouped(
 
 
 def _total(listed: Sequence[Deposit], scale: Calibration) -> Total:
-    sure = [deposit.quantity for deposit in listed if deposit.kind is Kind.DEPOSIT]
-    scores = [quantity.agatston for quantity in sure]
-    sums = total(sure, scale)
+    """Counted mass, what of it is sure, and what hangs on doubt: summed together."""
+
+    def of(tiers: Collection[Tier]) -> list[Quantity]:
+        return [deposit.quantity for deposit in listed if deposit.tier in tiers]
+
+    counted, sure, doubted = of((Tier.SURE, Tier.PROBABLE)), of((Tier.SURE,)), of((Tier.UNCERTAIN,))
+    scores = [quantity.agatston for quantity in counted]
     known = [score for score in scores if score is not None]
+    sums = total(counted, scale)
     return Total(
-        count=len(sure),
-        uncertain=len(listed) - len(sure),
+        count=len(counted),
+        uncertain=len(doubted),
         mass_mg=sums.mass_mg,
         volume_mm3=sums.volume_mm3,
         agatston=sum(known) if len(known) == len(scores) else None,
+        sure=len(sure),
+        sure_mass_mg=total(sure, scale).mass_mg,
+        uncertain_mass_mg=total(doubted, scale).mass_mg,
     )
 
 

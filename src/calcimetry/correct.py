@@ -160,7 +160,7 @@ def remeasure(
     objects = tuple(made[n] for n in sorted(made, reverse=True) if n < 0)
     return replace(
         base,
-        deposits=deposits,
+        listed=deposits,
         objects=objects,
         totals=totals_of(deposits, base.calibration),
         flags=flags_by_code(base.flags, (_corrected(len(listed)),)),
@@ -191,7 +191,7 @@ def _corrected(count: int) -> Flag:
 
 def _pieces(exam: Examination) -> Pieces:
     """The objects of an examination, as edits see them."""
-    made = {d.number: Piece(d.runs, d.kind, d.rule, d.reason, d.confidence) for d in exam.deposits}
+    made = {d.number: Piece(d.runs, d.kind, d.rule, d.reason, d.confidence) for d in exam.listed}
     for item in exam.objects:
         if item.runs is None:
             raise InputError(
@@ -209,7 +209,7 @@ def _check_scan(scan: Scan, exam: Examination) -> None:
     """Raise InputError OTHER_SCAN, where grid or voxels are not those that were measured."""
     same = scan.frame.shape == exam.frame.shape
     same = same and np.allclose(scan.frame.affine, exam.frame.affine, atol=1e-3)
-    same = same and all(uid_of(scan, d.runs) == d.uid for d in exam.deposits[:_CHECKED])
+    same = same and all(uid_of(scan, d.runs) == d.uid for d in exam.listed[:_CHECKED])
     if not same:
         raise InputError(
             "OTHER_SCAN",
@@ -295,7 +295,7 @@ def _measured_again(ready: Prepared, after: Pieces) -> dict[int, Any]:
 
 
 def _old(exam: Examination) -> dict[int, Any]:
-    return {d.number: d for d in exam.deposits} | {-o.number: o for o in exam.objects}
+    return {d.number: d for d in exam.listed} | {-o.number: o for o in exam.objects}
 
 
 def _unmoved(ready: Prepared, number: int, piece: Piece) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import (
@@ -22,6 +27,7 @@ from calcimetry.anatomy import (
     pose_of,
     soft_tissue,
 )
+from calcimetry.arguments import bad_argument, check, check_path, label, threads
 from calcimetry.assemble import (
     Described,
     deposit_of,
@@ -53,48 +59,93 @@ from calcimetry.records import (
     StoredGrid,
 )
 from calcimetry.runs import dense_objects
+from calcimetry.scan import from_array, read
 from calcimetry.sites import check_site
 from calcimetry.threads import Future, Pool
 from calcimetry.versions import versions
 
 
 def measure(
-    scan: Scan,
+    scan: Scan | str | os.PathLike[str] | ArrayLike,
     plan: Plan | None = None,
     *,
+    spacing: tuple[float, float, float] | None = None,
+    kvp: float | None = None,
     calibration: str | float | None = None,
-    labels: Path | None = None,
+    labels: str | os.PathLike[str] | None = None,
     site: str | None = None,
-    jobs: int = 1,
+    subject: str | None = None,
+    visit: str | None = None,
+    jobs: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Examination:
     """Find every deposit of a scan, measure it and say where it lies.
 
     Parameters
     ----------
-    scan : from `calcimetry.read`, or `calcimetry.from_array` for NumPy arrays
+    scan : from `calcimetry.read` or `calcimetry.from_array`; or a path, which is read; or an array
+        of HU (z, y, x) with its spacing
+    spacing : of an array: voxel edge lengths along (z, y, x), mm
+    kvp : tube voltage, kV, of a path or an array
     plan : every parameter; the defaults unless given
     calibration : the user's own, "c=0.764" or a number, mg/cm3 HA per HU above background
     labels : anatomy label map of this scan (NIfTI, any grid)
     site : body part in words ("hand", "left knee", "linkes Knie"), where the user knows it
-    jobs : threads
+    subject, visit : your own codes for the person and the visit, which stand in every table:
+        letters, digits, - _ . up to 64
+    jobs : threads; all cores unless told
     progress : told the name of each stage as it begins
 
-    Raises UsageError for a calibration that cannot be read or a site that is not known,
-    InputError for a label map that does not fit the scan.
+    Raises UsageError for a calibration that cannot be read, a site that is not known or an
+    argument of another type, InputError for a label map that does not fit the scan, and what
+    `calcimetry.read` or `calcimetry.from_array` raise.
     """
-    plan = plan or Plan()
-    check_site(site)
-    if calibration is not None:
-        user_calibration(calibration, plan)  # what cannot be read is said at once
-    given = _Given(calibration, None if labels is None else labels_of(scan, labels), site)
-    with Pool(jobs) as pool, _Stages(progress) as stage:
+    check(plan, (Plan, type(None)), "a Plan, or None", "plan")
+    plan, count = plan or Plan(), threads(jobs)
+    subject, visit = label(subject, "subject"), label(visit, "visit")
+    _check_given(calibration, labels, site, plan)
+    scan = scan_of(scan, spacing, kvp, count)
+    given = _Given(calibration, None if labels is None else labels_of(scan, Path(labels)), site)
+    with Pool(count) as pool, _Stages(progress) as stage:
         stage("finding the body")
         pose = pose_of(scan, jobs=pool)
         exam = _measured(in_pose(scan, pose), plan, given, pool, stage)
     if is_turned(pose):
         exam = _as_it_lay(exam, scan, pose)
-    return replace(exam, crops=crops_about(scan, exam.deposits), timings=stage.seconds)
+    crops = crops_about(scan, exam.listed)
+    return replace(exam, crops=crops, timings=stage.seconds, subject=subject, visit=visit)
+
+
+def scan_of(
+    given: Scan | str | os.PathLike[str] | ArrayLike,
+    spacing: tuple[float, float, float] | None,
+    kvp: float | None,
+    jobs: int,
+) -> Scan:
+    """The scan itself, read from its path, or made of an array. See `measure`."""
+    if spacing is not None and isinstance(given, Scan | str | os.PathLike):
+        raise bad_argument("spacing beside a scan", "spacing of an array alone", "spacing")
+    if isinstance(given, Scan):
+        if kvp is not None:
+            raise bad_argument("kvp beside a scan", "kvp of a path or an array", "kvp")
+        return given
+    if isinstance(given, str | os.PathLike):
+        return read(given, kvp=kvp, jobs=jobs)
+    check(given, (np.ndarray, list, tuple), "a Scan, a path, or an array of HU (z, y, x)", "scan")
+    return from_array(given, spacing=spacing, kvp=kvp)
+
+
+def _check_given(calibration: Any, labels: Any, site: Any, plan: Plan) -> None:
+    """What cannot be taken is said at once. Raises UsageError BAD_ARGUMENT, BAD_SITE,
+    CALIBRATION_BAD."""
+    numbers = "c=NUMBER, a number, or None"
+    check(calibration, (str, int, float, type(None)), numbers, "calibration")
+    check(site, (str, type(None)), "a part of the body in words, or None", "site")
+    check_site(site)
+    if labels is not None:
+        check_path(labels, "a path to a label map, or None", "labels")
+    if calibration is not None:
+        user_calibration(calibration, plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +184,7 @@ def _measured(
         provenance=Provenance.of(scan.source),
         plan=plan,
         calibration=scale,
-        deposits=named,
+        listed=named,
         objects=tuple(object_of(n, item) for n, item in enumerate(others, 1)),
         totals=totals_of(named, scale),
         flags=flags_by_code(scan.flags, scale.flags, found.flags, site_flags(given.site, scan)),
@@ -195,7 +246,7 @@ def _as_it_lay(exam: Examination, scan: Scan, pose: StoredGrid) -> Examination:
     return replace(
         exam,
         frame=scan.frame,
-        deposits=tuple(deposit_as_it_lay(deposit, scan, pose) for deposit in exam.deposits),
+        listed=tuple(deposit_as_it_lay(deposit, scan, pose) for deposit in exam.listed),
         objects=tuple(object_as_it_lay(item, pose) for item in exam.objects),
         calibration=replace(scale, per_slice=_slopes_as_it_lay(scale.per_slice, pose)),
     )

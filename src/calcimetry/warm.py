@@ -31,7 +31,7 @@ def warm() -> None:
         _warm_runs()
     # The process has ended; had it failed, its kernels would be compiled here.
     warm_quantities()
-    measure(limb()[0])
+    measure(limb()[0], jobs=1)
 
 
 def _warm_runs() -> None:
@@ -42,7 +42,7 @@ def _warm_runs() -> None:
         operation(found[0], found[-1])
     for dtype in (np.uint8, np.uint16, np.int32):
         to_labels(nodules.shape, found, dtype)
-    measure(scan)
+    measure(scan, jobs=1)
 
 
 def warm_quantities() -> None:

@@ -25,6 +25,7 @@ CONTRACT = {
     "deposits.csv",
     "deposits.parquet",
     "objects.csv",
+    "objects.npz",
     "labels.nii.gz",
     "landmarks.npz",
     "crops.npz",
@@ -75,9 +76,10 @@ def test_tables_and_document_hold_the_same_numbers(measured):
     out, _ = measured
     document = json.loads((out / "examination.json").read_text())
     table = pq.read_table(out / "deposits.parquet").to_pylist()
-    for row, again, entry in zip(
-        rows(out / "deposits.csv"), table, document["deposits"], strict=True
-    ):
+    own = {"scan_uid": document["scan_uid"], "subject": None, "visit": None}
+    own |= {name: document["scan"][name] for name in ("study_uid", "series_uid", "date")}
+    listed = [{**entry, **own} for entry in document["deposits"]]
+    for row, again, entry in zip(rows(out / "deposits.csv"), table, listed, strict=True):
         for name in set(DEPOSIT_COLUMNS) - {"flags"}:
             assert again[name] == entry[name]
             known = entry[name] is not None
@@ -199,6 +201,8 @@ def test_bad_input_gets_its_exit_code_and_leaves_nothing(run, tmp_path, make, ki
         (["--threshold", "5"], 2, "PLAN_BAD_VALUE"),
         (["--plan", "nowhere.toml"], 2, "PLAN_UNREADABLE"),
         (["--jobs", "0"], 2, "BAD_OPTION"),
+        (["--subject", "Jane Doe"], 2, "BAD_OPTION"),
+        (["--visit", "=1+1"], 2, "BAD_OPTION"),
         (["--series", "no such"], 3, "SERIES_NOT_FOUND"),
         (["--kvp", "12"], 2, "BAD_KVP"),
         (["--labels", "nowhere.nii.gz"], 3, "LABELMAP"),

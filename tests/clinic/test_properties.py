@@ -34,6 +34,16 @@ def run(labs: list[dict[str, Any]], history: dict[str, Any]) -> dict[str, Any]:
     return assessment_document(assess(None, labs, history, as_of="2026-11-23"))
 
 
+def test_an_assessment_says_itself_in_a_line():
+    case = CASES[0]
+    found = assess(None, rows(case), {**case.get("history", {}), "conditions": ["Jane Doe"]})
+    text = repr(found)
+    assert text.startswith("Assessment(leading: ")
+    assert "Jane" not in text
+    assert len(text.splitlines()) == 1
+    assert len(text) < 500
+
+
 def answer(document: dict[str, Any]) -> dict[str, Any]:
     """What the assessment concludes, without the results as they were typed."""
     keys = ("leading", "types", "patterns", "hints", "urgent", "options", "symptoms")

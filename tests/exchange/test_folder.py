@@ -69,7 +69,7 @@ def test_voxels_landmarks_and_documents_come_back(measured):
     assert cm.document(back) == json.loads((out / "examination.json").read_text())
     assert len(exam.objects) > 0
     for one, other in zip(
-        (*exam.deposits, *exam.objects), (*back.deposits, *back.objects), strict=True
+        (*exam.listed, *exam.objects), (*back.listed, *back.objects), strict=True
     ):
         np.testing.assert_array_equal(voxels_of(one.runs), voxels_of(other.runs))
     np.testing.assert_allclose(exam.landmarks.bone, back.landmarks.bone, atol=0.03)
@@ -80,7 +80,7 @@ def test_an_examination_is_carried_without_the_scan(measured):
     exam, _ = measured
     back = pickle.loads(pickle.dumps(exam))
     assert cm.document(back) == cm.document(exam)
-    for one, other in zip(exam.deposits, back.deposits, strict=True):
+    for one, other in zip(exam.listed, back.listed, strict=True):
         np.testing.assert_array_equal(voxels_of(one.runs), voxels_of(other.runs))
 
 
@@ -95,7 +95,7 @@ def test_folders_of_older_versions_are_taken(measured, tmp_path):
     (old / "examination.json").write_text(json.dumps(document))
     back = load(old)
     assert all(item.runs is None for item in back.objects)
-    for one, other in zip(exam.deposits, back.deposits, strict=True):
+    for one, other in zip(exam.listed, back.listed, strict=True):
         np.testing.assert_array_equal(voxels_of(one.runs), voxels_of(other.runs))
     assert back.frame.stored.flipped == exam.frame.stored.flipped
     (old / "labels.nii.gz").unlink()
@@ -120,7 +120,7 @@ def test_a_document_by_itself_is_all_but_voxels(measured):
     exam, out = measured
     back = load(out / "examination.json")
     assert cm.document(back)["totals"] == cm.document(exam)["totals"]
-    assert all(len(d.runs) == 0 for d in back.deposits)
+    assert all(len(d.runs) == 0 for d in back.listed)
 
 
 def test_labels_to_runs_is_the_way_back():
@@ -168,7 +168,18 @@ quantities = st.builds(
     st.integers(0, 9),
     shares,
 )
-totals = st.builds(Total, st.integers(0, 9), st.integers(0, 9), estimates, estimates, maybe)
+totals = st.builds(
+    Total,
+    st.integers(0, 9),
+    st.integers(0, 9),
+    estimates,
+    estimates,
+    maybe,
+    st.none() | st.integers(0, 9),
+    estimates,
+    estimates,
+)
+labels = st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 slopes = st.none() | st.lists(st.floats(0.1, 2).map(lambda x: round(x, 6)), max_size=3).map(tuple)
 calibrations = st.builds(
     Calibration,
@@ -224,6 +235,8 @@ def examinations(draw):
         totals=Totals(draw(totals), {"hand": draw(totals)}, {}),
         objects=draw(st.lists(st.sampled_from([k for k in Kind if k not in LISTED]), max_size=3)),
         flags=draw(flags),
+        subject=draw(labels),
+        visit=draw(labels),
         timings={"measuring": draw(st.floats(0, 99).map(lambda x: round(x, 3)))},
     )
 

@@ -20,7 +20,7 @@ from calcimetry.followup import read_events
 from calcimetry.outputs import write_followup
 from calcimetry.phantom import DepositSpec
 from calcimetry.plan import Plan
-from calcimetry.records import Examination
+from calcimetry.records import RESEARCH_USE, Examination
 from calcimetry.visits import follow
 
 from .conftest import MOVED, dated
@@ -50,6 +50,18 @@ def test_a_grown_a_stable_and_a_gone_deposit(found):
     assert gone.called
     assert not stable.called
     assert grown.doubling_days == pytest.approx(365 * 0.693 / 0.470, rel=0.15)
+
+
+def test_it_says_itself_in_a_line_for_each_pair(found):
+    lines = repr(found).splitlines()
+    assert lines[0].startswith("FollowUp(2 visits; flags: ")
+    assert len(lines) == 1 + len(found.pairs)
+    assert "visits 1 and 2: 1 gone, 1 grown, 1 stable; mass" in lines[1]
+    assert "measurement error" in lines[1]
+    html = found._repr_html_()
+    assert html.count("<tr>") == 1 + len(found.pairs)
+    assert RESEARCH_USE in html
+    assert repr(found.visits[0]) == "Visit(1, 2025-01-01, 3 listed)"
 
 
 def test_the_order_of_the_inputs_does_not_matter(found, twice):

@@ -80,7 +80,7 @@ def test_a_case_is_the_same_from_dicom_and_from_nifti(shared_data, unpacked):
     dicom = cm.measure(cm.read(unpacked("limbs/STS_001_dicom.tar.xz"), kvp=140))
     nifti = cm.measure(cm.read(shared_data / "limbs" / "STS_001_CT.nii.gz", kvp=140))
     assert np.array_equal(cm.label_volume(dicom), cm.label_volume(nifti))
-    for one, other in zip(dicom.deposits, nifti.deposits, strict=True):
+    for one, other in zip(dicom.listed, nifti.listed, strict=True):
         assert (one.number, one.kind, one.uid) == (other.number, other.kind, other.uid)
         assert np.allclose(one.centroid_mm, other.centroid_mm, atol=1e-3)
         assert one.quantity.mass_mg.value == pytest.approx(other.quantity.mass_mg.value, rel=1e-6)

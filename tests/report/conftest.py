@@ -28,6 +28,7 @@ from calcimetry.records import (
     Scan,
     Severity,
     Source,
+    Tier,
     Total,
     Totals,
 )
@@ -117,15 +118,29 @@ def make_deposit(scan: Scan, number: int, corner: tuple[int, int, int], **change
 
 def total_of(deposits: list[Deposit]) -> Total:
     """The sum of some deposits; withheld when one is."""
-    sure = [d for d in deposits if d.kind is Kind.DEPOSIT]
-    masses = [d.quantity.mass_mg.value for d in sure]
-    volumes = [d.quantity.volume_mm3.value for d in sure]
-    known = None not in masses and bool(sure)
-    mass = sum(m for m in masses if m is not None) if known else None
+    counted = [d for d in deposits if d.kind is Kind.DEPOSIT]
+    sure = [d for d in counted if d.tier is Tier.SURE]
+    doubted = [d for d in deposits if d.kind is not Kind.DEPOSIT]
+    masses = [d.quantity.mass_mg.value for d in counted]
+    volumes = [d.quantity.volume_mm3.value for d in counted]
+    known = None not in masses and bool(counted)
     volume = sum(v for v in volumes if v is not None) if known else None
-    count = len(sure)
-    doubt = len(deposits) - count
-    return Total(count, doubt, around(mass, 0.16), around(volume, 0.08), 12.5 if known else None)
+    return Total(
+        len(counted),
+        len(doubted),
+        around(mass_of(counted) if counted else None, 0.16),
+        around(volume, 0.08),
+        12.5 if known else None,
+        len(sure),
+        around(mass_of(sure), 0.16),
+        around(mass_of(doubted), 0.5),
+    )
+
+
+def mass_of(deposits: list[Deposit]) -> float | None:
+    """Their mass; None where that of one is withheld."""
+    masses = [d.quantity.mass_mg.value for d in deposits]
+    return None if None in masses else sum(m for m in masses if m is not None)
 
 
 def make_exam(scan: Scan, deposits: list[Deposit], **changes: Any) -> Examination:
@@ -150,7 +165,7 @@ def make_exam(scan: Scan, deposits: list[Deposit], **changes: Any) -> Examinatio
         acquisition=scan.acquisition,
         provenance=Provenance.of(scan.source),
         created="2026-11-23T10:00:00+00:00",
-        deposits=tuple(deposits),
+        listed=tuple(deposits),
         totals=totals,
         timings={"finding": 0.1},
         versions={"calcimetry": "0.1.0", "numpy": "2.0"},
@@ -161,7 +176,7 @@ def make_exam(scan: Scan, deposits: list[Deposit], **changes: Any) -> Examinatio
 def scan_for(exam: Examination) -> Scan:
     """The scan of an examination made here: each deposit is bright in it."""
     hu = make_scan(exam.frame.shape).hu
-    for deposit in exam.deposits:
+    for deposit in exam.listed:
         hu[tuple(voxels_of(deposit.runs).T)] = 700
     return Scan(hu, exam.frame, exam.acquisition, Source("x", "nifti", {"x.nii": "ab" * 32}))
 

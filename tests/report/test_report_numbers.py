@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcimetry import digits
 from calcimetry.cli.screen import number
+from calcimetry.digits import NNBSP, decimals
 from calcimetry.exchange.document import document
 from calcimetry.report import numbers, render
 from calcimetry.report.catalogue import words
-from calcimetry.report.numbers import NNBSP, Numbers, decimals, lookup, pointer
+from calcimetry.report.numbers import Numbers, lookup, pointer
 
 from .conftest import seen
 
@@ -145,7 +147,7 @@ def test_pointers_escape_names_with_slashes():
 @given(st.floats(min_value=1e-3, max_value=1e12), st.sampled_from([1, -1]))
 def test_a_number_is_written_the_same_everywhere_and_never_in_powers_of_ten(size, sign):
     value = sign * size
-    text = numbers.shown(value)
+    text = digits.shown(value)
     assert "e" not in text
     assert float(text.replace(NNBSP, "").replace("\u2212", "-")) == pytest.approx(value, rel=0.06)
     assert number(value) == text
@@ -157,7 +159,7 @@ def test_a_number_is_written_the_same_everywhere_and_never_in_powers_of_ten(size
     [(12.0, "12.0"), (0.25, "0.250"), (12345.6, f"12{NNBSP}346"), (3, "3"), (0.0, "0")],
 )
 def test_three_digits(value, text):
-    assert numbers.shown(value) == text
+    assert digits.shown(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(130.0, "130"), (0.025, "0.025"), (-1.5, "\u22121.5")])
@@ -169,4 +171,4 @@ def test_as_it_was_given(value, text):
     ("value", "text"), [(40.4, "+40"), (-3.6, "\u22124"), (0.2, "0"), (-0.2, "0"), (0.0, "0")]
 )
 def test_a_change_has_its_sign(value, text):
-    assert numbers.signed(value, 0) == text
+    assert digits.signed(value, 0) == text

@@ -77,8 +77,8 @@ def ball_scan(spacing: tuple[float, float, float]) -> tuple[Scan, Runs, np.ndarr
 def test_a_ball_is_round_whatever_the_voxels(exam_with, spacing):
     scan, runs, centre = ball_scan(spacing)
     base = exam_with(1)
-    deposit = replace(base.deposits[0], runs=runs, centroid_mm=tuple(centre[::-1]))
-    made = pictures(replace(base, deposits=(deposit,), objects=()), scan)
+    deposit = replace(base.listed[0], runs=runs, centroid_mm=tuple(centre[::-1]))
+    made = pictures(replace(base, listed=(deposit,), objects=()), scan)
     for plane in ("axial", "coronal", "sagittal"):
         points = inside_outline(made[f"deposit-1-{plane}-bone.png"])
         tall, wide = np.ptp(points, axis=0)
@@ -90,8 +90,8 @@ def test_a_ball_is_round_whatever_the_voxels(exam_with, spacing):
 def test_pictures_are_the_radiologists_way_round(exam_with):
     scan, runs, centre = ball_scan((2.0, 1.0, 1.0))
     base = exam_with(1)
-    deposit = replace(base.deposits[0], runs=runs, centroid_mm=tuple(centre[::-1]))
-    made = pictures(replace(base, deposits=(deposit,), objects=()), scan)
+    deposit = replace(base.listed[0], runs=runs, centroid_mm=tuple(centre[::-1]))
+    made = pictures(replace(base, listed=(deposit,), objects=()), scan)
     ink = paint.INDEX["ink"]
     for name, across in (("front.png", 2), ("side.png", 1)):
         image = pixels(made[name])
@@ -107,7 +107,7 @@ def test_pictures_are_the_radiologists_way_round(exam_with):
 def test_coronal_and_sagittal_pictures_have_the_head_up(exam_with):
     exam = exam_with(1)
     scan = scan_for(exam)
-    z = int(bounds(exam.deposits[0].runs)[:, 0].mean())
+    z = int(bounds(exam.listed[0].runs)[:, 0].mean())
     scan.hu[z + 3 :] = 1200  # all bright above
     made = pictures(exam, scan)
     for plane in ("coronal", "sagittal"):
@@ -120,9 +120,9 @@ def test_a_deposit_at_the_edge_of_the_scan_is_padded_with_air(exam_with):
     exam = exam_with(1)
     shape = exam.frame.shape
     runs = Runs(shape, *(np.array([v], dtype=np.int32) for v in (0, 0, 3)))
-    deposit = replace(exam.deposits[0], runs=runs)
+    deposit = replace(exam.listed[0], runs=runs)
     image = pixels(
-        pictures(replace(exam, deposits=(deposit,)), scan_for(exam))["deposit-1-axial-bone.png"]
+        pictures(replace(exam, listed=(deposit,)), scan_for(exam))["deposit-1-axial-bone.png"]
     )
     assert (image[60:90, 40:90] == 0).all()
 

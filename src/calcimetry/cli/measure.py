@@ -49,6 +49,12 @@ def measure(
     site: Annotated[
         str | None, typer.Option(help="Body part, as 'hand', 'left knee' or 'linkes Knie'.")
     ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Your own code for the person, for the tables; no name.")
+    ] = None,
+    visit: Annotated[
+        str | None, typer.Option(help="Your own code for the visit, for the tables.")
+    ] = None,
     hu_as_is: Annotated[
         bool, typer.Option("--hu-as-is", help="Measure values that are clearly no HU as HU.")
     ] = False,
@@ -85,13 +91,15 @@ def measure(
     out = _given(out)
     from tempfile import TemporaryDirectory
 
+    from calcimetry.arguments import label, threads
     from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
     from calcimetry.cli.reading import say_read
     from calcimetry.link import chosen_key
     from calcimetry.outputs.examination import FILES
 
-    chosen = _plan(plan, threshold)
+    chosen, cores = _plan(plan, threshold), threads(jobs, "--jobs")
+    subject, visit = label(subject, "--subject"), label(visit, "--visit")
     _check_options(labels, segment, site)
     exports = _exports(export)
     _check_calibration(calibration, chosen)
@@ -108,20 +116,20 @@ def measure(
         from calcimetry.scan import read
 
         stage("reading the scan")
-        volume = read(
-            scan, series=series, kvp=kvp, jobs=_jobs(jobs), link_key=key, hu_as_is=hu_as_is
-        )
+        volume = read(scan, series=series, kvp=kvp, jobs=cores, link_key=key, hu_as_is=hu_as_is)
         say_read(volume, quiet=quiet, err=json)
         if segment is not None:
             stage(f"running {segment}")
-            labels = run_segmenter(volume, segment, Path(made), jobs=_jobs(jobs))
+            labels = run_segmenter(volume, segment, Path(made), jobs=cores)
         exam = examine(
             volume,
             chosen,
             calibration=calibration,
             labels=labels,
             site=site,
-            jobs=_jobs(jobs),
+            subject=subject,
+            visit=visit,
+            jobs=cores,
             progress=stage,
         )
         stage("writing the results")
@@ -222,25 +230,6 @@ def _one_label_map(labels: Path | None, segment: str | None) -> None:
             where="--segment",
             remedy="leave one out",
         )
-
-
-def _jobs(asked: int | None) -> int:
-    import os
-
-    from calcimetry.errors import UsageError
-    from calcimetry.threads import MOST
-
-    if asked is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if asked >= 1:
-        return min(asked, MOST)
-    raise UsageError(
-        "BAD_OPTION",
-        found=f"--jobs {asked}",
-        expected="1 or more",
-        where="--jobs",
-        remedy="give the number of threads, or leave it out",
-    )
 
 
 def _say(facts: dict[str, Any], exam: Examination, out: Path, *, json: bool, quiet: bool) -> None:

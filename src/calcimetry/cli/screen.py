@@ -55,7 +55,7 @@ def _table(rows: list[Mapping[str, Any]]) -> Table:
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
-    table.add_column("kind", no_wrap=True)
+    table.add_column("tier", no_wrap=True)
     table.add_column("place")
     table.add_column("mass mg (95 %)", no_wrap=True)
     for name in ("mm3", "mg/cm3", "slices"):
@@ -73,7 +73,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         mass += f" ({interval(row['mass_mg_low'], row['mass_mg_high'])})"
     return (
         str(row["deposit"]),
-        row["kind"],
+        row["tier"],
         place if depth is None else f"{place}, {number(depth)} mm deep",
         mass,
         number(row["volume_mm3"]),
@@ -83,6 +83,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _summary(total: Mapping[str, Any]) -> str:
+    """Counted mass, of it sure, and what hangs on doubt: never one without the others."""
     count = total["count"]
     word = "deposit" if count == 1 else "deposits"
     mass, volume = total["mass_mg"], total["volume_mm3"]
@@ -92,12 +93,14 @@ def _summary(total: Mapping[str, Any]) -> str:
             f", {number(mass['value'])} mg hydroxyapatite "
             f"({interval(mass['low'], mass['high'])}), {number(volume['value'])} mm3"
         )
-    return text + (f"; {total['uncertain']} uncertain" if total["uncertain"] else "") + "."
+    sure, doubt = (number(total[f"{tier}_mass_mg"]["value"]) for tier in ("sure", "uncertain"))
+    doubted = f"{total['uncertain']} uncertain with {doubt} mg, not counted"
+    return f"{text}; of it {sure} mg sure; {doubted}."
 
 
 def number(value: float | None) -> str:
     """Three significant digits as in the report; a dash for what is not known."""
-    from calcimetry.report.numbers import shown
+    from calcimetry.digits import shown
 
     return "-" if value is None else shown(value)
 

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from calcimetry.arguments import check
 from calcimetry.bounded import TextError, read_json
 from calcimetry.clinic import choices, fhir, symptoms, weigh
 from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
@@ -44,7 +45,24 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessment:
-    """What labs, history and extent say together. `leading` empty: not decidable."""
+    """What labs, history and extent say together, each conclusion with its sources.
+
+    leading : names of the types that fit best; empty: not decidable
+    types, patterns, hints : what was weighed, with the findings for and against it
+    panel : the laboratory results and what follows from them
+    urgent : what must not wait
+    options : what may be considered
+    symptoms, deposit_symptoms : what places can cause; of each deposit by its number
+    scales : instruments that fit
+    flags : coded remarks on the assessment
+    notes : statements that always go with it
+    extent, history : what examination and history said
+    unknown : what of labs and history was not understood, as it was given
+    facts : every fact that holds
+    as_of : the day of the assessment
+    max_age_days : older results are stale
+    base : the knowledge base
+    """
 
     leading: tuple[str, ...]
     types: tuple[weigh.Weighed, ...]
@@ -65,6 +83,12 @@ class Assessment:
     as_of: date
     max_age_days: int
     base: Knowledge
+
+    def __repr__(self) -> str:
+        leading = ", ".join(self.leading) or "not decidable"
+        flags = ", ".join(flag.code for flag in self.flags) or "none"
+        counts = f"{len(self.urgent)} urgent, {len(self.options)} options"
+        return f"Assessment(leading: {leading}; {counts}; as of {self.as_of}; flags: {flags})"
 
 
 def assess(
@@ -91,9 +115,11 @@ def assess(
     Raises
     ------
     InputError : NOT_AN_EXAMINATION, LABS_UNREADABLE, HISTORY_UNREADABLE, FHIR_UNREADABLE
-    UsageError : BAD_OPTION, MISSING_EXTRA (a Bundle without the extra `clinic`)
+    UsageError : BAD_OPTION, BAD_ARGUMENT, MISSING_EXTRA (a Bundle without the extra `clinic`)
     """
+    _check(exam, labs, history, base)
     base, today = base or knowledge(), _day(as_of)
+    check(max_age_days, int, "a whole number of days", "max_age_days")
     if max_age_days < 0:
         raise _bad("max_age_days", str(max_age_days), "0 or more")
     rows, from_bundle, unknown = _labs(labs, base)
@@ -107,6 +133,16 @@ def assess(
     return _concluded(
         base, facts, judged, past, place, (today, max_age_days), (*unknown, *past.unknown)
     )
+
+
+def _check(exam: object, labs: object, history: object, base: object) -> None:
+    """Raises UsageError BAD_ARGUMENT."""
+    nothing, written = type(None), (str, Path, Mapping)
+    examined = "an examination, its document or folder, or None"
+    check(exam, (Examination, *written, nothing), examined, "exam")
+    check(labs, (Iterable, nothing), "rows, a Bundle, a path to either, or None", "labs")
+    check(history, (*written, nothing), "tables, a path to history.toml, or None", "history")
+    check(base, (Knowledge, nothing), "a Knowledge, or None", "base")
 
 
 def _concluded(
@@ -262,6 +298,7 @@ def _day(given: date | str | None) -> date:
         return date.today()
     if isinstance(given, date):
         return given
+    check(given, str, "a day as 2026-11-23", "as_of")
     try:
         return date.fromisoformat(given)
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from calcimetry.arguments import check
 from calcimetry.clinic import formulas
 from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
 from calcimetry.clinic.choices import Option
@@ -25,7 +26,10 @@ def assessment_document(found: Assessment) -> dict[str, Any]:
 
     Every mapping with a `text` has an `id`, a `mark`, a `grade` and `references`, ids of the
     CSL-JSON items in the document's own `references`.
+
+    Raises UsageError BAD_ARGUMENT.
     """
+    check(found, Assessment, "an Assessment, from assess", "found")
     base = found.base
     content: dict[str, Any] = {
         "schema": "calcimetry-assessment",

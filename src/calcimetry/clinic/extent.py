@@ -52,7 +52,7 @@ def examination_of(given: Examination | Mapping[str, Any] | str | Path) -> Exami
 
 def extent(exam: Examination | None, history: History, base: Knowledge) -> Extent:
     """Number, size, depth and places, with their facts."""
-    counted = [] if exam is None else [d for d in exam.deposits if d.kind is Kind.DEPOSIT]
+    counted = [] if exam is None else list(exam.deposits)
     places = {d.number: _places(d.place, base) for d in counted}
     sizes = [size for size in map(_size, counted) if size]
     depths = [d.place.skin_depth_mm for d in counted if d.place.skin_depth_mm is not None]

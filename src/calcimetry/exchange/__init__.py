@@ -6,11 +6,12 @@ from calcimetry.exchange.folder import load
 from calcimetry.exchange.labels import label_volume, nifti_bytes, saved_labels
 from calcimetry.exchange.landmarks import landmark_bytes, saved_landmarks
 from calcimetry.exchange.parse import parse
-from calcimetry.exchange.plain import RESEARCH_USE
 from calcimetry.exchange.png import PICTURES
 from calcimetry.exchange.saved import checked, replace_files, saved_document, saved_pictures
-from calcimetry.exchange.tables import DEPOSIT_COLUMNS, OBJECT_COLUMNS, csv_text, parquet_bytes
+from calcimetry.exchange.tables import OBJECT_COLUMNS, csv_text, parquet_bytes
 from calcimetry.exchange.voxels import saved_voxels, voxel_bytes
+from calcimetry.records.basics import RESEARCH_USE
+from calcimetry.records.rows import DEPOSIT_COLUMNS, deposit_rows
 
 __all__ = [
     "DEPOSIT_COLUMNS",
@@ -21,6 +22,7 @@ __all__ = [
     "checked",
     "crop_bytes",
     "csv_text",
+    "deposit_rows",
     "document",
     "label_volume",
     "landmark_bytes",

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
+from calcimetry.arguments import check
 from calcimetry.edits.codec import edits_to_json
-from calcimetry.exchange.plain import RESEARCH_USE, flag_rows, rounded
 from calcimetry.records import (
+    RESEARCH_USE,
     Acquisition,
-    Deposit,
-    Estimate,
     Examination,
     Frame,
     OtherObject,
@@ -27,6 +26,7 @@ from calcimetry.records import (
     Total,
     Totals,
 )
+from calcimetry.records.rows import deposit_row, flag_rows, position, rounded
 from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
@@ -38,13 +38,19 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
 
     identify : keep what people typed (`scan.series_description`, `scan.body_part`, sites) as it
         is; by default only terms of anatomy stay of it, as descriptions hold names (`terms`)
+
+    Raises UsageError BAD_ARGUMENT.
     """
+    check(exam, Examination, "an Examination, from measure or load", "exam")
     return {
         "schema": "calcimetry-examination",
         "schema_version": SCHEMA_VERSION,
         "research_use": RESEARCH_USE,
         "created": exam.created,
         "software": dict(exam.versions),
+        "subject": exam.subject,
+        "visit": exam.visit,
+        "scan_uid": exam.scan_uid,
         "input": _input(exam.provenance, exam.acquisition.sop_instance_uids),
         "scan": scan_facts(exam.frame, exam.acquisition, identify=identify),
         "anatomy": dict(exam.anatomy),
@@ -52,11 +58,11 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
         "plan": exam.plan.as_dict(),
         "plan_described": exam.plan.definitions(),
         "edits": edits_to_json(exam.edits),
-        "flags": flag_rows(dict.fromkeys(exam.flags)),
+        "flags": flag_rows(exam.flags),
         "calibration": rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),
         "kinds": dict(sorted(Counter(str(o.kind) for o in exam.objects).items())),
-        "deposits": [_deposit(deposit, identify) for deposit in exam.deposits],
+        "deposits": [deposit_row(deposit, identify=identify) for deposit in exam.listed],
         "objects": [_object(item) for item in exam.objects],
         "timings_s": {stage: round(seconds, 3) for stage, seconds in exam.timings.items()},
     }
@@ -108,46 +114,6 @@ def _input(source: Provenance, instances: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _deposit(deposit: Deposit, identify: bool) -> dict[str, Any]:
-    quantity, form, place = deposit.quantity, deposit.form, deposit.place
-    if not identify:  # it comes from the scan's Body Part Examined, or from the user's words
-        place = replace(place, site=anatomical(place.site))
-    row: dict[str, Any] = {
-        "deposit": deposit.number,
-        "uid": deposit.uid,
-        "kind": str(deposit.kind),
-        "confidence": deposit.confidence,
-        **asdict(place),
-        **_position(deposit.centroid_mm),
-        "slice_first": deposit.slices[0],
-        "slice_last": deposit.slices[1],
-        **_spread("mass_mg", quantity.mass_mg),
-        **_spread("volume_mm3", quantity.volume_mm3),
-        "volume_130_mm3": quantity.volume_130_mm3,
-        **_spread("density_mg_cm3", quantity.density_mg_cm3),
-        "mean_hu": quantity.mean_hu,
-        "max_hu": quantity.max_hu,
-        "agatston": quantity.agatston,
-        "agatston_profile": quantity.agatston_profile,
-        "diameter_mm": form.diameter_mm,
-        "long_axis_mm": form.long_axis_mm,
-        "short_axis_mm": form.short_axis_mm,
-        "shape": form.shape,
-        "shape_numbers": dict(form.numbers),
-        "background_hu": quantity.background_hu,
-        "relative_error": dict(quantity.relative_error),
-        "peak_mg_cm3": quantity.peak_mg_cm3,
-        "detection_limit_mg": quantity.detection_limit_mg,
-        "ceiling_voxels": quantity.ceiling_voxels,
-        "density_shares": dict(quantity.density_shares),
-        "reason": deposit.reason,
-        "rule": deposit.rule and str(deposit.rule),
-        "flags": flag_rows(dict.fromkeys(deposit.flags)),
-    }
-    made: dict[str, Any] = rounded(row)
-    return made
-
-
 def _object(item: OtherObject) -> dict[str, Any]:
     row = {
         "object": item.number,
@@ -157,10 +123,10 @@ def _object(item: OtherObject) -> dict[str, Any]:
         "confidence": item.confidence,
         "volume_mm3": item.volume_mm3,
         "mass_mg": item.mass_mg,
-        **_position(item.centroid_mm),
+        **position(item.centroid_mm),
     }
-    made: dict[str, Any] = rounded(row)
-    return made
+    result: dict[str, Any] = rounded(row)
+    return result
 
 
 def _totals(totals: Totals) -> dict[str, Any]:
@@ -172,19 +138,11 @@ def _totals(totals: Totals) -> dict[str, Any]:
 
 
 def _total(total: Total) -> dict[str, Any]:
-    made: dict[str, Any] = rounded(asdict(total))
-    return made
-
-
-def _position(lps: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip(("x_mm", "y_mm", "z_mm"), lps, strict=True))
-
-
-def _spread(name: str, estimate: Estimate) -> dict[str, float | None]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    result: dict[str, Any] = rounded(asdict(total))
+    return result
 
 
 def _fields(calibration: Any) -> dict[str, Any]:
     fields = asdict(calibration)
-    fields["flags"] = flag_rows(dict.fromkeys(calibration.flags))
+    fields["flags"] = flag_rows(calibration.flags)
     return fields

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.arguments import check_path
 from calcimetry.errors import InputError
 from calcimetry.exchange.check import damaged
 from calcimetry.exchange.crops import saved_crops
@@ -32,8 +33,10 @@ def load(path: str | Path) -> Examination:
     Folders of older versions are taken as they are: before schema version 1.3 the voxels of what
     was left out were not kept, and `OtherObject.runs` is None.
 
-    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED, NO_LABELS.
+    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED, NO_LABELS; UsageError
+    BAD_ARGUMENT for what is no path.
     """
+    check_path(path, "a path to an examination's folder", "path")
     folder = Path(path)
     document = saved_document(folder)
     if not folder.is_dir():

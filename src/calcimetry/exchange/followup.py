@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from calcimetry.exchange.plain import DECIMALS, RESEARCH_USE, flag_rows, rounded
 from calcimetry.followup.agreement import Agreement
 from calcimetry.followup.change import scored
 from calcimetry.followup.follow import FollowUp, PairChange
 from calcimetry.followup.lineage import LineageChange
 from calcimetry.followup.visit import Visit
+from calcimetry.records import RESEARCH_USE
+from calcimetry.records.rows import DECIMALS, flag_rows, rounded
 from calcimetry.terms import scale
 from calcimetry.versions import versions
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.arguments import check
 from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
 from calcimetry.exchange.nifti import nifti_file
 from calcimetry.nifti import lps_of_ras, ras_of_lps
@@ -30,8 +31,12 @@ _NEAR_MM = 0.05  # within which the affine is the document's: a header keeps sin
 
 
 def label_volume(exam: Examination) -> NDArray[Any]:
-    """Deposit numbers, (z, y, x) of the scan; uint8 where they fit, else uint16."""
-    parts = [deposit.runs for deposit in exam.deposits]
+    """Deposit numbers, (z, y, x) of the scan; uint8 where they fit, else uint16.
+
+    Raises UsageError BAD_ARGUMENT.
+    """
+    check(exam, Examination, "an Examination, from measure or load", "exam")
+    parts = [deposit.runs for deposit in exam.listed]
     dtype = np.uint8 if len(parts) < 256 else np.uint16
     return to_labels(exam.frame.shape, parts, dtype=dtype)
 

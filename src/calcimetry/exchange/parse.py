@@ -56,7 +56,7 @@ def parse(
         provenance=_provenance(document["input"]),
         plan=_plan(document["plan"]),
         calibration=_calibration(document["calibration"]),
-        deposits=tuple(
+        listed=tuple(
             _deposit(row, own.get(row["deposit"], nothing)) for row in document["deposits"]
         ),
         objects=tuple(_object(row, others.get(row["object"])) for row in document["objects"]),
@@ -68,6 +68,8 @@ def parse(
         anatomy=dict(document.get("anatomy") or {}),
         site=document.get("site"),
         edits=edits_from_json(document.get("edits") or []),
+        subject=document.get("subject"),
+        visit=document.get("visit"),
     )
 
 
@@ -174,12 +176,18 @@ def _totals(given: Row) -> Totals:
 
 
 def _total(given: Row) -> Total:
+    def sum_of(name: str) -> Estimate:
+        return Estimate(**given.get(name) or {})  # before schema 1.4 some sums are not known
+
     return Total(
         given["count"],
         given["uncertain"],
-        Estimate(**given["mass_mg"]),
-        Estimate(**given["volume_mm3"]),
+        sum_of("mass_mg"),
+        sum_of("volume_mm3"),
         given["agatston"],
+        given.get("sure"),
+        sum_of("sure_mass_mg"),
+        sum_of("uncertain_mass_mg"),
     )
 
 

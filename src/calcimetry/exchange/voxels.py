@@ -32,7 +32,7 @@ def voxel_bytes(exam: Examination, labels: bytes) -> bytes:
     `row` (``z * shape[1] + y``), `start` and `stop` (one past the last x) are int32 per run;
     `number` is that of the deposit, or minus that of the other object.
     """
-    numbered = [(deposit.number, deposit.runs) for deposit in exam.deposits]
+    numbered = [(deposit.number, deposit.runs) for deposit in exam.listed]
     numbered += [(-item.number, item.runs) for item in exam.objects if item.runs is not None]
     runs = [part for _, part in numbered]
     number = np.repeat([n for n, _ in numbered], [len(part) for part in runs]).astype(np.int32)
@@ -42,7 +42,7 @@ def voxel_bytes(exam: Examination, labels: bytes) -> bytes:
             *((name, _joined(runs, name)) for name in _COLUMNS),
             ("number", number),
             ("skeleton", np.array(exam.skeleton, np.int32)),
-            ("uid", np.array([deposit.uid for deposit in exam.deposits], np.str_)),
+            ("uid", np.array([deposit.uid for deposit in exam.listed], np.str_)),
             ("labels_crc32", np.array(checksum(labels), np.uint32)),
         ]
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from calcimetry.digits import decimals, signed
 from calcimetry.errors import UsageError
 from calcimetry.followup.change import UNKNOWN, Change, change
 from calcimetry.followup.comparability import compared
-from calcimetry.followup.events import Events, check
+from calcimetry.followup.events import Events
+from calcimetry.followup.events import check as check_events
 from calcimetry.followup.fates import GroupChange, rows_of
 from calcimetry.followup.identity import Twin, checked
 from calcimetry.followup.lineage import LineageChange, joined, numbered
@@ -22,12 +25,14 @@ from calcimetry.followup.support import borne_out
 from calcimetry.followup.visit import Visit
 from calcimetry.followup.visit_pair import VisitPair
 from calcimetry.followup.withheld import reasons
-from calcimetry.records import Flag, Severity
+from calcimetry.records import RESEARCH_USE, Flag, Severity
+from calcimetry.records.words import html_table
 
 ORDER_AS_GIVEN = Flag(
     "ORDER_AS_GIVEN", "The visits' dates are not known or not different: their order was kept."
 )
 _LATER = ("LEFT_OUT",)
+_MOST_LINES = 6  # pairs of visits that a FollowUp's repr shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,10 @@ class PairChange:
     withheld: tuple[Flag, ...] = ()
     flags: tuple[Flag, ...] = ()
 
+    def __repr__(self) -> str:
+        first, second = (visit.number for visit in self.pair.visits)
+        return f"PairChange(visits {first} and {second}: {fates_of(self)}; mass {_told(self)})"
+
 
 @dataclass(frozen=True, eq=False)
 class FollowUp:
@@ -51,7 +60,10 @@ class FollowUp:
 
     visits : in order of time, numbered from 1
     rows : a row per lineage and pair of visits
-    pairs : each pair of neighbouring visits
+    pairs : each pair of neighbouring visits; its total is of mass (mg, and percent of the first)
+    repeatability : what of a change measurement error explains
+    events : what the user said of the time between
+    flags : coded remarks on all visits
     """
 
     visits: tuple[Visit, ...]
@@ -61,10 +73,46 @@ class FollowUp:
     events: Events
     flags: tuple[Flag, ...]
 
+    def __repr__(self) -> str:
+        lines = [f"  {pair!r}" for pair in self.pairs[:_MOST_LINES]]
+        more = len(self.pairs) - len(lines)
+        lines += [f"  and {more} more pairs of visits"] if more > 0 else []
+        flags = ", ".join(dict.fromkeys(flag.code for flag in self.flags)) or "none"
+        return "\n".join([f"FollowUp({len(self.visits)} visits; flags: {flags}", *lines]) + ")"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f"{pair.pair.visits[0].number} to {pair.pair.visits[1].number}",
+                "" if pair.pair.days is None else pair.pair.days,
+                fates_of(pair),
+                _told(pair),
+            )
+            for pair in self.pairs
+        ]
+        notes = [f"{flag.severity}: {flag.text} [{flag.code}]" for flag in self.flags]
+        names = ("visits", "days", "deposits", "mass")
+        return html_table(names, rows, [*notes, RESEARCH_USE])
+
     @property
     def withheld(self) -> bool:
         """Whether a total was asked for that cannot be given."""
         return any(flag.severity is Severity.WITHHELD for flag in self.flags)
+
+
+def fates_of(pair: PairChange) -> str:
+    """How many lineages had each fate between two visits: "3 persisted, 1 new"."""
+    counts = Counter(row.fate for row in pair.rows)
+    return ", ".join(f"{count} {fate}" for fate, count in sorted(counts.items())) or "no deposits"
+
+
+def _told(pair: PairChange) -> str:
+    """The change of the total mass, and whether it is beyond measurement error."""
+    change = pair.total.mass_pct
+    if pair.withheld or change.value is None:
+        return "change withheld" if pair.withheld else "change unknown"
+    said = "beyond measurement error" if pair.total.called else "within measurement error"
+    return f"{signed(change.value, decimals(change.value, 2))} %, {said}"
 
 
 def follow(
@@ -97,7 +145,7 @@ def follow(
         )
     visits, flags = _ordered(given)
     rule, known = repeatability(repeat), events or Events()
-    check(known, {visit.number: sorted(visit.deposits) for visit in visits})
+    check_events(known, {visit.number: sorted(visit.deposits) for visit in visits})
     twins = checked(visits)
     visit_pairs = {(a.number, b.number): _pair(a, b, rule, known) for a, b in pairwise(visits)}
     rows = [row for pair in visit_pairs.values() for row in rows_of(pair)]

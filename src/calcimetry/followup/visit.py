@@ -45,6 +45,9 @@ class Visit:
     scan: Scan | None = None
     whole: Mapping[int, Points] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Visit({self.number}, {self.date or 'no date'}, {len(self.deposits)} listed)"
+
     @property
     def date(self) -> str | None:
         value = self.facts["scan"].get("date")
@@ -92,7 +95,7 @@ def visit_of(
     marks = exam.landmarks
     if marks is None:
         raise _no_landmarks(where)
-    whole = {d.number: exam.frame.to_lps(voxels_of(d.runs)) for d in exam.deposits}
+    whole = {d.number: exam.frame.to_lps(voxels_of(d.runs)) for d in exam.listed}
     shapes = {number: _spread(points) for number, points in whole.items()}
     return Visit(
         number=number,

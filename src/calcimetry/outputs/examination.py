@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry import exchange, report
+from calcimetry.arguments import check, check_path
 from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import DEPOSIT_COLUMNS, OBJECT_COLUMNS, PICTURES
 from calcimetry.outputs import exporters
@@ -56,8 +57,12 @@ def write(
 
     Nothing appears in `out` unless all of it was written. Raises OutputError for a folder
     that holds files (without `force`), that cannot be written, or when the disk is full;
-    EXPORTER_UNKNOWN and PLUGIN_FAILED as `outputs.exporters.exported` does.
+    UsageError BAD_ARGUMENT for arguments of another type, EXPORTER_UNKNOWN and PLUGIN_FAILED as
+    `outputs.exporters.exported` does.
     """
+    check(exam, Examination, "an Examination, from measure or load", "exam")
+    check(scan, (Scan, type(None)), "a Scan, or None", "scan")
+    check_path(out, "a path to a folder", "out")
     with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
         return fill(exam, folder, scan=scan, pdf=pdf, identify=identify, export=export)
 
@@ -77,12 +82,13 @@ def fill(
     anatomy : the folder in which a segmenter left its label map, to be kept with the rest
     """
     facts = exchange.document(exam, identify=identify)
+    rows = exchange.deposit_rows(exam, identify=identify)
     pictures = exam.pictures if scan is None else report.pictures(exam, scan)
     labels = exchange.nifti_bytes(exam)
     page = report.render(facts, pictures)
     files: dict[str, str | bytes] = {
-        "deposits.csv": exchange.csv_text(facts["deposits"], DEPOSIT_COLUMNS),
-        "deposits.parquet": exchange.parquet_bytes(facts["deposits"], DEPOSIT_COLUMNS),
+        "deposits.csv": exchange.csv_text(rows, DEPOSIT_COLUMNS),
+        "deposits.parquet": exchange.parquet_bytes(rows, DEPOSIT_COLUMNS),
         "objects.csv": exchange.csv_text(facts["objects"], OBJECT_COLUMNS),
         "objects.npz": exchange.voxel_bytes(exam, labels),
         "labels.nii.gz": labels,

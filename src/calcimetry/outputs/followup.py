@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from calcimetry import report
+from calcimetry.arguments import check, check_path
 from calcimetry.atomic import AtomicFolder
 from calcimetry.exchange import csv_text
 from calcimetry.exchange.followup import LINEAGE_COLUMNS, followup_document, lineage_rows
@@ -26,6 +27,8 @@ def write_followup(found: FollowUp, out: str | Path, *, force: bool = False) -> 
     Nothing appears in `out` unless all of it was written. Raises OutputError as
     `calcimetry.write` does.
     """
+    check(found, FollowUp, "a FollowUp, from follow", "found")
+    check_path(out, "a path to a folder", "out")
     with AtomicFolder(Path(out), force=force, ours=FILES) as folder:
         return fill(found, folder)
 

@@ -1,4 +1,5 @@
-"""The records that rooms hand to each other. Frozen, plain, without behaviour beyond geometry.
+"""The records that rooms hand to each other. Frozen; they know their geometry and how to show
+themselves (`words`, `table`, `plot`), and judge nothing.
 
 Axes and units, everywhere: arrays are ``(z, y, x)``; an affine maps the column vector
 ``(i, j, k, 1)`` = (x index, y index, z index) to LPS millimetres (DICOM PS3.3 C.7.6.2.1.1);
@@ -6,26 +7,28 @@ lengths mm, volumes mm3, masses mg of hydroxyapatite (HA), densities mg HA per c
 Unknown is ``None``, never 0.
 """
 
-from calcimetry.records.basics import LISTED, Box, Estimate, Flag, Kind, Rule, Severity
-from calcimetry.records.examination import (
-    Calibration,
-    Crops,
-    Deposit,
-    Examination,
-    Form,
-    Landmarks,
-    OtherObject,
-    Place,
-    Quantity,
-    SoftTissue,
-    Total,
-    Totals,
+from calcimetry.records.basics import (
+    LISTED,
+    RESEARCH_USE,
+    SURE_CONFIDENCE,
+    Box,
+    Estimate,
+    Flag,
+    Kind,
+    Rule,
+    Severity,
+    Tier,
 )
+from calcimetry.records.deposit import Deposit, Form, OtherObject, Place, Quantity
+from calcimetry.records.examination import Calibration, Examination, Total, Totals
+from calcimetry.records.kept import Crops, Landmarks, SoftTissue
 from calcimetry.records.runs import Finding, Objects, Runs
 from calcimetry.records.scan import Acquisition, Frame, Provenance, Scan, Source, StoredGrid, turned
 
 __all__ = [
     "LISTED",
+    "RESEARCH_USE",
+    "SURE_CONFIDENCE",
     "Acquisition",
     "Box",
     "Calibration",
@@ -51,6 +54,7 @@ __all__ = [
     "SoftTissue",
     "Source",
     "StoredGrid",
+    "Tier",
     "Total",
     "Totals",
     "turned",

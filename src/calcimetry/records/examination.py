@@ -4,68 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from calcimetry.records.basics import Estimate, Flag, Kind, Rule
-from calcimetry.records.runs import Runs
+from calcimetry.arguments import bad_argument
+from calcimetry.records.basics import Estimate, Flag, Kind, uid_from
+from calcimetry.records.deposit import Deposit, OtherObject
+from calcimetry.records.kept import Crops, Landmarks
 from calcimetry.records.scan import Acquisition, Frame, Provenance
-from calcimetry.records.squeezed import squeezed, unsqueezed
+from calcimetry.records.words import exam_html, exam_words, total_words
 
 if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
+    from pyarrow import Table
 
     from calcimetry.edits import Edit
     from calcimetry.plan import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a deposit lies."""
-
-    tissue: str | None = None
-    side: str | None = None  # "left", "right"
-    site: str | None = None
-    region: str | None = None
-    skin_depth_mm: float | None = None
-    bone_distance_mm: float | None = None
-    nearest_bone: str | None = None
-    nearest_joint: str | None = None
-    joint_distance_mm: float | None = None
-    touches_bone: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Size and shape of a deposit; `numbers` are those behind the shape's name."""
-
-    shape: str
-    diameter_mm: float
-    long_axis_mm: float
-    short_axis_mm: float
-    numbers: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """How much there is of a deposit."""
-
-    mass_mg: Estimate
-    volume_mm3: Estimate
-    density_mg_cm3: Estimate
-    volume_130_mm3: float
-    mean_hu: float
-    max_hu: int
-    agatston: float | None
-    agatston_profile: str | None
-    background_hu: float | None = None
-    relative_error: Mapping[str, float] = field(default_factory=dict)  # 1 SD of mass, by cause
-    peak_mg_cm3: float | None = None  # density of the plateau, as resolved
-    detection_limit_mg: float | None = None  # a deposit of this mass is found 19 times in 20
-    ceiling_voxels: int = 0  # at the largest HU that the file can hold: mass is a lower bound
-    density_shares: Mapping[str, float] = field(default_factory=dict)  # of mass, by class
-    flags: tuple[Flag, ...] = ()  # of measuring; a `Deposit` has them among its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +30,11 @@ class Calibration:
     mg_cm3_per_hu : slope c, mg HA per cm3 for each HU above background
     relative_sd : 1 SD of c over its value
     source : which rung of the ladder: "rods", "user", "internal", "table"
+    detail : what of that source was taken, in words
+    flags : coded remarks on it
     per_slice : c of each slice of the scan (the table depends on body size); None: the same
         everywhere. `mg_cm3_per_hu` is then their median
-    water_hu : what water reads on this scan, where rods tell; else 0
+    water_hu : what water reads on this scan, where rods tell; else 0, HU
     """
 
     mg_cm3_per_hu: float
@@ -88,123 +45,74 @@ class Calibration:
     per_slice: tuple[float, ...] | None = None
     water_hu: float = 0.0
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Deposit:
-    """A deposit of an examination: `number` is its value in the label map."""
-
-    number: int
-    uid: str
-    kind: Kind
-    confidence: float
-    reason: str
-    rule: Rule | None  # that decided; None where the finder did not judge
-    runs: Runs
-    centroid_mm: tuple[float, float, float]  # LPS x, y, z
-    slices: tuple[int, int]  # first and last, index along the stored slice axis, from 0
-    place: Place
-    form: Form
-    quantity: Quantity
-    flags: tuple[Flag, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OtherObject:
-    """A dense object that was judged not to be a deposit, and why."""
-
-    number: int
-    kind: Kind
-    reason: str
-    rule: Rule | None
-    confidence: float
-    volume_mm3: float
-    mass_mg: float | None
-    centroid_mm: tuple[float, float, float]
-    runs: Runs | None = None  # None: of an examination that did not keep them
+    def __repr__(self) -> str:
+        sd = f"SD {100 * self.relative_sd:.1f} %"
+        return f"Calibration({self.mg_cm3_per_hu:.4g} mg/cm3 per HU, {sd}, {self.source})"
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A sum over deposits of kind `deposit`; `uncertain` ones are counted apart."""
+    """A sum over deposits of kind `deposit`; `uncertain` ones are counted apart.
+
+    Three masses that are always said together: what is counted, what of it is sure, and what
+    hangs on doubt and is not counted.
+
+    count : deposits that are counted
+    uncertain : objects that may be deposits
+    mass_mg : hydroxyapatite of those counted, mg
+    volume_mm3 : of those counted, mm3
+    agatston : score of those counted; None where it is meaningless
+    sure : how many of those counted are of tier `sure`
+    sure_mass_mg : mass of these, mg
+    uncertain_mass_mg : mass of the uncertain ones, mg
+
+    The last three are unknown (None) in examinations of before schema 1.4.
+    """
 
     count: int
     uncertain: int
     mass_mg: Estimate
     volume_mm3: Estimate
     agatston: float | None
+    sure: int | None = None
+    sure_mass_mg: Estimate = field(default_factory=Estimate)
+    uncertain_mass_mg: Estimate = field(default_factory=Estimate)
+
+    def __repr__(self) -> str:
+        return f"Total({total_words(self)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
+    """Sums over deposits, mg and mm3.
+
+    overall : of the whole scan
+    by_region : of each region of the body, by its name; "unknown" where a deposit has none
+    by_tissue : of each tissue that deposits lie in
+    """
+
     overall: Total
     by_region: Mapping[str, Total]
     by_tissue: Mapping[str, Total]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SoftTissue:
-    """Coarse HU of the soft tissue around deposits.
-
-    code : uint8 (z, y, x); 0 was not kept, 255 holds something dense, any other is
-        ``LOW_HU + STEP_HU * (code - 1)`` HU, cut off at LOW_HU and HIGH_HU
-    affine : (4, 4), cells (i, j, k) to LPS mm
-    """
-
-    LOW_HU: ClassVar[float] = -200.0
-    HIGH_HU: ClassVar[float] = 130.0
-    STEP_HU: ClassVar[float] = 2.0
-
-    code: NDArray[np.uint8]
-    affine: NDArray[np.float64]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _carried, (SoftTissue, squeezed(self.code), squeezed(self.affine))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Landmarks:
-    """What of a body is kept to lay another visit over this one.
-
-    bone : points of the bones' outer surface, LPS mm, float32 (n, 3)
-    skin : points of the skin
-    soft : soft tissue around deposits; None in examinations of older versions
-    """
-
-    bone: NDArray[np.float32]
-    skin: NDArray[np.float32]
-    soft: SoftTissue | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _carried, (Landmarks, squeezed(self.bone), squeezed(self.skin), self.soft)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Crops:
-    """The images about some deposits.
-
-    box : int32 (n, 6), z0, z1, y0, y1, x0, x1 of each; the odd ones are one past the last
-    hu : int16, the voxels of all boxes, one box after the other, each in raster order
-    uids : of the deposit in each box
-    """
-
-    box: NDArray[np.int32]
-    hu: NDArray[np.int16]
-    uids: tuple[str, ...]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _carried, (Crops, squeezed(self.box), squeezed(self.hu), list(self.uids))
-
-
-def _carried(record: type, *given: Any) -> Any:
-    """A record that was pickled small: arrays come as (dtype, shape, bytes)."""
-    parts = [unsqueezed(part) if isinstance(part, tuple) else part for part in given]
-    return record(*(tuple(part) if isinstance(part, list) else part for part in parts))
+    def __repr__(self) -> str:
+        parts = f"{len(self.by_region)} regions, {len(self.by_tissue)} tissues"
+        return f"Totals({total_words(self.overall)}; {parts})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examination:
     """All that was found and measured on one scan: a value, without the scan's voxels.
 
+    frame, acquisition, provenance : grid, making and origin of the scan
+    plan : every parameter
+    calibration : what turns HU into mineral
+    listed : what may be a deposit, in the order of its numbers: `deposits` and then `uncertain`
+    objects : dense objects that were judged to be something else
+    totals : sums over `deposits`, with what is sure and what hangs on doubt
+    flags : coded remarks on the scan and its measurement
+    timings : seconds, by stage
+    versions : of this program and what it computes with
     created : when it was measured, ISO 8601, UTC
     landmarks, crops : what is kept of the scan for follow-up
     anatomy : the label map's scheme and maker
@@ -213,6 +121,7 @@ class Examination:
         minus their number
     edits, original : a reader's corrections, and the examination that they were made of
     pictures : PNGs by name, where it was loaded with them; else they are made from the scan
+    subject, visit : the user's own codes for the person and the visit, where they were given
     """
 
     frame: Frame
@@ -220,11 +129,11 @@ class Examination:
     provenance: Provenance
     plan: Plan
     calibration: Calibration
-    deposits: tuple[Deposit, ...]
+    listed: tuple[Deposit, ...]
     objects: tuple[OtherObject, ...]
     totals: Totals
     flags: tuple[Flag, ...]
-    timings: Mapping[str, float]  # seconds, by stage
+    timings: Mapping[str, float]
     versions: Mapping[str, str]
     created: str
     landmarks: Landmarks | None = None
@@ -235,3 +144,67 @@ class Examination:
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     edits: tuple[Edit, ...] = ()
     original: Examination | None = field(default=None, repr=False)
+    subject: str | None = None
+    visit: str | None = None
+
+    def __repr__(self) -> str:
+        return exam_words(self)
+
+    def _repr_html_(self) -> str:
+        return exam_html(self)
+
+    @property
+    def deposits(self) -> tuple[Deposit, ...]:
+        """What totals count: listed objects of kind `deposit`."""
+        return tuple(d for d in self.listed if d.kind is Kind.DEPOSIT)
+
+    @property
+    def uncertain(self) -> tuple[Deposit, ...]:
+        """What may be a deposit or something else; no total counts it."""
+        return tuple(d for d in self.listed if d.kind is not Kind.DEPOSIT)
+
+    @property
+    def scan_uid(self) -> str | None:
+        """A UID of this program's for the scan: from the digest of the input's files and the grid.
+
+        The same files give the same again; nothing of the patient enters. None for a scan that
+        was made in memory without a digest (`Scan.of`).
+        """
+        digest = self.provenance.sha256
+        if digest is None:
+            return None
+        grid = self.frame.affine.round(4) + 0.0  # no -0.0, which is written otherwise
+        return uid_from(f"{digest} {self.frame.shape} {grid.tolist()}")
+
+    def mask(self, number: int) -> NDArray[np.bool_]:
+        """The voxels of a listed object, bool (z, y, x) on the scan's grid.
+
+        Raises UsageError BAD_ARGUMENT for a number that there is not.
+        """
+        for deposit in self.listed:
+            if deposit.number == number:
+                return deposit.runs.mask()
+        listed = f"1 to {len(self.listed)}" if self.listed else "none: nothing was listed"
+        raise bad_argument(repr(number)[:40], f"the number of a deposit, {listed}", "number")
+
+    def table(self, *, identify: bool = False) -> Table:
+        """Listed objects as a `pyarrow.Table`: what deposits.parquet holds, units with it.
+
+        ``.to_pandas()`` and ``polars.from_arrow`` make data frames of it. `identify` as in
+        `calcimetry.document`.
+        """
+        # pyarrow takes 0.2 s to import, and most uses do not need it.
+        from calcimetry.records.table import table_of
+
+        return table_of(self, identify=identify)
+
+    def show(self) -> Figure:
+        """The listed objects from the front and from the side, with their masses.
+
+        Needs no scan. A notebook shows what is returned; ``.savefig(path)`` keeps it.
+
+        Raises UsageError MISSING_EXTRA without the extra `plot` (matplotlib).
+        """
+        from calcimetry.records.plot import figure_of
+
+        return figure_of(self)

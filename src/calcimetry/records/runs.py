@@ -9,6 +9,7 @@ import numpy as np
 
 from calcimetry.records.basics import Flag, Kind, Rule
 from calcimetry.records.squeezed import Squeezed, squeezed, unsqueezed
+from calcimetry.records.words import by
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,18 @@ class Runs:
     @property
     def voxels(self) -> int:
         return int((self.stop - self.start).sum(dtype=np.int64))
+
+    def __repr__(self) -> str:
+        return f"Runs({len(self)} runs, {self.voxels} voxels in {by(self.shape)})"
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Which voxels they hold, bool (z, y, x)."""
+        length = (self.stop - self.start).astype(np.int64)
+        first = self.row.astype(np.int64) * self.shape[2] + self.start
+        found = np.zeros(self.shape, np.bool_)
+        begins = np.repeat(first - (length.cumsum() - length), length)
+        found.reshape(-1)[begins + np.arange(len(begins))] = True
+        return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Small, for other processes: an examination carries some hundred thousand runs."""
@@ -75,14 +88,28 @@ class Objects:
     def __len__(self) -> int:
         return len(self.voxels)
 
+    def __repr__(self) -> str:
+        return f"Objects({len(self)} objects, {self.runs!r})"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """A dense object, or a part cut from one, with what the finder judged it to be."""
+    """A dense object, or a part cut from one, with what the finder judged it to be.
+
+    runs : its voxels
+    kind : what it is
+    reason : why, in words a reader understands
+    confidence : 0 to 1, that the kind is right
+    flags : coded remarks on it
+    rule : code of the rule that decided; None where the finder did not judge
+    """
 
     runs: Runs
     kind: Kind
-    reason: str  # in words a reader understands
-    confidence: float  # 0 to 1, that the kind is right
+    reason: str
+    confidence: float
     flags: tuple[Flag, ...] = ()
-    rule: Rule | None = None  # that decided; None where the finder did not judge
+    rule: Rule | None = None
+
+    def __repr__(self) -> str:
+        return f"Finding({self.kind}, confidence {self.confidence:.2f}, {self.runs!r})"

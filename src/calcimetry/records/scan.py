@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calcimetry.records.basics import Flag
+from calcimetry.records.words import acquisition_words, by, frame_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """How a scan was made, as far as its file says.
+    """How a scan was made, as far as its file says; None where it does not.
+
+    modality : "CT"
+    kvp : tube voltage, kV
+    kev : energy of a virtual monoenergetic image, keV
+    kernel : the reconstruction's, as the maker names it
+    contrast : whether contrast medium was given
+    manufacturer, model : of the scanner
+    date : of the scan, ISO 8601
+    slice_thickness_mm : mm
+    body_part, laterality, patient_position : as DICOM has them
+    image_type : DICOM's words
+    hu_ceiling : the largest value that the file's pixels can hold, HU
+    study_uid, series_uid, frame_of_reference_uid : DICOM UIDs
+    series_number, series_description : of the series
+    sop_instance_uids : of the slices, in the scan's order
+    patient_link : keyed hash of the patient's ID (`calcimetry.link`)
 
     `series_description` and `body_part` are as people typed them and can hold names: documents
     leave them out, or keep terms of anatomy alone (`exchange.document`).
@@ -26,25 +43,28 @@ class Acquisition:
 
     modality: str = "CT"
     kvp: float | None = None
-    kev: float | None = None  # virtual monoenergetic images only
+    kev: float | None = None
     kernel: str | None = None
     contrast: bool | None = None
     manufacturer: str | None = None
     model: str | None = None
-    date: str | None = None  # ISO 8601
+    date: str | None = None
     slice_thickness_mm: float | None = None
     body_part: str | None = None
     laterality: str | None = None
     patient_position: str | None = None
     image_type: tuple[str, ...] = ()
-    hu_ceiling: int | None = None  # the largest HU that the file's pixels can hold
+    hu_ceiling: int | None = None
     study_uid: str | None = None
     series_uid: str | None = None
     frame_of_reference_uid: str | None = None
     series_number: int | None = None
     series_description: str | None = None
-    sop_instance_uids: tuple[str, ...] = ()  # slice order of the scan
-    patient_link: str | None = field(default=None, repr=False)  # keyed hash of the ID, see `link`
+    sop_instance_uids: tuple[str, ...] = ()
+    patient_link: str | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"Acquisition({acquisition_words(self)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +85,9 @@ class StoredGrid:
     axes: tuple[int, int, int] = (2, 1, 0)
     flipped: tuple[bool, bool, bool] = (False, False, False)
 
+    def __repr__(self) -> str:
+        return f"StoredGrid({by(self.shape)}, axes {self.axes}, flipped {self.flipped})"
+
     def from_scan(self, volume: NDArray[Any]) -> NDArray[Any]:
         """A (z, y, x) volume of the scan, as a view on the stored axes (i, j, k)."""
         step = tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flipped)
@@ -82,29 +105,43 @@ class StoredGrid:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a scan came from. `digests` maps file name to SHA-256 of its bytes.
+    """Where a scan came from.
+
+    path : of the file or folder that was read
+    form : "dicom", "nifti" or "array"
+    digests : file name to SHA-256 of its bytes
+    passed_over : other series by number and UID, with the reason
 
     `path` and the names in `digests` stay in memory: hospitals name files after patients.
     """
 
     path: str
-    form: str  # "dicom", "nifti" or "array"
+    form: str
     digests: Mapping[str, str] = field(default_factory=dict)
-    passed_over: tuple[str, ...] = ()  # other series by number and UID, with the reason
+    passed_over: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Source({self.form}, {len(self.digests)} files)"
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """What is kept of where a scan came from: nothing that names a file or a person.
 
+    form : "dicom", "nifti" or "array"
     files : how many there were
-    sha256 : of the digests of all files, in the order of their names; None for arrays
+    sha256 : of the digests of all files, in the order of their names; None where there are none
+    passed_over : other series by number and UID, with the reason
     """
 
     form: str
     files: int = 0
     sha256: str | None = None
     passed_over: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        passed = f", {len(self.passed_over)} series passed over" if self.passed_over else ""
+        return f"Provenance({self.form}, {self.files} files{passed})"
 
     @classmethod
     def of(cls, source: Source) -> Provenance:
@@ -140,6 +177,9 @@ class Frame:
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
     stored: StoredGrid
+
+    def __repr__(self) -> str:
+        return f"Frame({frame_words(self)})"
 
     @classmethod
     def of(cls, shape: tuple[int, ...], affine: NDArray[np.float64]) -> Frame:
@@ -181,7 +221,11 @@ class Frame:
 class Scan:
     """One CT volume: its voxels, where they lie, and how they were made.
 
-    hu : int16, C-contiguous, (z, y, x) as its frame says
+    hu : HU, int16, C-contiguous, (z, y, x) as its frame says
+    frame : its grid, mm
+    acquisition : how it was made
+    source : where it came from
+    flags : coded remarks on what it is fit for
     """
 
     hu: NDArray[np.int16]
@@ -189,6 +233,10 @@ class Scan:
     acquisition: Acquisition
     source: Source
     flags: tuple[Flag, ...] = ()
+
+    def __repr__(self) -> str:
+        flags = f"; flags: {', '.join(flag.code for flag in self.flags)}" if self.flags else ""
+        return f"Scan({acquisition_words(self.acquisition)}, {frame_words(self.frame)}{flags})"
 
     @classmethod
     def of(

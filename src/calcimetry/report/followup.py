@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from calcimetry.report.numbers import decimals, given, shown, signed
+from calcimetry.digits import decimals, shown, signed
+from calcimetry.report.numbers import given
 
 FATES = (
     "stable", "grown", "shrunk", "new", "gone", "split", "merged", "not_covered", "doubtful",

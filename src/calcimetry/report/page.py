@@ -113,6 +113,13 @@ class Page:
         at = pointer("totals", "overall", field)
         return self.numbers.interval(f"{at}/low", f"{at}/high", unit, like=f"{at}/value")
 
+    def tiers(self, at: str) -> Markup:
+        """What of the total at a pointer is sure, and what hangs on doubt."""
+        sure, doubt = (
+            self.numbers.show(f"{at}/{tier}_mass_mg/value", "mg") for tier in ("sure", "uncertain")
+        )
+        return self.words.text("summary.tiers", sure=sure, doubt=doubt)
+
     def place(self, k: int) -> Markup:
         """Where the deposit at place `k` lies, in words."""
         return in_words(self.numbers, k)
@@ -181,9 +188,9 @@ class Page:
         return found
 
     def parts(self, group: str) -> list[tuple[str, Mapping[str, Any]]]:
-        """Totals by region or tissue, most mass first."""
+        """Totals by region or tissue, most mass first; those with nothing but doubt too."""
         totals: Mapping[str, Mapping[str, Any]] = self.document["totals"][group]
-        found = [(name, part) for name, part in totals.items() if part["count"]]
+        found = [(name, p) for name, p in totals.items() if p["count"] or p["uncertain"]]
         return sorted(found, key=lambda item: -(item[1]["mass_mg"]["value"] or 0))
 
     def flag(self, flag: Mapping[str, str]) -> str:

@@ -50,11 +50,11 @@ def pictures(exam: Examination, scan: Scan) -> dict[str, bytes]:
     Names: ``front.png``, ``side.png``, ``deposit-N-PLANE-WINDOW.png`` (PLANE axial, coronal
     or sagittal, WINDOW bone or soft) and ``object-N-axial-bone.png``.
     """
-    marks = Marks.of(exam.deposits)
-    made = whole_views(scan, exam.deposits)
-    ranks = _ranks(exam.deposits)
+    marks = Marks.of(exam.listed)
+    made = whole_views(scan, exam.listed)
+    ranks = _ranks(exam.listed)
     large = set(carded(ranks))
-    by_number = {deposit.number: deposit for deposit in exam.deposits}
+    by_number = {deposit.number: deposit for deposit in exam.listed}
     for number in pictured(ranks):
         spot = _spot(scan, by_number[number])
         made |= _card(scan, marks, spot) if number in large else _thumb(scan, marks, spot)

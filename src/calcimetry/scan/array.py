@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calcimetry.arguments import check, check_kvp
 from calcimetry.errors import GeometryError, InputError, UsageError
 from calcimetry.records import Acquisition, Flag, Frame, Scan, Source, StoredGrid
 from calcimetry.scan import facts
@@ -57,12 +58,14 @@ def from_array(
         values that are clearly no Hounsfield units (HU_SCALE_WRONG; see
         `calcimetry.scan.scale`).
     UsageError
-        both or neither of spacing and affine (ARRAY_GEOMETRY), or not a 3-D array of numbers
-        (ARRAY_SHAPE).
+        both or neither of spacing and affine (ARRAY_GEOMETRY), not a 3-D array of numbers
+        (ARRAY_SHAPE), no tube voltage (BAD_KVP), no acquisition (BAD_ARGUMENT).
     GeometryError
         spacing or affine that is no geometry (NO_AFFINE) or not that of a patient's scan
         (VOXEL_SIZE, PLACE_FAR), or fewer than 4 voxels along an axis (TOO_FEW_SLICES).
     """
+    check_kvp(kvp)
+    check(acquisition, (Acquisition, type(None)), "an Acquisition, or None", "acquisition")
     values = _checked(hu, name)
     placed, flags = _geometry(spacing, affine, values.shape[::-1], name)
     grid = stored_grid(values.shape[::-1], placed)
@@ -79,7 +82,7 @@ def from_array(
 
 
 def _checked(hu: ArrayLike, name: str) -> NDArray[Any]:
-    values = np.asarray(hu)
+    values = _numbers(hu)
     if values.ndim != 3 or values.dtype.kind not in "iuf":
         raise UsageError(
             "ARRAY_SHAPE",
@@ -99,6 +102,14 @@ def _checked(hu: ArrayLike, name: str) -> NDArray[Any]:
     return values
 
 
+def _numbers(given: Any, kind: type | None = None) -> NDArray[Any]:
+    """An array of what is given; an empty one of no use where none can be made of it."""
+    try:
+        return np.array(given, kind) if kind else np.asarray(given)
+    except (TypeError, ValueError):  # ragged lists, texts for numbers
+        return np.empty(0)
+
+
 def _geometry(
     spacing: tuple[float, float, float] | None,
     affine: ArrayLike | None,
@@ -114,8 +125,8 @@ def _geometry(
             remedy="pass spacing=(z, y, x) in mm, or affine=(4, 4) to LPS mm",
         )
     if affine is not None:
-        return _sound(np.array(affine, dtype=np.float64), shape, name), ()
-    step = np.array(spacing, dtype=np.float64)
+        return _sound(_numbers(affine, float), shape, name), ()
+    step = _numbers(spacing, float)
     diagonal = np.diag([*step[::-1], 1.0]) if step.shape == (3,) and (step > 0).all() else step
     return _sound(diagonal, shape, name), (flag("ORIENTATION_ASSUMED"),)
 

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from calcimetry.errors import InputError, UsageError
+from calcimetry.arguments import check, check_kvp, check_path, threads
+from calcimetry.errors import InputError
 from calcimetry.records import Scan
 from calcimetry.scan.archive import unpacked
 from calcimetry.scan.dicom import list_dicom, read_dicom
@@ -21,7 +22,7 @@ def read(
     *,
     series: str | None = None,
     kvp: float | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     link_key: str | os.PathLike[str] | None = None,
     hu_as_is: bool = False,
 ) -> Scan:
@@ -36,7 +37,7 @@ def read(
     series : which series to read: its number, its UID, or the start of either UID or
         description; by default the rules of `calcimetry.scan.series` choose
     kvp : tube voltage, kV; overrides what the file says
-    jobs : how many slices to read or decode at a time
+    jobs : how many slices to read or decode at a time; all cores unless told
     link_key : file of the key for the patient's link (`calcimetry.link`), by which follow-up
         tells persons apart; `calcimetry.link.installation_key()` names that of this
         installation, which is made at its first use. None: no link
@@ -52,13 +53,20 @@ def read(
     InputError : the path cannot be read, or holds no CT, or its values are clearly no
         Hounsfield units (HU_SCALE_WRONG; see `calcimetry.scan.scale`)
     GeometryError : the CT's geometry cannot be trusted; names the slices
-    UsageError : kvp that is not a voltage, a key file that cannot be read
+    UsageError : kvp that is not a voltage (BAD_KVP), a key file that cannot be read, or an
+        argument of another type (BAD_ARGUMENT)
     """
-    _check_kvp(kvp)
+    check_path(path, "a path to a scan; for an array there is calcimetry.from_array", "path")
+    if series is not None:
+        check(series, str, "a series' number, UID or description, as text", "series")
+    if link_key is not None:
+        check_path(link_key, "a path to a key file", "link_key")
+    check_kvp(kvp)
+    count = threads(jobs)
     where = _existing(path)
     try:
         with _folder_of(where) as folder:
-            scan = _read(folder, series, kvp, jobs, None if link_key is None else Path(link_key))
+            scan = _read(folder, series, kvp, count, None if link_key is None else Path(link_key))
     except OSError as error:
         raise _unreadable(where, error) from error
     if folder != where:
@@ -97,18 +105,6 @@ def list_series(
             return () if _nifti_of(folder) is not None else list_dicom(folder, series)
     except OSError as error:
         raise _unreadable(where, error) from error
-
-
-def _check_kvp(kvp: float | None) -> None:
-    if kvp is None or 40 <= kvp <= 200:
-        return
-    raise UsageError(
-        "BAD_KVP",
-        found=f"{kvp:g} kV",
-        expected="a tube voltage between 40 and 200 kV",
-        where="kvp",
-        remedy="give the voltage of the scan, such as 120",
-    )
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
