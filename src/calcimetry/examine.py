@@ -91,7 +91,9 @@ def measure(
     `calcimetry.read` or `calcimetry.from_array` raise.
     """
     check(plan, (Plan, type(None)), "a Plan, or None", "plan")
-    asked, clock = _asked(calibration, labels, site), _Clock(progress)
+    _check_given(calibration, labels, site)
+    asked = _Asked(calibration, None if labels is None else Path(labels), site)
+    clock = _Clock(progress)
     subject, visit, count = label(subject, "subject"), label(visit, "visit"), threads(jobs)
     scan = scan_of(scan, spacing, kvp, count)
     with Crew(count) as crew:
@@ -130,7 +132,7 @@ class _Asked:
     site: str | None
 
 
-def _asked(calibration: Any, labels: Any, site: Any) -> _Asked:
+def _check_given(calibration: Any, labels: Any, site: Any) -> None:
     """Raises UsageError BAD_ARGUMENT, BAD_SITE."""
     numbers = "c=NUMBER, a number, or None"
     check(calibration, (str, int, float, type(None)), numbers, "calibration")
@@ -138,7 +140,6 @@ def _asked(calibration: Any, labels: Any, site: Any) -> _Asked:
     check_site(site)
     if labels is not None:
         check_path(labels, "a path to a label map, or None", "labels")
-    return _Asked(calibration, None if labels is None else Path(labels), site)
 
 
 def _examined(crew: Crew, scan: Scan, plan: Plan, asked: _Asked, clock: _Clock) -> Examination:
