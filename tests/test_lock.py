@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = (ROOT / "requirements-lock.txt").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-DIRECT = [Requirement(t) for t in (*PROJECT["dependencies"], *EXTRAS["report"], *EXTRAS["clinic"])]
+DIRECT = [
+    Requirement(t)
+    for t in (*PROJECT["dependencies"], *EXTRAS["report"], *EXTRAS["clinic"], *EXTRAS["plot"])
+]
 
 
 def pinned() -> list[tuple[str, str]]:

@@ -74,17 +74,3 @@ def label(given: Any, where: str) -> str | None:
         where=where,
         remedy="give a code such as P017; names do not belong into results",
     )
-
-
-def check_kvp(kvp: Any) -> None:
-    """Raise UsageError BAD_KVP for what is no tube voltage."""
-    number = isinstance(kvp, (int, float)) and not isinstance(kvp, bool)
-    if kvp is None or (number and 40 <= kvp <= 200):
-        return
-    raise UsageError(
-        "BAD_KVP",
-        found=f"{kvp:g} kV" if number else f"something of type {type(kvp).__name__}",
-        expected="a tube voltage between 40 and 200 kV",
-        where="kvp",
-        remedy="give the voltage of the scan, such as 120",
-    )

@@ -26,7 +26,7 @@ def test_deposits_are_drawn_where_they_lie_with_names_and_masses(agg, tmp_path):
     ]
     figure = examination(listed, landmarks=Landmarks(bone, bone)).show()
     front, side = figure.axes
-    assert [text.get_text() for text in front.texts] == ["1 12.3 mg", "2?"]
+    assert [text.get_text() for text in front.texts] == ["1: 12.3 mg", "2?"]
     assert front.texts[0].xy == (1.0, 3.0)
     assert side.texts[0].xy == (2.0, 3.0)
     assert RESEARCH_USE in figure._supxlabel.get_text()

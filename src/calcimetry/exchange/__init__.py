@@ -10,7 +10,7 @@ from calcimetry.exchange.png import PICTURES
 from calcimetry.exchange.saved import checked, replace_files, saved_document, saved_pictures
 from calcimetry.exchange.tables import OBJECT_COLUMNS, csv_text, parquet_bytes
 from calcimetry.exchange.voxels import saved_voxels, voxel_bytes
-from calcimetry.records.basics import RESEARCH_USE
+from calcimetry.records.plain import RESEARCH_USE
 from calcimetry.records.rows import DEPOSIT_COLUMNS, deposit_rows
 
 __all__ = [

@@ -17,7 +17,6 @@ from typing import Any
 from calcimetry.arguments import check
 from calcimetry.edits.codec import edits_to_json
 from calcimetry.records import (
-    RESEARCH_USE,
     Acquisition,
     Examination,
     Frame,
@@ -26,7 +25,8 @@ from calcimetry.records import (
     Total,
     Totals,
 )
-from calcimetry.records.rows import deposit_row, flag_rows, position, rounded
+from calcimetry.records.plain import RESEARCH_USE, flag_rows, rounded
+from calcimetry.records.rows import deposit_row, position
 from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
@@ -58,7 +58,7 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
         "plan": exam.plan.as_dict(),
         "plan_described": exam.plan.definitions(),
         "edits": edits_to_json(exam.edits),
-        "flags": flag_rows(exam.flags),
+        "flags": flag_rows(dict.fromkeys(exam.flags)),
         "calibration": rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),
         "kinds": dict(sorted(Counter(str(o.kind) for o in exam.objects).items())),
@@ -125,8 +125,8 @@ def _object(item: OtherObject) -> dict[str, Any]:
         "mass_mg": item.mass_mg,
         **position(item.centroid_mm),
     }
-    result: dict[str, Any] = rounded(row)
-    return result
+    made: dict[str, Any] = rounded(row)
+    return made
 
 
 def _totals(totals: Totals) -> dict[str, Any]:
@@ -138,11 +138,11 @@ def _totals(totals: Totals) -> dict[str, Any]:
 
 
 def _total(total: Total) -> dict[str, Any]:
-    result: dict[str, Any] = rounded(asdict(total))
-    return result
+    made: dict[str, Any] = rounded(asdict(total))
+    return made
 
 
 def _fields(calibration: Any) -> dict[str, Any]:
     fields = asdict(calibration)
-    fields["flags"] = flag_rows(calibration.flags)
+    fields["flags"] = flag_rows(dict.fromkeys(calibration.flags))
     return fields

@@ -9,7 +9,6 @@ Unknown is ``None``, never 0.
 
 from calcimetry.records.basics import (
     LISTED,
-    RESEARCH_USE,
     SURE_CONFIDENCE,
     Box,
     Estimate,
@@ -22,6 +21,7 @@ from calcimetry.records.basics import (
 from calcimetry.records.deposit import Deposit, Form, OtherObject, Place, Quantity
 from calcimetry.records.examination import Calibration, Examination, Total, Totals
 from calcimetry.records.kept import Crops, Landmarks, SoftTissue
+from calcimetry.records.plain import RESEARCH_USE
 from calcimetry.records.runs import Finding, Objects, Runs
 from calcimetry.records.scan import Acquisition, Frame, Provenance, Scan, Source, StoredGrid, turned
 

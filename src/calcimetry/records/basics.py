@@ -8,9 +8,6 @@ from enum import StrEnum
 
 from calcimetry.digits import decimals, plain
 
-RESEARCH_USE = (
-    "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
-)
 _NAMESPACE = uuid.UUID("0d8a6c5e-52b7-5f6b-9d0e-7a1c3e9f4b20")  # fixed, so that UIDs repeat
 
 Box = tuple[slice, slice, slice]

@@ -96,8 +96,9 @@ class Totals:
     by_tissue: Mapping[str, Total]
 
     def __repr__(self) -> str:
-        parts = f"{len(self.by_region)} regions, {len(self.by_tissue)} tissues"
-        return f"Totals({total_words(self.overall)}; {parts})"
+        parts = [", ".join(names) or "none" for names in (self.by_region, self.by_tissue)]
+        named = f"by region: {parts[0]}; by tissue: {parts[1]}"
+        return f"Totals({total_words(self.overall)}; {named})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,8 @@ import numpy as np
 
 from calcimetry.digits import shown
 from calcimetry.errors import UsageError
-from calcimetry.records.basics import RESEARCH_USE, Tier
+from calcimetry.records.basics import Tier
+from calcimetry.records.plain import RESEARCH_USE
 from calcimetry.records.words import total_words
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def _draw(place: Axes, exam: Examination, view: tuple[str, int, str]) -> None:
 
 def _name(deposit: Deposit) -> str:
     mass = deposit.mass_mg.value
-    weight = "" if mass is None else f" {shown(mass)} mg"
-    return f"{deposit.number}{weight}{'?' * (deposit.tier is Tier.UNCERTAIN)}"
+    doubt = "?" if deposit.tier is Tier.UNCERTAIN else ""
+    return f"{deposit.number}{doubt}" + ("" if mass is None else f": {shown(mass)} mg")
 
 
 def _points(exam: Examination, deposit: Deposit) -> NDArray[np.float64]:

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from calcimetry.records.basics import Estimate, Flag
+from calcimetry.records.basics import Estimate
 from calcimetry.records.deposit import Deposit
+from calcimetry.records.plain import flag_rows, rounded
 from calcimetry.terms import anatomical, uid
 
 if TYPE_CHECKING:
     from calcimetry.records.examination import Examination
 
-DECIMALS = 4  # of every number with a unit: finer than any of them is known
 INTEGER, REAL, TEXT, TRUTH = "integer", "real", "text", "truth"
 
 DEPOSIT_COLUMNS: Mapping[str, str] = {
@@ -146,10 +146,10 @@ def deposit_row(deposit: Deposit, *, identify: bool = False) -> dict[str, Any]:
         "density_shares": dict(quantity.density_shares),
         "reason": deposit.reason,
         "rule": deposit.rule and str(deposit.rule),
-        "flags": flag_rows(deposit.flags),
+        "flags": flag_rows(dict.fromkeys(deposit.flags)),
     }
-    result: dict[str, Any] = rounded(row)
-    return result
+    made: dict[str, Any] = rounded(row)
+    return made
 
 
 def position(lps: tuple[float, float, float]) -> dict[str, float]:
@@ -159,23 +159,6 @@ def position(lps: tuple[float, float, float]) -> dict[str, float]:
 
 def _spread(name: str, estimate: Estimate) -> dict[str, float | None]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-
-
-def flag_rows(flags: Iterable[Flag]) -> list[dict[str, str]]:
-    """Flags as documents have them, each once."""
-    unique = dict.fromkeys(flags)
-    return [{"code": f.code, "severity": str(f.severity), "text": f.text} for f in unique]
-
-
-def rounded(value: Any, decimals: int = DECIMALS) -> Any:
-    """All numbers of nested values with so many decimals; NumPy's become Python's."""
-    if isinstance(value, Mapping):
-        return {key: rounded(item, decimals) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item, decimals) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()  # a NumPy scalar or zero-dimensional array
-    return round(value, decimals) if isinstance(value, float) else value
 
 
 def flat(value: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from calcimetry.digits import shown
 from calcimetry.escape import page_text
-from calcimetry.records.basics import RESEARCH_USE, Estimate, Kind
+from calcimetry.records.basics import Estimate, Kind
+from calcimetry.records.plain import RESEARCH_USE
 from calcimetry.terms import anatomical, code
 
 if TYPE_CHECKING:

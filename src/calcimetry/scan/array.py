@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calcimetry.arguments import check, check_kvp
+from calcimetry.arguments import check
 from calcimetry.errors import GeometryError, InputError, UsageError
 from calcimetry.records import Acquisition, Flag, Frame, Scan, Source, StoredGrid
 from calcimetry.scan import facts
@@ -64,7 +64,7 @@ def from_array(
         spacing or affine that is no geometry (NO_AFFINE) or not that of a patient's scan
         (VOXEL_SIZE, PLACE_FAR), or fewer than 4 voxels along an axis (TOO_FEW_SLICES).
     """
-    check_kvp(kvp)
+    facts.check_kvp(kvp)
     check(acquisition, (Acquisition, type(None)), "an Acquisition, or None", "acquisition")
     values = _checked(hu, name)
     placed, flags = _geometry(spacing, affine, values.shape[::-1], name)

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.errors import UsageError
 from calcimetry.records import Acquisition, Flag
 from calcimetry.scan import tags as t
 from calcimetry.scan.depth import limits
@@ -288,6 +289,20 @@ def is_derived(elements: Elements) -> bool:
 
 def _lossy(piece: Slice) -> bool:
     return text(piece.elements, t.LOSSY) == ENHANCED_LOSSY or piece.header.syntax in _LOSSY_SYNTAX
+
+
+def check_kvp(kvp: Any) -> None:
+    """Raise UsageError BAD_KVP for what is no tube voltage."""
+    number = isinstance(kvp, (int, float)) and not isinstance(kvp, bool)
+    if kvp is None or (number and 40 <= kvp <= 200):
+        return
+    raise UsageError(
+        "BAD_KVP",
+        found=f"{kvp:g} kV" if number else f"something of type {type(kvp).__name__}",
+        expected="a tube voltage between 40 and 200 kV",
+        where="kvp",
+        remedy="give the voltage of the scan, such as 120",
+    )
 
 
 def with_kvp(known: Acquisition, kvp: float | None) -> Acquisition:

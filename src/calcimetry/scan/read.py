@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from calcimetry.arguments import check, check_kvp, check_path, threads
+from calcimetry.arguments import check, check_path, threads
 from calcimetry.errors import InputError
 from calcimetry.records import Scan
 from calcimetry.scan.archive import unpacked
 from calcimetry.scan.dicom import list_dicom, read_dicom
+from calcimetry.scan.facts import check_kvp
 from calcimetry.scan.scale import judged
 from calcimetry.scan.series import SeriesFacts
 
