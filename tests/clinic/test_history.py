@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from calcimetry.clinic import assess, assessment_document, chapter, knowledge
+from calcimetry.clinic import assess, assessment_document, knowledge
 from calcimetry.clinic.history import _named, _stands_in, understood
 from calcimetry.clinic.symptoms import judge_radiograph
 from calcimetry.errors import InputError
+from calcimetry.report.assessment import chapter
 from drawn import deposit, examination
 
 BASE = knowledge()
@@ -222,7 +223,7 @@ def test_uncertain_objects_do_not_count():
 
 def test_symptoms_stand_with_each_deposit_in_the_report():
     found = assess(exam(site="fingertip"), history={"conditions": ["M34.1"], "age": 50})
-    part = chapter(found)
+    part = chapter(assessment_document(found))
     notes = part["symptoms"]["1"]
     assert any(note["text"].startswith("[unverified] Fingertip") for note in notes)
     assert all(note["source"] for note in notes)
@@ -230,7 +231,8 @@ def test_symptoms_stand_with_each_deposit_in_the_report():
 
 
 def test_urgent_notes_stand_first_in_the_report():
-    part = chapter(assess(history={"symptoms": ["infected ulcer"], "age": 50}))
+    found = assess(history={"symptoms": ["infected ulcer"], "age": 50})
+    part = chapter(assessment_document(found))
     assert part["notes"][0]["text"].startswith("Urgent: Signs of infection")
 
 

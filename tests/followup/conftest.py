@@ -16,6 +16,7 @@ from calcimetry.followup.visit import Visit
 from calcimetry.phantom import DepositSpec, Phantom, PhantomSpec, Pose, Protocol, realise
 from calcimetry.plan import Plan
 from calcimetry.records import Examination
+from calcimetry.report import pictures
 
 RULES = Plan().changed("find", {"finder": "rules"})
 FIELD_MM = 200
@@ -117,7 +118,8 @@ def elbow() -> Callable[..., Phantom]:
 def dated(phantom: Phantom, date: str | None, plan: Plan = RULES) -> Examination:
     scan = phantom.scan
     facts = replace(scan.acquisition, date=date)
-    return measure(replace(scan, acquisition=facts), plan)
+    exam = measure(replace(scan, acquisition=facts), plan)
+    return replace(exam, pictures=pictures(exam, scan))
 
 
 MOVED = Pose((8.0, -5.0, 12.0), (9.0, -6.0, 4.0))

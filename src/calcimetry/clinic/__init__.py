@@ -5,7 +5,7 @@ The facts are data in `knowledge/`; nothing here is stronger than its source. Re
 
 from calcimetry.clinic.base import Knowledge, Statement, knowledge
 from calcimetry.clinic.conclude import Assessment, assess
-from calcimetry.clinic.document import assessment_document, chapter, claim_rows
+from calcimetry.clinic.document import assessment_document, claim_rows
 
 __all__ = [
     "Assessment",
@@ -13,7 +13,6 @@ __all__ = [
     "Statement",
     "assess",
     "assessment_document",
-    "chapter",
     "claim_rows",
     "knowledge",
 ]

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from calcimetry.clinic.base import Statement, knowledge
 from calcimetry.clinic.conclude import Assessment, assess
-from calcimetry.clinic.document import short
 from calcimetry.clinic.fhir import INVALID
+from calcimetry.references import short
 
 SERVICE = "calcinosis-assessment"
 HOOK = "patient-view"

@@ -1,4 +1,4 @@
-"""An assessment as one plain document: what assessment.json holds, and the report's chapter."""
+"""An assessment as one plain document: what assessment.json holds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from calcimetry.clinic.conclude import Assessment, Flag
 from calcimetry.clinic.panel import Derived
 from calcimetry.clinic.results import Result
 from calcimetry.clinic.weigh import Found, Pattern, Weighed
+from calcimetry.references import short
 from calcimetry.versions import versions
 
 SCHEMA_VERSION = "1.0"
@@ -214,68 +215,5 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 4)
 
 
-# The report's chapter ---------------------------------------------------------------------
-
-
-def chapter(found: Assessment) -> dict[str, Any]:
-    """What the report shows as its assessment: `render(..., chapters={"clinic": ...})`."""
-    base = found.base
-    labels = [base.types[name].data["label"] for name in found.leading]
-    leading = ", ".join(labels) if labels else "not decidable"
-    urgent = [_cited_note(u.statement, base, "Urgent: ") for u in found.urgent]
-    flags = [_cited_note(f.statement, base) for f in found.flags if f.severity != "info"]
-    findings = [note for w in found.types if w.id in found.leading for note in _for(w, base)]
-    notes = [_cited_note(note, base) for note in found.notes]
-    open_types = [w for w in found.types if w.id in found.leading or not found.leading]
-    missing = dict.fromkeys(_need(need) for w in open_types for need in w.missing)
-    lacking = f" Missing to decide: {', '.join(missing)}." if missing else ""
-    research = base.note("note.research_use").text
-    return {
-        "summary": f"Leading type: {leading}.{lacking} {research}",
-        "table": _table(found.options, base) if found.options else None,
-        "notes": [*urgent, *flags, *findings, *notes],
-        "symptoms": {
-            str(number): [_cited_note(s, base) for s in rows]
-            for number, rows in found.deposit_symptoms.items()
-        },
-    }
-
-
-def _for(weighed: Weighed, base: Knowledge) -> list[dict[str, str]]:
-    rows = [_cited_note(f.statement, base, f"{weighed.label}, for: ") for f in weighed.for_]
-    against = f"{weighed.label}, against: "
-    return rows + [_cited_note(f.statement, base, against) for f in weighed.against]
-
-
-def _table(options: Sequence[Option], base: Knowledge) -> dict[str, Any]:
-    rows = []
-    for option in options:
-        said = [*option.forbids, *option.cautions, *option.evidence]
-        sources = dict.fromkeys(n for s in (*said, *option.harms) for n in _sources(s, base))
-        text, harms = (" ".join(s.shown for s in group) for group in (said, option.harms))
-        cells = [option.label, option.stance, option.grade, text, harms, "; ".join(sources)]
-        rows.append(cells)
-    return {
-        "caption": "Options, by the evidence for this situation; none is advice",
-        "columns": ["Option", "Stance", "Grade", "What was seen", "Harms", "Sources"],
-        "rows": rows,
-    }
-
-
-def _cited_note(statement: Statement, base: Knowledge, before: str = "") -> dict[str, str]:
-    source = "; ".join(_sources(statement, base))
-    return {"text": before + statement.shown, "source": f"{source} (grade {statement.grade})"}
-
-
 def _sources(statement: Statement, base: Knowledge) -> list[str]:
     return [short(base.references[name]) for name in statement.refs]
-
-
-def short(reference: Mapping[str, Any]) -> str:
-    """A reference in a word or two: first author and year, else its title."""
-    author = (reference.get("author") or [{}])[0]
-    name = author.get("family") or author.get("literal")
-    year = reference.get("issued", {}).get("date-parts", [[None]])[0][0]
-    if name and year and not str(reference["id"]).startswith("calcimetry"):
-        return f"{name} {year}"
-    return str(reference["title"])

@@ -9,9 +9,10 @@ from typing import Any
 
 from calcimetry import report
 from calcimetry.atomic import AtomicFolder
-from calcimetry.clinic import Assessment, assessment_document, chapter
+from calcimetry.clinic import Assessment, assessment_document
 from calcimetry.exchange import document
 from calcimetry.records import Examination
+from calcimetry.report.assessment import chapter
 
 FILES = ("assessment.json", "report.html")
 """Everything that an assessment may write; what an older run left is replaced."""
@@ -49,6 +50,6 @@ def fill(
     facts = assessment_document(assessment)
     folder.write("assessment.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
     if shown is not None:
-        page = report.render(*shown, chapters={"clinic": chapter(assessment)})
+        page = report.render(*shown, chapters={"clinic": chapter(facts)})
         folder.write("report.html", page)
     return facts
