@@ -14,7 +14,7 @@ from calcimetry.followup.follow import FollowUp, PairChange
 from calcimetry.followup.lineage import LineageChange
 from calcimetry.followup.visit import Visit
 from calcimetry.records import RESEARCH_USE
-from calcimetry.records.rows import DECIMALS, flag_rows, rounded
+from calcimetry.records.plain import DECIMALS, flag_rows, rounded
 from calcimetry.terms import scale
 from calcimetry.versions import versions
 
