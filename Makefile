@@ -24,7 +24,7 @@ unit: $(VENV)/developer system
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 docs: $(VENV)/developer
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 # What the integration tests need from Debian, where it may be installed.
 system:

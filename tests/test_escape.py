@@ -17,7 +17,7 @@ import calcimetry
 from calcimetry.errors import InputError
 from calcimetry.escape import cell, page_text, plain, visible
 from calcimetry.exchange import DEPOSIT_COLUMNS, csv_text
-from calcimetry.followup.document import LINEAGE_COLUMNS
+from calcimetry.exchange.followup import LINEAGE_COLUMNS
 
 COMMANDS = {
     "title": "\x1b]0;title\x07",

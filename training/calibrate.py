@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from calcimetry.deposits.network import load_file, probability
-from calcimetry.phantom.insertion import Imaging, insert
+from calcimetry.phantom.insertion import insert
 from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
+from calcimetry.phantom.spec import Imaging
 from calcimetry.phantom.truth import Truth
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import find_runs, voxels_of

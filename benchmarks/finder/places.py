@@ -14,30 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from benchmarks.finder.tables import _table as table
 
-from calcimetry.anatomy import Anatomy, bone_gaps, find_body, find_bone, skin_gaps
-from calcimetry.deposits import places
-from calcimetry.describe.evidence import Evidence, none_for_nan, samples
-from calcimetry.describe.surroundings import surroundings
-from calcimetry.phantom.body import PhantomSpec, make, realise
+from calcimetry.anatomy import Anatomy, find_body, find_bone
+from calcimetry.describe import locate, places
+from calcimetry.phantom.body import make, realise
+from calcimetry.phantom.spec import PhantomSpec
 from calcimetry.records import Place, Runs, Scan
 from calcimetry.runs import dense_objects, from_mask
 
 REGIONS = ("hand", "elbow", "knee", "shoulder", "thigh")
 SPACINGS = ((0.625, 0.5, 0.5), (1.25, 0.8, 0.8))
 SEEDS = range(100, 104)
-
-ANY = Evidence(
-    voxels=0,
-    volume_mm3=0.0,
-    mean_hu=0.0,
-    peak_hu=0,
-    axes_mm=(0.0, 0.0, 0.0),
-    fraction_in_body=1.0,
-    touches_field_edge=False,
-    skeletal=False,
-    contrast_given=None,
-)
-"""What the finder sees, but for what `places` asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +46,8 @@ def rows(seeds: Sequence[int] = SEEDS, deposits: int = 9) -> Iterator[Row]:
             kept = [(d, _dense(made.scan, d)) for d in made.truth.deposits]
             kept = [(d, runs) for d, runs in kept if len(runs)]
             deposits = [runs for _, runs in kept]
-            evidence = evidence_of(made.scan, deposits, anatomy)
-            found = places(made.scan, deposits, evidence, anatomy, None)
+            seen = locate(made.scan, deposits, anatomy, 130.0)
+            found = places(made.scan, deposits, seen, anatomy, None)
             for (deposit, _), place in zip(kept, found, strict=True):
                 yield Row(region, str(deposit.site), str(deposit.tissue), place)
 
@@ -71,23 +57,6 @@ def _anatomy(spec: PhantomSpec) -> Anatomy:
     bare = realise(replace(spec, deposits=(), mimics=False)).scan
     body = find_body(bare)
     return Anatomy(body, find_bone(bare, dense_objects(bare.hu, 130.0), body))
-
-
-def evidence_of(scan: Scan, deposits: Sequence[Runs], anatomy: Anatomy) -> list[Evidence]:
-    """What `places` asks of the finder's evidence, for deposits as they truly are."""
-    if not deposits:
-        return []
-    points, bounds = samples(deposits, scan.hu.shape)
-    looks = zip(
-        surroundings(scan, deposits, 130.0),
-        none_for_nan(skin_gaps(anatomy.body, scan, points, bounds)),
-        none_for_nan(bone_gaps(anatomy.skeleton, points, bounds)),
-        strict=True,
-    )
-    return [
-        replace(ANY, surroundings=around, skin_depth_mm=skin, bone_distance_mm=bone)
-        for around, skin, bone in looks
-    ]
 
 
 def _dense(scan: Scan, deposit) -> Runs:  # type: ignore[no-untyped-def]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import find_body, in_pose, is_turned, out_of_pose, pose_of
-from calcimetry.phantom.insertion import Imaging, Placement, insert
+from calcimetry.phantom.insertion import insert
 from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
 from calcimetry.phantom.shapes_independent import Make, draw_independent, insert_independent
+from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.plan import Plan
 from calcimetry.records import Finding, Kind, Scan

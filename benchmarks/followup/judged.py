@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.followup.visits import AS_FOUND, Known, Made
 
 from calcimetry.followup import FollowUp, follow
-from calcimetry.followup.lineage import Row
+from calcimetry.followup.lineage import LineageChange
 
 BAR_MG = 8.0
 SURE_CUT = 0.1
@@ -119,13 +119,15 @@ def judged(
     return out, sums, found
 
 
-def _touching(rows: Iterable[Row], numbers: Sequence[Iterable[int]]) -> Iterator[Row]:
+def _touching(
+    rows: Iterable[LineageChange], numbers: Sequence[Iterable[int]]
+) -> Iterator[LineageChange]:
     for row in rows:
         if set(row.first) & set(numbers[0]) or set(row.second) & set(numbers[1]):
             yield row
 
 
-def _weight(row: Row, numbers: Sequence[Iterable[int]], found: FollowUp) -> float:
+def _weight(row: LineageChange, numbers: Sequence[Iterable[int]], found: FollowUp) -> float:
     """How much of a lineage a row holds, mg."""
     sides = zip(found.visits, (row.first, row.second), numbers, strict=True)
     return sum(
@@ -147,7 +149,7 @@ def _truth(fate: str, known: tuple[Known, Known]) -> str:
     return "not_covered" if "out" in covered else fate
 
 
-def _said(row: Row | None, numbers: Sequence[Sequence[int]]) -> str:
+def _said(row: LineageChange | None, numbers: Sequence[Sequence[int]]) -> str:
     if row is None:
         return "missed"
     sides = zip((row.first, row.second), numbers, strict=True)
@@ -168,13 +170,13 @@ def _found(visits: tuple[Made, Made], way: str, number: int) -> bool:
     return True
 
 
-def _times(row: Row | None) -> float:
+def _times(row: LineageChange | None) -> float:
     if row is None or row.change.mass_pct.value is None:
         return np.nan
     return 1 + row.change.mass_pct.value / 100
 
 
-def _cut(row: Row | None, found: FollowUp) -> float:
+def _cut(row: LineageChange | None, found: FollowUp) -> float:
     if row is None:
         return 0.0
     sides = zip(found.visits, (row.first, row.second), strict=True)
@@ -189,7 +191,7 @@ def _cut(row: Row | None, found: FollowUp) -> float:
 
 
 def _bone(found: FollowUp, known: Known) -> float:
-    marks = found.pairs[0].step.alignment.marks
+    marks = found.pairs[0].pair.alignment.marks
     gaps = np.linalg.norm(marks - known.centre_mm.mean(axis=0), axis=1)
     return float(gaps.min()) if len(gaps) else np.inf
 
@@ -199,7 +201,7 @@ def _error(found: FollowUp, known: tuple[Known, Known]) -> float:
     if {item.covered for item in known} != {"in"}:
         return np.nan
     a, b = (item.centre_mm.mean(axis=0) for item in known)
-    return float(np.linalg.norm(found.pairs[0].step.alignment.to_second(a) - b))
+    return float(np.linalg.norm(found.pairs[0].pair.alignment.to_second(a) - b))
 
 
 __all__ = ["AS_FOUND", "BAR_MG", "Outcome", "Sum", "judged"]

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.followup.judged import Outcome
 from benchmarks.followup.visits import TRUE_MASKS
 
-from calcimetry.followup.repeat import repeatability
+from calcimetry.followup.repeatability import repeatability
 
 
 def draw(repeats: Sequence[Outcome], changes: Sequence[Outcome], folder: Path) -> None:

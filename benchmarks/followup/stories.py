@@ -9,9 +9,10 @@ import numpy as np
 from benchmarks.followup.subjects import MATRIX_HU, Subject
 from numpy.typing import NDArray
 
-from calcimetry.phantom.insertion import Imaging, Placement, confine, lay_out
+from calcimetry.phantom.insertion import confine, lay_out
 from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
 from calcimetry.phantom.shapes import Family
+from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.records import Scan
 
 FATES = ("stable", "grown", "shrunk", "new", "gone", "split", "merged")

@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from calcimetry.phantom.body import REGIONS, PhantomSpec, Pose, realise
-from calcimetry.phantom.body import Protocol as How
+from calcimetry.phantom.body import REGIONS, realise
+from calcimetry.phantom.canvas import Pose
 from calcimetry.phantom.deposits import carried
-from calcimetry.phantom.insertion import Imaging, Placement, insert_into
+from calcimetry.phantom.insertion import insert_into
+from calcimetry.phantom.spec import Imaging, PhantomSpec, Placement
+from calcimetry.phantom.spec import Protocol as How
 from calcimetry.phantom.spectrum import hu_per_mg_cm3
 from calcimetry.phantom.tissue import Body
 from calcimetry.phantom.truth import Painted

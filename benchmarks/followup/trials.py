@@ -13,11 +13,12 @@ from benchmarks.followup.stories import deposits
 from benchmarks.followup.subjects import Drawn, Session
 
 import calcimetry as cm
-from calcimetry.followup import FollowUp, follow
+from calcimetry.followup import FollowUp
 from calcimetry.phantom import PhantomSpec, Protocol, insert, random_placements, realise
 from calcimetry.phantom.canvas import Pose
 from calcimetry.phantom.placement import Mix
 from calcimetry.records import Examination, Frame, Scan
+from calcimetry.visits import follow
 
 SHAPE = (200, 512, 512)
 DEPOSITS = 50
@@ -44,7 +45,7 @@ def cases() -> Iterator[tuple[str, bool]]:
     yield "a third visit: every lineage runs through all", _run_through(follow(full))
     yield (
         "an identical visit twice: all stable, change 0",
-        _unchanged(follow([first, replace(first, scan=replace(first.scan))])),
+        _unchanged(follow([first, replace(first)])),
     )
     yield (
         "a visit with none, later: all gone or judged otherwise",
@@ -53,7 +54,7 @@ def cases() -> Iterator[tuple[str, bool]]:
     yield (
         "a visit with none, before: all new or judged otherwise",
         _alone(
-            follow([replace(none, scan=_dated(none.scan, "2019-01-01")), first]),
+            follow([_redated(none, "2019-01-01"), first]),
             "new",
         ),
     )
@@ -92,6 +93,10 @@ def _alone(found: FollowUp, fate: str) -> bool:
 
 def _dated(scan: Scan, date: str) -> Scan:
     return replace(scan, acquisition=replace(scan.acquisition, date=date))
+
+
+def _redated(exam: Examination, date: str) -> Examination:
+    return replace(exam, acquisition=replace(exam.acquisition, date=date))
 
 
 @dataclass(frozen=True, slots=True)

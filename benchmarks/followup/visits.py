@@ -10,20 +10,21 @@ from unittest import mock
 
 import numpy as np
 from benchmarks.finder.pictures import tile
-from benchmarks.finder.places import evidence_of
 from benchmarks.followup.stories import cover
 from benchmarks.followup.subjects import MATRIX_HU, Session, Shown, Subject
 from numpy.typing import NDArray
 
 from calcimetry import deposits as finder
 from calcimetry.anatomy import Anatomy, Body, in_pose, into_pose, pose_of
+from calcimetry.describe import Evidence, Located, locate
 from calcimetry.describe.evidence import axes
 from calcimetry.examine import measure
-from calcimetry.followup.visit import Visit, visit_of
-from calcimetry.phantom.insertion import Placement
+from calcimetry.followup.visit import Visit
+from calcimetry.phantom.spec import Placement
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Examination, Finding, Kind, Runs, Scan
 from calcimetry.runs import difference, from_mask, stacked, tabulate, to_labels, voxels_of
+from calcimetry.visits import visit_of
 
 AS_FOUND, TRUE_MASKS = "as found", "true masks"
 WAYS = (AS_FOUND, TRUE_MASKS)
@@ -38,6 +39,20 @@ class Part(NamedTuple):
 
     present: bool
     places: tuple[Placement, ...]
+
+
+ANY = Evidence(
+    voxels=0,
+    volume_mm3=0.0,
+    mean_hu=0.0,
+    peak_hu=0,
+    axes_mm=(0.0, 0.0, 0.0),
+    fraction_in_body=1.0,
+    touches_field_edge=False,
+    skeletal=False,
+    contrast_given=None,
+)
+"""What the finder sees, but for what `places` asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,7 @@ def make(subject: Subject, how: Session, parts: Sequence[Part], ways: Sequence[s
     )
     visits, numbers, shares = {}, {}, {}
     for way, exam in _examined(scan, known, ways):
-        visits[way] = visit_of(exam)
+        visits[way] = visit_of(exam, 1)
         numbers[way], shares[way] = _matched(exam, known)
     return Made(known, visits, numbers, shares, tuple(_picture(scan, item) for item in known))
 
@@ -154,7 +169,10 @@ def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any
     for runs in true:
         bones = difference(bones, runs)
     skeleton = replace(found.skeleton, runs=bones)
-    evidence = evidence_of(scan, true, Anatomy(body, skeleton))
+    evidence = [
+        ANY.with_more(**{name: getattr(seen, name) for name in Located.__slots__})
+        for seen in locate(scan, true, Anatomy(body, skeleton), _PLAN.find.threshold_hu)
+    ]
     for item, seen in zip(found.findings, found.evidence, strict=True):
         rest = item.runs
         for runs in true:

@@ -25,9 +25,10 @@ from benchmarks.followup.tables import table
 from calcimetry.errors import WithheldError
 from calcimetry.examine import measure
 from calcimetry.followup import FollowUp, follow
-from calcimetry.followup.visit import Visit, visit_of
+from calcimetry.followup.visit import Visit
 from calcimetry.phantom.canvas import Pose
 from calcimetry.records import Frame, Scan, Source
+from calcimetry.visits import visit_of
 
 COUNT = 5  # deposits that are put into each body
 BEND_DEG = 20.0
@@ -181,7 +182,7 @@ def scanned(body: Body, which: int, kept: Path | None = None) -> Visit:
     path = kept / f"{body.name}.{which}.pickle" if kept else None
     if path is not None and path.exists():
         return pickle.loads(path.read_bytes())
-    visit = replace(visit_of(measure(_scan(body, which))), scan=None, whole={})
+    visit = replace(visit_of(measure(_scan(body, which)), 1), scan=None, whole={})
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps(visit))

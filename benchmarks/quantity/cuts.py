@@ -15,8 +15,9 @@ import numpy as np
 from benchmarks.finder.study import judged
 from numpy.typing import NDArray
 
-from calcimetry.phantom.insertion import Imaging, insert
+from calcimetry.phantom.insertion import insert
 from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
+from calcimetry.phantom.spec import Imaging
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.plan import Plan
 from calcimetry.quantity import quantify

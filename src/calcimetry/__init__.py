@@ -23,16 +23,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from calcimetry.clinic import assess, assessment_document
+    from calcimetry.correct import prepare, remeasure
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume, load
-    from calcimetry.followup.follow import follow
-    from calcimetry.followup.output import write_followup
-    from calcimetry.output import write
+    from calcimetry.outputs import write, write_assessment, write_followup
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
-    from calcimetry.remeasure import prepare, remeasure
     from calcimetry.scan import from_array, read
+    from calcimetry.visits import follow
 
 _HOMES = {
     "assess": "clinic",
@@ -43,16 +42,17 @@ _HOMES = {
     "Plan": "plan",
     "Scan": "records",
     "document": "exchange",
-    "follow": "followup",
+    "follow": "visits",
     "from_array": "scan",
     "label_volume": "exchange",
     "load": "exchange",
     "measure": "examine",
-    "prepare": "remeasure",
-    "remeasure": "remeasure",
+    "prepare": "correct",
+    "remeasure": "correct",
     "read": "scan",
-    "write": "output",
-    "write_followup": "followup",
+    "write": "outputs",
+    "write_assessment": "outputs",
+    "write_followup": "outputs",
 }
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "read",
     "remeasure",
     "write",
+    "write_assessment",
     "write_followup",
 ]
 

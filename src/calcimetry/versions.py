@@ -1,4 +1,4 @@
-"""Versions of this package and of the libraries that its numbers rest on; its plug-ins."""
+"""Versions of this package and of the libraries that its numbers rest on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import platform
 from importlib import metadata
 
 LIBRARIES = ("calcimetry", "numpy", "scipy", "numba", "pydicom", "nibabel", "onnxruntime")
-GROUPS = ("calcimetry.anatomy", "calcimetry.calibrations", "calcimetry.exporters")
 
 
 def versions() -> dict[str, str]:
@@ -18,8 +17,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def plugins(group: str) -> dict[str, metadata.EntryPoint]:
-    """Installed entry points of one of GROUPS, by name."""
-    return {point.name: point for point in metadata.entry_points(group=group)}

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import plug_ins
 import segmenter_fakes as fake
-from calcimetry.anatomy import Segmenter, names_at, read_labelmap, segment, segmenters
+from calcimetry.anatomy import names_at, read_labelmap, segment, segmenters
 from calcimetry.errors import ServiceError, UsageError
 from calcimetry.scan import from_array
 
@@ -122,22 +123,21 @@ def test_an_unknown_segmenter_names_those_known(scan, tmp_path):
         segment(scan, "brain", tmp_path)
 
 
+MINE = """
+from calcimetry.anatomy import Segmenter
+made = Segmenter(
+    program="my-bones",
+    model="v7",
+    licence="MIT",
+    scheme="totalsegmentator",
+    command=lambda work, _: ["-i", str(work / "scan" / "CT_scan.nii.gz"), "-o", "mine.nii"],
+    result=lambda work: work / "mine.nii",
+)
+"""
+
+
 def test_a_plug_in_is_a_segmenter_by_entry_point(scan, on_path, tmp_path, monkeypatch):
-    mine = Segmenter(
-        program="my-bones",
-        model="v7",
-        licence="MIT",
-        scheme="totalsegmentator",
-        command=lambda work, _: ["-i", str(work / "scan" / "CT_scan.nii.gz"), "-o", "mine.nii"],
-        result=lambda work: work / "mine.nii",
-    )
-
-    class Point:
-        def load(self):
-            return mine
-
-    for module in ("segmenter", "labelmap"):
-        monkeypatch.setattr(f"calcimetry.anatomy.{module}.plugins", lambda _: {"mine": Point()})
+    plug_ins.install(tmp_path, monkeypatch, "calcimetry.anatomy", "mine", MINE)
     on_path(
         "my-bones",
         'option = dict(zip(sys.argv[1::], sys.argv[2::]))\nlabel(option["-i"], option["-o"], 76)',
@@ -146,3 +146,9 @@ def test_a_plug_in_is_a_segmenter_by_entry_point(scan, on_path, tmp_path, monkey
     labels = read_labelmap(segment(scan, "mine", tmp_path))
     assert names_at(labels, scan.to_lps(np.array([[3, 9, 7]]))) == ["femur_right"]
     assert labels.made_by["version"] == "unknown"
+
+
+def test_a_plug_in_that_is_no_segmenter_is_named(scan, tmp_path, monkeypatch):
+    plug_ins.install(tmp_path, monkeypatch, "calcimetry.anatomy", "odd", "made = 7")
+    with pytest.raises(ServiceError, match=r"PLUGIN_FAILED[\s\S]*int[\s\S]*'odd'"):
+        segment(scan, "odd", tmp_path)

@@ -13,16 +13,19 @@ import jsonschema
 import pytest
 
 import calcimetry as cm
+from calcimetry import followup
 from calcimetry.errors import InputError, OutputError, UsageError
-from calcimetry.followup import follow, read_events, write_followup
-from calcimetry.followup.document import LINEAGE_COLUMNS, document, table_rows
+from calcimetry.exchange.followup import LINEAGE_COLUMNS, followup_document, lineage_rows
+from calcimetry.followup import read_events
+from calcimetry.outputs import write_followup
 from calcimetry.phantom import DepositSpec
 from calcimetry.plan import Plan
 from calcimetry.records import Examination
+from calcimetry.visits import follow
 
 from .conftest import MOVED, dated
 
-SCHEMA = json.loads(files("calcimetry.followup").joinpath("followup.schema.json").read_text())
+SCHEMA = json.loads(files("calcimetry.exchange").joinpath("followup.schema.json").read_text())
 COLUMNS = (
     "lineage,visit_from,visit_to,deposits_from,deposits_to,fate,mass_from_mg,mass_to_mg,"
     "mass_change_pct,mass_change_pct_low,mass_change_pct_high,density_change,called,"
@@ -51,13 +54,12 @@ def test_a_grown_a_stable_and_a_gone_deposit(found):
 
 def test_the_order_of_the_inputs_does_not_matter(found, twice):
     again = follow(twice[::-1])
-    assert table_rows(document(again)) == table_rows(document(found))
+    assert lineage_rows(followup_document(again)) == lineage_rows(followup_document(found))
 
 
 def test_an_identical_visit_twice_has_no_change(twice):
     first = twice[0]
-    same = replace(first, scan=replace(first.scan))
-    found = follow([first, same])
+    found = follow([first, replace(first)])
     assert {row.fate for row in found.rows} == {"stable"}
     assert all(row.change.mass_pct.value == 0 for row in found.rows)
     assert not found.pairs[0].total.called
@@ -67,7 +69,7 @@ def test_an_identical_visit_twice_has_no_change(twice):
 
 
 def test_the_document_fits_its_schema(found):
-    jsonschema.validate(document(found), SCHEMA)
+    jsonschema.validate(followup_document(found), SCHEMA)
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +229,6 @@ def test_known_dates_are_put_in_order_though_two_are_the_same(visit):
     balls = {1: ((100, 100, 100), 60.0)}
     dates = ("2026-02-01", "2025-01-01", "2026-02-01")
     visits = [visit(balls, k, scan={"date": date}) for k, date in enumerate(dates, 1)]
-    found = follow(visits)
+    found = followup.follow(visits)
     assert [v.date for v in found.visits] == sorted(dates)
     assert "ORDER_AS_GIVEN" in [flag.code for flag in found.flags]

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calcimetry.followup.alignment import Alignment
-from calcimetry.followup.compare import compared
+from calcimetry.followup.comparability import compared
 from calcimetry.followup.events import Events
+from calcimetry.followup.fates import rows_of
 from calcimetry.followup.follow import total_change
-from calcimetry.followup.lineage import Step, rows_of
 from calcimetry.followup.motion import Motion
-from calcimetry.followup.repeat import repeatability
+from calcimetry.followup.repeatability import repeatability
+from calcimetry.followup.visit_pair import VisitPair
 
 from .conftest import FIELD_MM, still, visit_with
 
@@ -30,7 +31,7 @@ TURNED = {
 def step(first, second, alignment=None):
     visits = visit_with(first, 1), visit_with(second, 2)
     how = compared(*visits, RULE)
-    return Step(visits, how, alignment or STILL, RULE, Events())
+    return VisitPair(visits, how, alignment or STILL, RULE, Events())
 
 
 def fates(first, second, **names):
@@ -157,6 +158,6 @@ def test_a_cut_in_doubt_is_the_same_doubt_on_scans_made_alike():
     for visit in alike.visits:
         visit.facts["deposits"][0]["relative_error"].update(unsure)
     (row,) = rows_of(alike)
-    other = replace(alike, how=replace(alike.how, widened=0.01))
+    other = replace(alike, comparability=replace(alike.comparability, widened=0.01))
     (wide,) = rows_of(other)
     assert row.change.mass_pct.low > wide.change.mass_pct.low

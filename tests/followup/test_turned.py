@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from calcimetry.followup import follow
-from calcimetry.followup.align import align
 from calcimetry.followup.motion import BONE, Cloud, Motion
+from calcimetry.followup.registration import register
 from calcimetry.followup.visit import Visit
 
 from .conftest import ball, row, visit_with
@@ -105,7 +105,7 @@ def test_a_sure_fit_asks_for_no_other_turn(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(starts, "turned", never)
-    assert align(scanned(1, 1, Motion.none()), scanned(1, 2, turn(5, 4, -6))).agreement.sure
+    assert register(scanned(1, 1, Motion.none()), scanned(1, 2, turn(5, 4, -6))).agreement.sure
 
 
 def test_fields_that_share_nothing_are_told():

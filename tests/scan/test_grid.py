@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from calcimetry.errors import CalcimetryError
+from calcimetry.nifti import ras_of_lps
 from calcimetry.records import Acquisition
 from calcimetry.scan import from_array, read
-from calcimetry.scan.grid import RAS_TO_LPS, scan_affine, stored_grid, tilt_degrees
+from calcimetry.scan.grid import scan_affine, stored_grid, tilt_degrees
 
 SHAPE = (5, 6, 7)  # z, y, x
 LAYOUTS = list(product(permutations(range(3)), product((False, True), repeat=3)))
@@ -64,7 +65,7 @@ def test_all_forty_eight_layouts_of_an_array(layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_all_forty_eight_layouts_of_a_file(layout, tmp_path):
     hu, affine, stored, matrix = laid_out(layout, (8.0, -5.0, 12.0))
-    nib.save(nib.Nifti1Image(stored, RAS_TO_LPS @ matrix), tmp_path / "ct.nii.gz")
+    nib.save(nib.Nifti1Image(stored, ras_of_lps(matrix)), tmp_path / "ct.nii.gz")
     holds(read(tmp_path / "ct.nii.gz"), hu, affine, stored, matrix)
 
 

@@ -24,12 +24,11 @@ from numpy.typing import NDArray
 
 from calcimetry.bounded import parse_toml, read_toml
 from calcimetry.errors import CalcimetryError, InputError, UsageError
+from calcimetry.plugins import ANATOMY, installed
 from calcimetry.terms import anatomical, code
-from calcimetry.versions import plugins
 
-GROUP = "calcimetry.anatomy"
 BUILT_IN = ("totalsegmentator", "moose")
-"""The entry points by which segmenters are found, and the segmenters that are known without."""
+"""The segmenters that are known without a plug-in."""
 
 KINDS = ("bone", "cartilage", "vessel", "muscle", "airway", "organ")
 # Of errors in reading: an image that can be read, but is none of these.
@@ -190,7 +189,7 @@ def _made_by(table: Mapping[str, Any]) -> dict[str, str]:
     Of a segmenter that is not known here nothing is repeated: it may be the name of a person.
     """
     given = {key: str(value) for key, value in table.get("made_by", {}).items()}
-    if given.get("segmenter") not in {*BUILT_IN, *plugins(GROUP)}:
+    if given.get("segmenter") not in {*BUILT_IN, *installed(ANATOMY)}:
         return {}
     values = {key: code(given[key], 160) for key in _MADE_BY if key in given}
     return {key: value for key, value in values.items() if value is not None}

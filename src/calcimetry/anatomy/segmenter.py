@@ -17,18 +17,19 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from calcimetry.anatomy.labelmap import BUILT_IN, GROUP, read_labelmap
+from calcimetry.anatomy.labelmap import BUILT_IN, read_labelmap
 from calcimetry.errors import CalcimetryError, ServiceError, UsageError
+from calcimetry.nifti import ras_of_lps
+from calcimetry.plugins import ANATOMY, failed, installed, load
 from calcimetry.records import Scan
-from calcimetry.versions import plugins
 
 IMAGE = "CT_scan.nii.gz"  # MOOSE takes what begins with CT_
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _WORDS_SHOWN = 300
 _GZIP = b"\x1f\x8b"
 
@@ -65,9 +66,16 @@ class Segmenter:
 
 def segmenters() -> dict[str, Callable[[], Segmenter]]:
     """Every segmenter by name: those built in, and installed plug-ins (which may replace them)."""
-    points = {name: point.load for name, point in plugins(GROUP).items()}
+    points = {name: partial(_plugged_in, name) for name in installed(ANATOMY)}
     built_in = (lambda: TOTALSEGMENTATOR, lambda: MOOSE)
     return dict(zip(BUILT_IN, built_in, strict=True)) | points
+
+
+def _plugged_in(name: str) -> Segmenter:
+    found = load(ANATOMY, name)
+    if isinstance(found, Segmenter):
+        return found
+    raise failed(ANATOMY, name, f"it loads to {type(found).__name__}", "a Segmenter")
 
 
 def segment(scan: Scan, name: str, folder: Path, *, jobs: int = 1) -> Path:
@@ -83,7 +91,8 @@ def segment(scan: Scan, name: str, folder: Path, *, jobs: int = 1) -> Path:
         (SEGMENTER_MISSING).
     ServiceError
         its weights are not there and could not be fetched (SEGMENTER_WEIGHTS), it asks for a
-        licence (SEGMENTER_LICENCE), or it ended without a label map (SEGMENTER_FAILED).
+        licence (SEGMENTER_LICENCE), it ended without a label map (SEGMENTER_FAILED), or it is
+        a plug-in that cannot be loaded (PLUGIN_FAILED).
     """
     chosen = _chosen(name)
     program = shutil.which(chosen.program)
@@ -128,7 +137,7 @@ def _write_image(scan: Scan, path: Path) -> None:
     import nibabel as nib  # noqa: PLC0415
 
     path.parent.mkdir()
-    affine = _LPS_TO_RAS @ scan.affine
+    affine = ras_of_lps(scan.affine)
     nib.save(nib.Nifti1Image(np.ascontiguousarray(scan.hu.transpose(2, 1, 0)), affine), path)
 
 

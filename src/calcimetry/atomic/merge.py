@@ -1,9 +1,9 @@
 """A draft and what a folder holds already: what is ours, what is kept, who takes whose place.
 
-`ours` are paths below the folder, in which # stands for a number: "deposits.csv",
-"pictures/deposit-#-axial-bone.png". What fits and is a plain file is an earlier run's, and is
-replaced or removed; a folder that only holds such is ours, but not what else stands in it. All
-else is somebody's own and is kept. Links are never followed.
+`ours` are paths below the folder, in which # stands for a number and * for any name:
+"deposits.csv", "pictures/deposit-#-axial-bone.png", "exports/*". What fits and is a plain file is
+an earlier run's, and is replaced or removed; a folder that only holds such is ours, but not what
+else stands in it. All else is somebody's own and is kept. Links are never followed.
 """
 
 from __future__ import annotations
@@ -196,7 +196,8 @@ def sync_folders(*folders: Path) -> None:
 
 @cache
 def _fits(ours: Ours) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(path).replace(r"\#", "[0-9]+") for path in ours) or "(?!)")
+    parts = (re.escape(path).replace(r"\#", "[0-9]+").replace(r"\*", "[^/]+") for path in ours)
+    return re.compile("|".join(parts) or "(?!)")
 
 
 def _refuse_taken(target: Path, name: str, drop: Sequence[str]) -> None:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from calcimetry.cli.say import say
-
-if TYPE_CHECKING:
-    from calcimetry.clinic import Assessment
-
-FILES = ("assessment.json", "report.html")
 
 
 def assess(
@@ -41,14 +36,16 @@ def assess(
 
     from calcimetry import clinic
     from calcimetry.atomic import AtomicFolder
+    from calcimetry.exchange import saved_pictures
+    from calcimetry.outputs.assessment import FILES, fill
 
     with AtomicFolder(out, force=force, ours=FILES) as folder:
         document = None if exam is None else _read(exam, quiet=quiet)
         found = clinic.assess(document, labs, history, as_of=as_of, max_age_days=max_age)
-        facts = clinic.assessment_document(found)
-        folder.write("assessment.json", codec.dumps(facts, indent=1, allow_nan=False) + "\n")
+        shown = None
         if exam is not None and document is not None and exam.is_dir():
-            folder.write("report.html", _report(document, exam, found))
+            shown = document, saved_pictures(exam)
+        facts = fill(found, folder, shown)
     if json:
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
@@ -65,15 +62,6 @@ def _read(exam: Path, *, quiet: bool) -> dict[str, Any]:
     document = saved_document(exam)
     say_examination(document, quiet=quiet, title="Examination, read")
     return document
-
-
-def _report(document: dict[str, Any], exam: Path, found: Assessment) -> str:
-    """The examination's report with the assessment as a chapter."""
-    from calcimetry.clinic import chapter
-    from calcimetry.exchange import saved_pictures
-    from calcimetry.report import render
-
-    return render(document, saved_pictures(exam), chapters={"clinic": chapter(found)})
 
 
 def _say(facts: dict[str, Any], out: Path) -> None:

@@ -10,8 +10,7 @@ import typer
 from calcimetry.cli.say import say
 
 if TYPE_CHECKING:
-    from calcimetry.followup.visit import Visit
-    from calcimetry.records import Examination
+    from calcimetry.followup import Visit
 
 
 def follow(
@@ -51,13 +50,13 @@ def follow(
 ) -> None:
     """Say what became of each deposit over two or more visits."""
     from calcimetry.atomic import AtomicFolder
-    from calcimetry.followup import FILES, read_events
     from calcimetry.followup import follow as follow_up
-    from calcimetry.followup.output import fill
+    from calcimetry.followup import read_events
+    from calcimetry.outputs.followup import FILES, fill
 
     known = read_events(events)
     with AtomicFolder(out, force=force, ours=FILES) as folder:
-        visits: list[Any] = (
+        visits = (
             _measured(exam_dirs, plan, hu_as_is, quiet=quiet)
             if scans
             else _read(exam_dirs, quiet=quiet)
@@ -69,23 +68,22 @@ def follow(
 def _read(folders: list[Path], *, quiet: bool) -> list[Visit]:
     """Visits from their folders, each said in a line as it is read."""
     from calcimetry.cli.reading import say_examination
-    from calcimetry.followup.visit import visit_of
+    from calcimetry.visits import visit_of
 
     visits = []
     for number, folder in enumerate(folders, 1):
-        visits.append(visit_of(folder))
+        visits.append(visit_of(folder, number))
         say_examination(visits[-1].facts, quiet=quiet, title=f"Visit {number}, read")
     return visits
 
 
-def _measured(
-    scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool
-) -> list[Examination]:
+def _measured(scans: list[Path], plan: Path | None, hu_as_is: bool, *, quiet: bool) -> list[Visit]:
     from calcimetry.cli.reading import say_read
     from calcimetry.examine import measure
     from calcimetry.link import chosen_key
     from calcimetry.plan import Plan
     from calcimetry.scan import read
+    from calcimetry.visits import visit_of
 
     chosen = Plan() if plan is None else Plan.from_toml(plan)
     key = chosen_key(None)
@@ -93,7 +91,7 @@ def _measured(
     for number, path in enumerate(scans, 1):
         scan = read(path, link_key=key, hu_as_is=hu_as_is)
         say_read(scan, quiet=quiet, err=True, title=f"Visit {number}, read")
-        visits.append(measure(scan, chosen))
+        visits.append(visit_of(measure(scan, chosen), number))
     return visits
 
 
@@ -103,7 +101,7 @@ def _say(facts: dict[str, Any], out: Path, *, json: bool, quiet: bool) -> None:
 
         typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
     elif not quiet:
-        from calcimetry.followup.chapter import summary
+        from calcimetry.report.followup import summary
 
         say(summary(facts))
         say(f"Written: {out / 'lineage.csv'}, {out / 'report.html'}")

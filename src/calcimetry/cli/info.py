@@ -53,14 +53,13 @@ def _show(facts: dict[str, Any], *, json: bool) -> None:
 
 def _facts() -> dict[str, Any]:
     from calcimetry.anatomy import segmenters
-    from calcimetry.anatomy.labelmap import GROUP
     from calcimetry.plan import Plan
-    from calcimetry.versions import GROUPS, plugins, versions
+    from calcimetry.plugins import ANATOMY, GROUPS, installed
+    from calcimetry.versions import versions
 
     return {
         "versions": versions(),
-        "plugins": {group: sorted(plugins(group)) for group in GROUPS}
-        | {GROUP: sorted(segmenters())},
+        "plugins": {group: installed(group) for group in GROUPS} | {ANATOMY: sorted(segmenters())},
         "plan": Plan().described(),
     }
 

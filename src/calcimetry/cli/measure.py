@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from calcimetry.plan import Plan
     from calcimetry.records import Examination
 
+STAGES = 6  # reading, the four that `examine.measure` names, writing; a segmenter is one more
+
 
 def measure(
     scan: Annotated[
@@ -64,6 +66,10 @@ def measure(
         Path | None, typer.Option(help="File of the study's key for that hash.")
     ] = None,
     pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
+    export: Annotated[
+        str | None,
+        typer.Option(help="Exporters (plug-ins) whose files are written too: NAME[,NAME]."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Threads; all cores unless told.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print examination.json.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
@@ -77,20 +83,28 @@ def measure(
         _list(scan, series, kvp=kvp, json=json)
         return
     out = _given(out)
+    from tempfile import TemporaryDirectory
+
     from calcimetry.atomic import AtomicFolder
     from calcimetry.cli.progress import stages
     from calcimetry.cli.reading import say_read
     from calcimetry.link import chosen_key
-    from calcimetry.output import FILES
+    from calcimetry.outputs.examination import FILES
 
     chosen = _plan(plan, threshold)
     _check_options(labels, segment, site)
+    exports = _exports(export)
     _check_calibration(calibration, chosen)
     key = None if no_link else chosen_key(link_key)
-    with AtomicFolder(out, force=force, ours=FILES) as folder, stages(quiet=quiet) as stage:
+    count = STAGES + (segment is not None)
+    with (
+        AtomicFolder(out, force=force, ours=FILES) as folder,
+        stages(count, quiet=quiet) as stage,
+        TemporaryDirectory(prefix="calcimetry-") as made,
+    ):
         from calcimetry.anatomy import segment as run_segmenter
         from calcimetry.examine import measure as examine
-        from calcimetry.output import fill
+        from calcimetry.outputs.examination import fill
         from calcimetry.scan import read
 
         stage("reading the scan")
@@ -100,7 +114,7 @@ def measure(
         say_read(volume, quiet=quiet, err=json)
         if segment is not None:
             stage(f"running {segment}")
-            labels = run_segmenter(volume, segment, folder.path, jobs=_jobs(jobs))
+            labels = run_segmenter(volume, segment, Path(made), jobs=_jobs(jobs))
         exam = examine(
             volume,
             chosen,
@@ -111,7 +125,16 @@ def measure(
             progress=stage,
         )
         stage("writing the results")
-        facts = fill(exam, folder, scan=volume, pdf=pdf, identify=identify)
+        anatomy = None if segment is None else Path(made)
+        facts = fill(
+            exam,
+            folder,
+            scan=volume,
+            anatomy=anatomy,
+            pdf=pdf,
+            identify=identify,
+            export=exports,
+        )
     _say(facts, exam, out, json=json, quiet=quiet)
 
 
@@ -146,6 +169,15 @@ def _check_options(labels: Path | None, segment: str | None, site: str | None) -
     check_site(site)
     if labels is not None:
         _check_file(labels)
+
+
+def _exports(asked: str | None) -> tuple[str, ...]:
+    """Names of exporters; one that cannot be had is said before the work."""
+    if asked is None:
+        return ()
+    from calcimetry.outputs.exporters import exporters
+
+    return tuple(exporters([name.strip() for name in asked.split(",")]))
 
 
 def _check_file(labels: Path) -> None:

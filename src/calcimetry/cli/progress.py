@@ -13,12 +13,11 @@ from calcimetry.cli.say import say
 from calcimetry.escape import visible
 
 FIRST_RUN = "first run on this machine"
-STAGES = 7  # of `calcimetry measure`, as examine.py names them
 
 
 @contextmanager
-def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yields a function that is told the name of each stage as it begins."""
+def stages(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yields a function that is told the name of each stage as it begins; `total` of them come."""
     from calcimetry.kernels.compiled import first_compilation
 
     if quiet:
@@ -27,7 +26,7 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         with first_compilation(_say_once):
             yield _nothing
     else:
-        with _bar() as show, first_compilation(_shown_by(show)):
+        with _bar(total) as show, first_compilation(_shown_by(show)):
             yield show
 
 
@@ -45,14 +44,14 @@ def _shown_by(show: Callable[[str], None]) -> Callable[[int, int], None]:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[str], None]]:
+def _bar(total: int) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     named = TextColumn("{task.description:<26}", markup=False)  # names hold words of the user's
     columns = (named, BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=STAGES)
+        task = bar.add_task("starting", total=total)
         begun = False
 
         def show(name: str) -> None:

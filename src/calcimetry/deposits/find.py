@@ -213,18 +213,15 @@ def network_probability(
 
 
 def split_free(
-    scan: Scan, runs: Runs, body: Body, plan: Plan, *, jobs: Jobs = 1
+    scan: Scan, runs: Runs, probability: NDArray[np.float32], plan: Plan, *, jobs: Jobs = 1
 ) -> tuple[list[Runs], list[Runs]]:
     """An object's deposits by the network's probability, and what is left of it.
 
     As `find` splits it, without the rules' word on what the parts are.
 
-    Raises UsageError NO_NETWORK.
+    probability : of every voxel of the object, in run order
     """
     dense = objects_of(scan.hu, runs)
-    asked = plan.changed("find", {"finder": "network"})
-    probability = network_probability(scan, dense, body, asked, jobs=jobs)
-    assert probability is not None  # or it was refused
     found = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
     pairs = list(zip(parts(found.objects), found.network_positive.tolist(), strict=True))
     return [part for part, own in pairs if own], [part for part, own in pairs if not own]

@@ -10,17 +10,17 @@ is added. The schema itself is `examination.schema.json` beside this file.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from calcimetry.edits.codec import edits_to_json
+from calcimetry.exchange.plain import RESEARCH_USE, flag_rows, rounded
 from calcimetry.records import (
     Acquisition,
     Deposit,
     Estimate,
     Examination,
-    Flag,
     Frame,
     OtherObject,
     Provenance,
@@ -31,10 +31,6 @@ from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
 SCHEMA_VERSION = "1.3"
-RESEARCH_USE = (
-    "Research use only. Not a medical device; not for diagnosis or for decisions on treatment."
-)
-DECIMALS = 4  # of every number with a unit: finer than any of them is known
 
 
 def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
@@ -56,8 +52,8 @@ def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
         "plan": exam.plan.as_dict(),
         "plan_described": exam.plan.definitions(),
         "edits": edits_to_json(exam.edits),
-        "flags": _flags(exam.flags),
-        "calibration": _rounded(_fields(exam.calibration), 6),
+        "flags": flag_rows(dict.fromkeys(exam.flags)),
+        "calibration": rounded(_fields(exam.calibration), 6),
         "totals": _totals(exam.totals),
         "kinds": dict(sorted(Counter(str(o.kind) for o in exam.objects).items())),
         "deposits": [_deposit(deposit, identify) for deposit in exam.deposits],
@@ -146,10 +142,10 @@ def _deposit(deposit: Deposit, identify: bool) -> dict[str, Any]:
         "density_shares": dict(quantity.density_shares),
         "reason": deposit.reason,
         "rule": deposit.rule and str(deposit.rule),
-        "flags": _flags(deposit.flags),
+        "flags": flag_rows(dict.fromkeys(deposit.flags)),
     }
-    rounded: dict[str, Any] = _rounded(row)
-    return rounded
+    made: dict[str, Any] = rounded(row)
+    return made
 
 
 def _object(item: OtherObject) -> dict[str, Any]:
@@ -163,8 +159,8 @@ def _object(item: OtherObject) -> dict[str, Any]:
         "mass_mg": item.mass_mg,
         **_position(item.centroid_mm),
     }
-    rounded: dict[str, Any] = _rounded(row)
-    return rounded
+    made: dict[str, Any] = rounded(row)
+    return made
 
 
 def _totals(totals: Totals) -> dict[str, Any]:
@@ -176,8 +172,8 @@ def _totals(totals: Totals) -> dict[str, Any]:
 
 
 def _total(total: Total) -> dict[str, Any]:
-    rounded: dict[str, Any] = _rounded(asdict(total))
-    return rounded
+    made: dict[str, Any] = rounded(asdict(total))
+    return made
 
 
 def _position(lps: tuple[float, float, float]) -> dict[str, float]:
@@ -188,22 +184,7 @@ def _spread(name: str, estimate: Estimate) -> dict[str, float | None]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def _flags(flags: Iterable[Flag]) -> list[dict[str, str]]:
-    unique = dict.fromkeys(flags)
-    return [{"code": f.code, "severity": str(f.severity), "text": f.text} for f in unique]
-
-
 def _fields(calibration: Any) -> dict[str, Any]:
     fields = asdict(calibration)
-    fields["flags"] = _flags(calibration.flags)
+    fields["flags"] = flag_rows(dict.fromkeys(calibration.flags))
     return fields
-
-
-def _rounded(value: Any, decimals: int = DECIMALS) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _rounded(item, decimals) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item, decimals) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()  # a NumPy scalar or zero-dimensional array
-    return round(value, decimals) if isinstance(value, float) else value

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from calcimetry.exchange.check import DamagedError, check_affine, damaged, read_file
 from calcimetry.exchange.nifti import nifti_file
+from calcimetry.nifti import lps_of_ras, ras_of_lps
 from calcimetry.records import Examination
 from calcimetry.runs import to_labels
 from calcimetry.scan.memory import check_room
 
 _HEADER_BYTES = 2**16  # with extensions that other programs add
 _NEAR_MM = 0.05  # within which the affine is the document's: a header keeps single floats
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # NIfTI's world is RAS
 
 
 def label_volume(exam: Examination) -> NDArray[Any]:
@@ -63,7 +63,7 @@ def nifti_bytes(exam: Examination) -> bytes:
     """The label map as a gzipped NIfTI-1 file on the stored grid of the scan."""
     stored = exam.frame.stored
     volume = stored.from_scan(label_volume(exam))
-    affine = _LPS_TO_RAS @ stored.affine
+    affine = ras_of_lps(stored.affine)
     content = nifti_file(volume, affine, _upright(affine, _across(exam)))
     # Level 1 and no time stamp: labels are nearly all zeros, and equal runs give equal files.
     return gzip.compress(content, compresslevel=1, mtime=0)
@@ -83,7 +83,7 @@ def saved_labels(
     check_room(shape, str(path))
     try:
         values, ras = _read(path, shape)
-        affine = np.asarray(_LPS_TO_RAS @ ras, np.float64)
+        affine = lps_of_ras(ras)
         check_affine(affine, "the affine")
         stated = np.array(scan["stored_affine_ijk_to_lps_mm"])
         corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*shape, 1]

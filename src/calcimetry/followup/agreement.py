@@ -87,14 +87,14 @@ class _Way(NamedTuple):
     """How points of one visit get to the other: as the nearest of these landmarks does."""
 
     marks: Points
-    piece: NDArray[np.int64]
+    segment: NDArray[np.int64]
     motions: Sequence[Motion]
     there: Visit
 
     def gaps(self, own: Cloud, other: Cloud, edge_mm: float, far_mm: float) -> Points:
         """Distance from the other's surface, of those that come to lie in the other field."""
         _, nearest = cKDTree(self.marks).query(own.points)
-        moved = carried(own.points, self.piece[nearest], self.motions)
+        moved = carried(own.points, self.segment[nearest], self.motions)
         seen = self.there.in_field(moved, edge_mm)
         return other.gap(moved[seen], own.group[seen], far_mm)
 
@@ -106,7 +106,7 @@ def agreement(
     *,
     by_skin: bool,
 ) -> Agreement:
-    """Of two visits, the first of which is moved piece by piece.
+    """Of two visits, the first of which is moved segment by segment.
 
     marks : landmarks of the first visit (n, 3), and which of the motions moves each, int (n,)
     """

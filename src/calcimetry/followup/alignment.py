@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from calcimetry.followup.agreement import Agreement
-from calcimetry.followup.motion import Motion, Place, Points, carried
+from calcimetry.followup.motion import LocalMotion, Motion, Points, carried
 
 LEAST_SCORE = 0.4  # with less, too few landmarks agree
 _PLACE_MM = 6.0  # how far about the middle of a place what was found of it holds
 _UNSURE = 0.6  # of the spread of where bones lay a point between them, as its error
 _REACH = 60  # nearest landmarks that say how a deposit moves
 _HOLDS_MM = 3.0  # from bone, at which tissue holds to it in full
-_FALL = 6.0  # power by which a bone's say falls with distance: at 1.4 times, to a tenth or so
-_SAY = 0.05  # of the largest say, for a bone to have any
+_FALLOFF = 6.0  # power by which a segment's weight falls with distance: at 1.4 times, to a tenth
+_LEAST_WEIGHT = 0.05  # segments with less than 5 % of the largest weight are ignored
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,9 @@ class Alignment:
     """From a first visit to a second.
 
     marks : the first visit's landmarks (bone; skin where there is little bone)
-    piece : int (n,), which motion moves each
+    segment : int (n,), which motion moves each
     residual : (n,) mm, how far each then lies from the second visit's surface, smoothed
-    motions : of the pieces; backward : the same, fitted the other way round
+    motions : of the segments; backward : the same, fitted the other way round
     score : 0-1, share of landmarks in both fields that agree
     by_skin : there was too little bone
     places : how deposits far from bone moved, where their surroundings tell
@@ -43,13 +43,13 @@ class Alignment:
     """
 
     marks: Points
-    piece: NDArray[np.int64]
+    segment: NDArray[np.int64]
     residual: NDArray[np.float64]
     motions: tuple[Motion, ...]
     backward: tuple[Motion, ...]
     score: float
     by_skin: bool
-    places: tuple[Place, ...] = ()
+    places: tuple[LocalMotion, ...] = ()
     agreement: Agreement | None = None
     mirrored: bool = False
     doubted: bool = False
@@ -65,13 +65,13 @@ class Alignment:
         return self._trees(self.marks)
 
     def _trees(self, points: Points) -> list[Any]:
-        """A search tree for each piece; None where nothing of the first visit moves with it."""
-        own = (points[self.piece == k] for k in range(len(self.motions)))
+        """A search tree for each segment; None where nothing of the first visit moves with it."""
+        own = (points[self.segment == k] for k in range(len(self.motions)))
         return [cKDTree(part) if len(part) else None for part in own]
 
     @cached_property
     def _moved(self) -> Points:
-        return carried(self.marks, self.piece, self.motions)
+        return carried(self.marks, self.segment, self.motions)
 
     @cached_property
     def _after(self) -> list[Any]:
@@ -83,25 +83,29 @@ class Alignment:
         return np.array([np.inf if t is None else t.query(point)[0] for t in trees])
 
     def shares(self, point: Points, *, first: bool = True) -> list[tuple[int, float]]:
-        """The pieces that carry a point of the first (or second) visit, and their say (sum 1).
+        """The segments that carry a point of the first (or second) visit, and their weights.
 
-        A bone's say falls with its distance, so that what is clearly nearer to one moves with
+        A bone's weight falls with its distance, so that what is clearly nearer to one moves with
         it, and tissue beside a joint with both in part. Likeliest first.
         """
         gaps = self.gaps(point, first=first)
         if not np.isfinite(gaps).any():
             return [(0, 1.0)]
-        say = np.maximum(gaps, _HOLDS_MM) ** -_FALL
-        order = [int(k) for k in np.argsort(-say, kind="stable") if say[k] >= _SAY * say.max()]
-        whole = sum(float(say[k]) for k in order)
-        return [(k, float(say[k]) / whole) for k in order]
+        weight = np.maximum(gaps, _HOLDS_MM) ** -_FALLOFF
+        order = [
+            int(k)
+            for k in np.argsort(-weight, kind="stable")
+            if weight[k] >= _LEAST_WEIGHT * weight.max()
+        ]
+        whole = sum(float(weight[k]) for k in order)
+        return [(k, float(weight[k]) / whole) for k in order]
 
     def carrying(self, point: Points, *, first: bool = True) -> Motion:
         """How a point of the first (or second) visit gets to the second."""
         place = self.place(point, first=first)
         return self._by_bone(point, first=first) if place is None else place.motion
 
-    def place(self, point: Points, *, first: bool = True) -> Place | None:
+    def place(self, point: Points, *, first: bool = True) -> LocalMotion | None:
         """The place that a point of the first (or second) visit belongs to."""
         away = [np.linalg.norm((p.centre if first else p.there) - point) for p in self.places]
         nearest = int(np.argmin(away)) if away else -1
@@ -110,9 +114,9 @@ class Alignment:
     def _by_bone(self, point: Points, *, first: bool) -> Motion:
         shares = self.shares(point, first=first)
         motion, sum_ = self.motions[shares[0][0]], shares[0][1]
-        for piece, share in shares[1:]:
+        for segment, share in shares[1:]:
             sum_ += share
-            on = self.motions[piece].after(motion.inverse())
+            on = self.motions[segment].after(motion.inverse())
             motion = on.part(share / sum_).after(motion)
         return motion
 
@@ -133,20 +137,20 @@ class Alignment:
         place = self.place(point)
         if place is not None:
             return place.error_mm
-        piece = self.shares(point)[0][0]
-        tree = self._before[piece]
+        segment = self.shares(point)[0][0]
+        tree = self._before[segment]
         if tree is None:
             return float("inf")
-        back = self.backward[piece](self.motions[piece](point))
+        back = self.backward[segment](self.motions[segment](point))
         count = min(_REACH, tree.n)
         _, index = tree.query(point, k=np.arange(1, count + 1))
-        misfit = float(np.median(self.residual[self.piece == piece][index]))
+        misfit = float(np.median(self.residual[self.segment == segment][index]))
         fit = float(np.hypot(misfit, np.linalg.norm(back - point)))
         return float(np.hypot(fit, self.between(point)))
 
     def between(self, point: Points) -> float:
         """How unsure it is which bones tissue moves with: the spread of where they lay it, mm."""
-        say = np.maximum(self.gaps(point), _HOLDS_MM) ** -2.0
-        say /= say.sum()
+        weight = np.maximum(self.gaps(point), _HOLDS_MM) ** -2.0
+        weight /= weight.sum()
         there = np.stack([motion(point) for motion in self.motions])
-        return _UNSURE * float(np.sqrt(say @ ((there - say @ there) ** 2).sum(axis=1)))
+        return _UNSURE * float(np.sqrt(weight @ ((there - weight @ there) ** 2).sum(axis=1)))

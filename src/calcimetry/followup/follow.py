@@ -8,18 +8,21 @@ from itertools import pairwise
 from pathlib import Path
 
 from calcimetry.errors import UsageError
-from calcimetry.followup.align import align
-from calcimetry.followup.compare import compared
+from calcimetry.followup.change import UNKNOWN, Change, change
+from calcimetry.followup.comparability import compared
 from calcimetry.followup.events import Events, check
+from calcimetry.followup.fates import GroupChange, rows_of
 from calcimetry.followup.identity import Twin, checked
-from calcimetry.followup.judge import UNKNOWN, Change, added, change
-from calcimetry.followup.lineage import Row, Step, joined, numbered, rows_of
-from calcimetry.followup.places import placed
-from calcimetry.followup.repeat import Repeatability, repeatability
+from calcimetry.followup.lineage import LineageChange, joined, numbered
+from calcimetry.followup.registration import register
+from calcimetry.followup.repeatability import Repeatability, repeatability
+from calcimetry.followup.soft_tissue_motion import placed
+from calcimetry.followup.summed_mass import added
 from calcimetry.followup.support import borne_out
-from calcimetry.followup.visit import Visit, visit_of
+from calcimetry.followup.visit import Visit
+from calcimetry.followup.visit_pair import VisitPair
 from calcimetry.followup.withheld import reasons
-from calcimetry.records import Examination, Flag, Severity
+from calcimetry.records import Flag, Severity
 
 ORDER_AS_GIVEN = Flag(
     "ORDER_AS_GIVEN", "The visits' dates are not known or not different: their order was kept."
@@ -28,16 +31,16 @@ _LATER = ("LEFT_OUT",)
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
-    """Two visits: their step, and the change of all that both fields cover.
+class PairChange:
+    """What changed between two visits, summed over all that both fields cover.
 
     withheld : why the total is not given; none where it is
     flags : what else is to be known of the two
     """
 
-    step: Step
+    pair: VisitPair
     total: Change
-    rows: tuple[Row, ...]
+    rows: tuple[LineageChange, ...]
     withheld: tuple[Flag, ...] = ()
     flags: tuple[Flag, ...] = ()
 
@@ -52,8 +55,8 @@ class FollowUp:
     """
 
     visits: tuple[Visit, ...]
-    rows: tuple[Row, ...]
-    pairs: tuple[Between, ...]
+    rows: tuple[LineageChange, ...]
+    pairs: tuple[PairChange, ...]
     repeatability: Repeatability
     events: Events
     flags: tuple[Flag, ...]
@@ -65,7 +68,7 @@ class FollowUp:
 
 
 def follow(
-    examinations: Sequence[Examination | Visit | str | Path],
+    given: Sequence[Visit],
     *,
     repeat: str | Path | None = None,
     events: Events | None = None,
@@ -74,35 +77,35 @@ def follow(
 
     Parameters
     ----------
-    examinations : from `calcimetry.measure`, or folders that it wrote, in any order where
-        their dates differ; or what `visit_of` made of them
+    given : the visits, in any order where their dates differ
     repeat : a repeatability profile ("people", "phantom") or a TOML file of the study's own
     events : what was operated on or extruded, and readers' scores
 
     Totals that cannot be given are withheld, with a flag of that severity that says why: the
     visits could not be laid over each other, are one scan, or leave nothing but doubt.
 
-    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS), InputError for folders that
-    are no examinations, WithheldError for visits that cannot be compared (OTHER_PERSON, OTHER_SIDE,
-    OTHER_IMAGES, OTHER_THRESHOLD).
+    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS), WithheldError for visits that
+    cannot be compared (OTHER_PERSON, OTHER_SIDE, OTHER_IMAGES, OTHER_THRESHOLD).
     """
-    if len(examinations) < 2:
+    if len(given) < 2:
         raise UsageError(
             "TOO_FEW_VISITS",
-            found=f"{len(examinations)} visit",
+            found=f"{len(given)} visit{'s' * (len(given) != 1)}",
             expected="two visits or more",
             where="the examinations to follow",
             remedy="give the folders that `calcimetry measure` wrote, one per visit",
         )
-    visits, flags = _ordered([visit_of(source) for source in examinations])
+    visits, flags = _ordered(given)
     rule, known = repeatability(repeat), events or Events()
     check(known, {visit.number: sorted(visit.deposits) for visit in visits})
     twins = checked(visits)
-    steps = {(a.number, b.number): _step(a, b, rule, known) for a, b in pairwise(visits)}
-    rows = [row for step in steps.values() for row in rows_of(step)]
-    rows = _bridged(rows, visits, steps, (rule, known))
-    listed = _of_one_scan(_left_out(joined(numbered(rows), steps)), twins)
-    pairs = [_between(step, listed, twins) for key, step in steps.items() if key[1] == key[0] + 1]
+    visit_pairs = {(a.number, b.number): _pair(a, b, rule, known) for a, b in pairwise(visits)}
+    rows = [row for pair in visit_pairs.values() for row in rows_of(pair)]
+    rows = _bridged(rows, visits, visit_pairs, rule, known)
+    listed = _of_one_scan(_left_out(joined(numbered(rows), visit_pairs)), twins)
+    pairs = [
+        _between(pair, listed, twins) for key, pair in visit_pairs.items() if key[1] == key[0] + 1
+    ]
     found = [*flags, *(twin.flag for twin in twins), *(f for pair in pairs for f in pair.withheld)]
     every = tuple(dict.fromkeys(found))
     return FollowUp(tuple(visits), tuple(listed), tuple(pairs), rule, known, every)
@@ -117,34 +120,38 @@ def _ordered(visits: Sequence[Visit]) -> tuple[list[Visit], tuple[Flag, ...]]:
     return [replace(v, number=k) for k, v in enumerate(ordered, 1)], flags
 
 
-def _step(first: Visit, second: Visit, rule: Repeatability, events: Events) -> Step:
-    how = compared(first, second, rule)
-    alignment = placed(align(first, second), first, second)
+def _pair(first: Visit, second: Visit, rule: Repeatability, events: Events) -> VisitPair:
+    comparability = compared(first, second, rule)
+    alignment = placed(register(first, second), first, second)
     alignment = replace(alignment, doubted=not borne_out(first, second, alignment))
-    return Step((first, second), how, alignment, rule, events)
+    return VisitPair((first, second), comparability, alignment, rule, events)
 
 
 def _bridged(
-    rows: list[Row],
+    rows: list[GroupChange],
     visits: Sequence[Visit],
-    steps: dict[tuple[int, int], Step],
-    common: tuple[Repeatability, Events],
-) -> list[Row]:
-    """Deposits that a visit between did not cover are sought on the next that does."""
+    visit_pairs: dict[tuple[int, int], VisitPair],
+    rule: Repeatability,
+    events: Events,
+) -> list[GroupChange]:
+    """Deposits that a visit between did not cover are sought on the next that does.
+
+    The pairs of visits that this compares are added to `visit_pairs`.
+    """
     out = list(rows)
     for later in range(2, len(visits)):
         for earlier in range(later - 1):
-            pair = earlier + 1, later + 1
-            lost = _open(out, pair[0], side=0)
-            found = _open(out, pair[1], side=1)
+            key = earlier + 1, later + 1
+            lost = _open(out, key[0], side=0)
+            found = _open(out, key[1], side=1)
             if not lost or not found:
                 continue
-            steps[pair] = _step(visits[earlier], visits[later], *common)
-            out += [row for row in rows_of(steps[pair], (lost, found)) if row.first and row.second]
+            pair = visit_pairs[key] = _pair(visits[earlier], visits[later], rule, events)
+            out += [row for row in rows_of(pair, (lost, found)) if row.first and row.second]
     return out
 
 
-def _open(rows: Sequence[Row], visit: int, *, side: int) -> list[int]:
+def _open(rows: Sequence[GroupChange], visit: int, *, side: int) -> list[int]:
     """Deposits of a visit that the neighbouring visit did not cover."""
     neighbour = visit + 1 if side == 0 else visit - 1
     pair = (visit, neighbour) if side == 0 else (neighbour, visit)
@@ -156,7 +163,7 @@ def _open(rows: Sequence[Row], visit: int, *, side: int) -> list[int]:
     )
 
 
-def _left_out(rows: Sequence[Row]) -> list[Row]:
+def _left_out(rows: Sequence[LineageChange]) -> list[LineageChange]:
     """A lineage that the user left out stays out at later visits."""
     since: dict[int, int] = {}
     for row in rows:
@@ -170,37 +177,37 @@ def _left_out(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _of_one_scan(rows: Sequence[Row], twins: Sequence[Twin]) -> list[Row]:
+def _of_one_scan(rows: Sequence[LineageChange], twins: Sequence[Twin]) -> list[LineageChange]:
     """A scan that was given twice stands at a wrong place in time: nothing changed there."""
     same = {n for twin in twins if twin.flag.severity is Severity.WITHHELD for n in twin.visits}
     return [_uncalled(row) if same & set(row.visits) else row for row in rows]
 
 
-def _uncalled(row: Row) -> Row:
+def _uncalled(row: LineageChange) -> LineageChange:
     return replace(row, change=replace(row.change, called=False, doubling_days=None))
 
 
-def _between(step: Step, rows: Sequence[Row], twins: Sequence[Twin]) -> Between:
-    numbers = step.visits[0].number, step.visits[1].number
+def _between(pair: VisitPair, rows: Sequence[LineageChange], twins: Sequence[Twin]) -> PairChange:
+    numbers = pair.visits[0].number, pair.visits[1].number
     own = tuple(row for row in rows if row.visits == numbers)
-    counted = [row for row in own if row.counts and _sure(step, row)]
+    counted = [row for row in own if row.counts and _sure(pair, row)]
     touching = [twin.flag for twin in twins if set(twin.visits) & set(numbers)]
     same = tuple(flag for flag in touching if flag.severity is Severity.WITHHELD)
     remarks = tuple(twin.flag for twin in twins if twin.visits == numbers)
-    withheld = same or reasons(step, counted, own)
-    total = UNKNOWN if withheld else total_change(step, counted)
-    return Between(step, total, own, withheld, tuple(f for f in remarks if f not in same))
+    withheld = same or reasons(pair, counted, own)
+    total = UNKNOWN if withheld else total_change(pair, counted)
+    return PairChange(pair, total, own, withheld, tuple(f for f in remarks if f not in same))
 
 
-def total_change(step: Step, rows: Sequence[Row]) -> Change:
+def total_change(pair: VisitPair, rows: Sequence[LineageChange]) -> Change:
     """The change of a sum of lineages; errors of one visit's deposits are independent."""
     sums = [added([row.amounts[k] for row in rows]) for k in (0, 1)]
-    judged = [added([row.change_of[k] for row in rows]) for k in (0, 1)]
-    how, rule = step.how, step.repeatability
-    return change(sums[0], sums[1], how, rule, step.days, (judged[0], judged[1]))
+    by_image = [added([row.change_of[k] for row in rows]) for k in (0, 1)]
+    comparability, rule = pair.comparability, pair.repeatability
+    return change(sums[0], sums[1], comparability, rule, pair.days, (by_image[0], by_image[1]))
 
 
-def _sure(step: Step, row: Row) -> bool:
+def _sure(pair: VisitPair, row: LineageChange) -> bool:
     """Whether a lineage is calcinosis on either visit, not something else throughout."""
-    sides = zip(step.visits, (row.first, row.second), strict=True)
+    sides = zip(pair.visits, (row.first, row.second), strict=True)
     return any(visit.deposits[n]["kind"] == "deposit" for visit, ns in sides for n in ns)

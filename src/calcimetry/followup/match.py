@@ -143,8 +143,8 @@ def _masses(first: Visit, second: Visit) -> tuple[Masses, Masses]:
 def _moved(shape: Points, alignment: Alignment) -> list[Points]:
     """The deposit carried as its place is, and by each bone that may carry it alone."""
     centre = shape.mean(axis=0)
-    pieces = alignment.shares(centre)
-    alone = [alignment.motions[k](shape) for k, _ in pieces] if len(pieces) > 1 else []
+    segments = alignment.shares(centre)
+    alone = [alignment.motions[k](shape) for k, _ in segments] if len(segments) > 1 else []
     return [alignment.carrying(centre)(shape), *alone]
 
 

@@ -74,7 +74,7 @@ class Motion:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class LocalMotion:
     """How one place moved.
 
     centre, there : on the first and on the second visit, LPS mm; error_mm : 1 SD or so
@@ -86,9 +86,9 @@ class Place:
     error_mm: float
 
     @property
-    def backward(self) -> Place:
+    def backward(self) -> LocalMotion:
         """The same, from the second visit to the first."""
-        return Place(self.there, self.centre, self.motion.inverse(), self.error_mm)
+        return LocalMotion(self.there, self.centre, self.motion.inverse(), self.error_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,11 +172,11 @@ class Cloud:
         return out
 
 
-def carried(points: Points, piece: NDArray[np.int64], motions: Sequence[Motion]) -> Points:
-    """Points (n, 3), each moved by the motion of its piece (n,)."""
+def carried(points: Points, segment: NDArray[np.int64], motions: Sequence[Motion]) -> Points:
+    """Points (n, 3), each moved by the motion of its segment (n,)."""
     out = points.copy()
     for number, motion in enumerate(motions):
-        out[piece == number] = motion(points[piece == number])
+        out[segment == number] = motion(points[segment == number])
     return out
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from calcimetry.describe import laid_out
 from calcimetry.errors import InputError
-from calcimetry.exchange import document, load
 from calcimetry.followup.motion import BONE, SKIN, Cloud, Points
 from calcimetry.records import Examination, Landmarks, Scan, SoftTissue
 from calcimetry.runs import voxels_of
@@ -27,7 +25,7 @@ _FEW_BONE = 60  # points; with fewer, the skin has to do
 class Visit:
     """One examination of a follow-up.
 
-    number : 1.. in order of time
+    number : its place among the visits, from 1: as they were given, in a FollowUp in time
     facts : its document
     shapes : by deposit number, points (n, 3) LPS mm spread over it
     cloud : what it is aligned by; bone : the bones of it
@@ -81,25 +79,24 @@ class Visit:
         return inside
 
 
-def visit_of(source: Examination | Visit | str | Path) -> Visit:
-    """A visit from an examination or from the folder that `calcimetry measure` wrote.
+def visit_of(
+    exam: Examination, facts: Mapping[str, Any], number: int, *, where: str = "the examination"
+) -> Visit:
+    """An examination as a visit.
 
-    One that is a visit already is given back as it is.
+    facts : its document, as `calcimetry.exchange.document` makes it
+    where : how an error names it
 
-    Raises InputError: NOT_AN_EXAMINATION, SCHEMA_MISMATCH, EXAM_DAMAGED, NO_LABELS,
-    NO_LANDMARKS.
+    Raises InputError NO_LANDMARKS.
     """
-    if isinstance(source, Visit):
-        return source
-    exam = source if isinstance(source, Examination) else load(source)
     marks = exam.landmarks
     if marks is None:
-        raise _no_landmarks("" if isinstance(source, Examination) else str(source))
+        raise _no_landmarks(where)
     whole = {d.number: exam.frame.to_lps(voxels_of(d.runs)) for d in exam.deposits}
     shapes = {number: _spread(points) for number, points in whole.items()}
     return Visit(
-        number=0,
-        facts=document(exam),
+        number=number,
+        facts=facts,
         shapes=shapes,
         cloud=_cloud(marks, shapes),
         bone=_bone(marks),
@@ -115,7 +112,7 @@ def _no_landmarks(where: str) -> InputError:
         "NO_LANDMARKS",
         found="no landmarks.npz that can be read",
         expected="a folder as `calcimetry measure` writes it",
-        where=where or "the examination",
+        where=where,
         remedy="measure the scan again with this version",
     )
 

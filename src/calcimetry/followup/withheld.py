@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calcimetry.followup.lineage import Row, Step
+from calcimetry.followup.lineage import LineageChange
+from calcimetry.followup.visit_pair import VisitPair
 from calcimetry.records import Flag, Severity
 
 _UNSURE = ("doubtful", "not_covered")
@@ -22,27 +23,29 @@ _TEXTS = {
 }
 
 
-def reasons(step: Step, counted: Sequence[Row], rows: Sequence[Row]) -> tuple[Flag, ...]:
+def reasons(
+    pair: VisitPair, counted: Sequence[LineageChange], rows: Sequence[LineageChange]
+) -> tuple[Flag, ...]:
     """Why the total change of two visits is withheld; none where it is not.
 
     counted : the lineages that it would be made of; rows : all
     """
-    codes = [_failure(step)] if step.alignment.failed else []
+    codes = [_failure(pair)] if pair.alignment.failed else []
     if not codes and rows and all(row.fate in _UNSURE for row in rows):
         codes.append("ALL_DOUBTFUL")
     if not codes and any(a.mass_mg is None for row in counted for a in row.amounts):
         codes.append("MASS_WITHHELD")
-    a, b = (visit.number for visit in step.visits)
+    a, b = (visit.number for visit in pair.visits)
     return tuple(
         Flag(code, f"Visits {a} and {b}: {_TEXTS[code]}", Severity.WITHHELD) for code in codes
     )
 
 
-def _failure(step: Step) -> str:
-    agreement = step.alignment.agreement
-    if step.alignment.mirrored:
+def _failure(pair: VisitPair) -> str:
+    agreement = pair.alignment.agreement
+    if pair.alignment.mirrored:
         return "MIRRORED"
     if agreement is not None and not agreement.enough:
         return "NOTHING_SHARED"
     fits = agreement is None or agreement.fits
-    return "FEW_FOUND_AGAIN" if fits and step.alignment.doubted else "ALIGNMENT_FAILED"
+    return "FEW_FOUND_AGAIN" if fits and pair.alignment.doubted else "ALIGNMENT_FAILED"

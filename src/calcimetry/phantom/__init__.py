@@ -1,17 +1,8 @@
 """Scans of known truth: deposits painted into real CTs, and whole bodies drawn with them."""
 
-from calcimetry.phantom.body import (
-    REGIONS,
-    Phantom,
-    PhantomSpec,
-    Pose,
-    Protocol,
-    later_visit,
-    make,
-    realise,
-)
-from calcimetry.phantom.deposits import DepositSpec
-from calcimetry.phantom.insertion import Imaging, Placement, insert, insert_into
+from calcimetry.phantom.body import REGIONS, Phantom, later_visit, make, realise
+from calcimetry.phantom.canvas import Pose
+from calcimetry.phantom.insertion import insert, insert_into
 from calcimetry.phantom.placement import (
     Mix,
     Pool,
@@ -20,6 +11,7 @@ from calcimetry.phantom.placement import (
     random_vessel,
 )
 from calcimetry.phantom.shapes import Family, draw, step_for
+from calcimetry.phantom.spec import DepositSpec, Imaging, PhantomSpec, Placement, Protocol
 from calcimetry.phantom.spectrum import hu_per_mg_cm3
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.phantom.write import generate, write_dicom, write_nifti, write_truth

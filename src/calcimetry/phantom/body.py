@@ -9,7 +9,7 @@ spacing, voltage, noise and pose; a later visit is the same spec with some of it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,23 +18,18 @@ from scipy import ndimage
 
 from calcimetry.errors import UsageError
 from calcimetry.phantom.canvas import Canvas, Ellipsoid, Pose
-from calcimetry.phantom.deposits import (
-    DepositSpec,
-    bent,
-    bulges,
-    placements,
-    random_deposits,
-    settled,
-)
+from calcimetry.phantom.deposits import bent, bulges, placements, random_deposits, settled
 from calcimetry.phantom.hand import hand
-from calcimetry.phantom.insertion import Imaging, Placement, insert_into
+from calcimetry.phantom.insertion import insert_into
 from calcimetry.phantom.limbs import elbow, knee, shoulder, thigh
+from calcimetry.phantom.spec import DepositSpec, Imaging, PhantomSpec, Placement, Protocol
 from calcimetry.phantom.spectrum import hu_per_mg_cm3
 from calcimetry.phantom.support import draw_support, support_height
 from calcimetry.phantom.tissue import Body, Soft
 from calcimetry.phantom.trunk import trunk
 from calcimetry.phantom.truth import Truth
 from calcimetry.records import Acquisition, Scan
+from calcimetry.statistics import FWHM_PER_SD
 
 REGIONS: dict[str, Callable[..., Body]] = {
     "hand": hand,
@@ -44,53 +39,8 @@ REGIONS: dict[str, Callable[..., Body]] = {
     "thigh": thigh,
     "knee": knee,
 }
-_FWHM = 2.354820045
 _DRAWN_MM = 1.6  # voxels longer than this are subdivided before drawing
 _SLAB_CELLS = 6_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How the phantom is scanned.
-
-    spacing : voxel edges (z, y, x), mm
-    fwhm_mm : Gaussian point spread through plane and in plane, beside the voxel's own box
-    noise_hu, noise_fwhm_mm : SD of the noise and its in-plane correlation
-    shape : voxels (z, y, x); None covers the region's usual field
-    hu_per_mg_cm3 : None takes the spectral table for the region's size
-    matrix_hu : HU of the tissue between a deposit's crystals; 56 is the muscle's own, so that
-        all excess over muscle is mineral
-    plain : fat, muscle and marrow without texture
-    table, rods : a table under the body, a calibration block (200 mg/cm3 and water) on it
-    """
-
-    spacing: tuple[float, float, float] = (0.625, 0.5, 0.5)
-    kvp: float = 120.0
-    fwhm_mm: tuple[float, float] = (0.8, 0.8)
-    noise_hu: float = 12.0
-    noise_fwhm_mm: float = 1.2
-    kernel: str = "STANDARD"
-    shape: tuple[int, int, int] | None = None
-    hu_per_mg_cm3: float | None = None
-    ceiling_hu: int = 3071
-    table: bool = True
-    rods: bool = False
-    matrix_hu: float = 40.0
-    plain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PhantomSpec:
-    """All that makes a phantom; equal specs make equal bits."""
-
-    region: str
-    anatomy_seed: int = 0
-    deposits: tuple[DepositSpec, ...] = ()
-    protocol: Protocol = field(default_factory=Protocol)
-    pose: Pose = field(default_factory=Pose)
-    noise_seed: int = 0
-    left: bool = False
-    mimics: bool = True  # calcium of vessels and cartilage, where the region has some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +89,7 @@ def realise(spec: PhantomSpec) -> Phantom:
     scale = how.hu_per_mg_cm3 or hu_per_mg_cm3(how.kvp, body.path_cm)
     scan = _empty(spec, body)
     hu = _drawn(spec, body, scan, scale)
-    sigma = np.array([how.fwhm_mm[0], *(how.fwhm_mm[1],) * 2]) / _FWHM / np.array(how.spacing)
+    sigma = np.array([how.fwhm_mm[0], *(how.fwhm_mm[1],) * 2]) / FWHM_PER_SD / np.array(how.spacing)
     ndimage.gaussian_filter(hu, sigma, output=hu, mode="nearest", truncate=3.0)
     look = Imaging(how.fwhm_mm, scale, how.matrix_hu, ceiling_hu=32767)
     rng = np.random.default_rng([spec.noise_seed, 2])
@@ -253,7 +203,7 @@ def _add_noise(hu: NDArray[np.float32], how: Protocol, rng: np.random.Generator)
     if how.noise_hu <= 0:
         return
     noise = rng.standard_normal(hu.shape, dtype=np.float32)
-    sigma = np.array([0.35 * how.noise_fwhm_mm, *(how.noise_fwhm_mm,) * 2]) / _FWHM
+    sigma = np.array([0.35 * how.noise_fwhm_mm, *(how.noise_fwhm_mm,) * 2]) / FWHM_PER_SD
     sigma = sigma / np.array(how.spacing)
     ndimage.gaussian_filter(noise, sigma, output=noise, mode="wrap", truncate=3.0)
     broad = [0, 2.5 * sigma[1], 2.5 * sigma[2]]
@@ -278,15 +228,3 @@ def later_visit(
         protocol=protocol or spec.protocol,
         noise_seed=seed,
     )
-
-
-__all__ = [
-    "REGIONS",
-    "Phantom",
-    "PhantomSpec",
-    "Pose",
-    "Protocol",
-    "later_visit",
-    "make",
-    "realise",
-]

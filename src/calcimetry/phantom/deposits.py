@@ -8,8 +8,7 @@ How many and where in hands: 6.3 a hand (SD 6.5: negative binomial, k 1.1), thum
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +16,12 @@ from scipy import ndimage
 
 from calcimetry.errors import UsageError
 from calcimetry.phantom.canvas import Canvas, Ellipsoid, Line, Point, Pose
-from calcimetry.phantom.insertion import Imaging, Placement, confine, lay_out
+from calcimetry.phantom.insertion import confine, lay_out
 from calcimetry.phantom.joint import Joint
 from calcimetry.phantom.shapes import Family, draw, step_for
+from calcimetry.phantom.spec import DepositSpec, Imaging, PhantomSpec, Placement
 from calcimetry.phantom.tissue import Body, Site, as_point
 from calcimetry.records import Scan
-
-if TYPE_CHECKING:
-    from calcimetry.phantom.body import PhantomSpec
 
 _BY_TISSUE: dict[str, dict[Family, float]] = {
     "subcutis": {
@@ -42,21 +39,6 @@ _BY_TISSUE: dict[str, dict[Family, float]] = {
     "on_bone": {Family.NODULE: 3, Family.LOBULATED: 2, Family.ELLIPSOID: 1, Family.STONE: 1},
 }  # fmt: skip
 _DIGITS = {"thumb": 0.50, "index": 0.37, "middle": 0.34, "ring": 0.22, "little": 0.18}
-
-
-@dataclass(frozen=True, slots=True)
-class DepositSpec:
-    """A deposit of a phantom. With the same seed another diameter is the same shape, grown.
-
-    site : of the body's sites; shift_mm : from there, body frame
-    """
-
-    site: str
-    family: str
-    diameter_mm: float
-    density_mg_cm3: float
-    seed: int = 0
-    shift_mm: Point = (0.0, 0.0, 0.0)
 
 
 def random_deposits(

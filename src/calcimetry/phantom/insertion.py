@@ -20,61 +20,14 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from calcimetry.errors import GeometryError
+from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Box, Scan
+from calcimetry.statistics import FWHM_PER_SD
 
 Matrices = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
-_FWHM = 2.354820045  # of a Gaussian, in its SD
 _SOFT = (-300.0, 180.0)  # HU between which a deposit may lie: not air or lung, not bone
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Placement:
-    """A deposit to be painted.
-
-    shape : float32 (z, y, x) relative mineral density, 0 where there is none
-    step_mm : edge of its cells
-    centre_mm : LPS (x, y, z) of the middle of the shape's box
-    density_mg_cm3 : mg HA per cm3 where the relative density is 1
-    rotation : (3, 3) acting on (z, y, x); None for none
-    confine : leave out what would lie in bone, air or lung, or beyond them from the centre
-    negative : painted to teach, not a deposit: a null insertion, a vessel
-    """
-
-    shape: NDArray[np.float32]
-    step_mm: float
-    centre_mm: tuple[float, float, float]
-    density_mg_cm3: float
-    family: str = "nodule"
-    site: str | None = None
-    tissue: str | None = None
-    touches_bone: bool | None = None
-    rotation: NDArray[np.float64] | None = None
-    confine: bool = False
-    negative: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Imaging:
-    """How deposits look in the scan that they are painted into.
-
-    fwhm_mm : Gaussian point spread through plane (z) and in plane (y and x); on top of it,
-        a voxel is the mean over its box
-    hu_per_mg_cm3 : HU per mg HA/cm3; 1 / 0.638 is a hand at 120 kVp (see `spectrum`)
-    matrix_hu : HU of the soft tissue between a deposit's crystals
-    texture_kept : share of the scan's own noise that stays where deposit fills the voxel
-    added_noise_hu, noise_fwhm_mm : SD and correlation of noise added inside deposits
-    ceiling_hu : largest HU that the file can hold
-    """
-
-    fwhm_mm: tuple[float, float] = (1.0, 1.0)
-    hu_per_mg_cm3: float = 1 / 0.638
-    matrix_hu: float = 40.0
-    texture_kept: float = 1.0
-    added_noise_hu: float = 0.0
-    noise_fwhm_mm: float = 1.5
-    ceiling_hu: int = 3071
 
 
 def insert(
@@ -178,7 +131,7 @@ def _fit(
 def _noise(
     shape: tuple[int, ...], spacing: tuple[float, ...], rng: np.random.Generator, look: Imaging
 ) -> NDArray[np.float32]:
-    sigma = [look.noise_fwhm_mm / _FWHM / edge for edge in spacing]
+    sigma = [look.noise_fwhm_mm / FWHM_PER_SD / edge for edge in spacing]
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), sigma)
     return np.asarray(noise * (look.added_noise_hu / max(float(noise.std()), 1e-6)), np.float32)
 
@@ -216,7 +169,8 @@ def _turned(array: NDArray[np.float32], rotation: NDArray[np.float64]) -> NDArra
 def sigma_voxels(scan: Scan, look: Imaging) -> NDArray[np.float64]:
     through, in_plane = look.fwhm_mm
     return np.asarray(
-        np.array([through, in_plane, in_plane]) / _FWHM / np.array(scan.spacing), dtype=np.float64
+        np.array([through, in_plane, in_plane]) / FWHM_PER_SD / np.array(scan.spacing),
+        dtype=np.float64,
     )
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from calcimetry.phantom.insertion import Placement
 from calcimetry.phantom.shapes import Family, draw, step_for, vessel
+from calcimetry.phantom.spec import Placement
 from calcimetry.records import Scan
 
 COARSE_MM = 2.0

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from calcimetry.phantom.insertion import Imaging, Laid, Placement, confine, lay_out
+from calcimetry.phantom.insertion import Laid, confine, lay_out
+from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.phantom.spec import Placement
 from calcimetry.records import Box, Scan
-
-if TYPE_CHECKING:
-    from calcimetry.phantom.insertion import Placement
 
 Drawn = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
 """Relative density and filling of cells, position of cell 0, and cell edges, in voxels."""

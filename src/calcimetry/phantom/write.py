@@ -23,6 +23,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from calcimetry.atomic import AtomicFolder, atomic_file
 from calcimetry.errors import UsageError
 from calcimetry.escape import cell
+from calcimetry.nifti import ras_of_lps
 from calcimetry.phantom.body import make
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.records import Scan
@@ -31,7 +32,6 @@ TRUTH_COLUMNS = (
     "deposit", "family", "site", "tissue", "touches_bone", "x_mm", "y_mm", "z_mm",
     "diameter_mm", "density_mg_cm3", "mass_mg", "volume_mm3", "mass_in_field_mg",
 )  # fmt: skip
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SPACING_MM, KVP = (0.1, 20.0), (40.0, 200.0)  # of phantoms: what scanners have, and somewhat more
 _PAIRED = {"L", "R"}
 
@@ -152,7 +152,7 @@ def _row(number: int, item: Painted) -> list[str]:
 
 
 def _nifti(scan: Scan, volume: NDArray[Any], path: Path) -> Path:
-    image = nib.Nifti1Image(scan.stored.from_scan(volume), _LPS_TO_RAS @ scan.stored.affine)
+    image = nib.Nifti1Image(scan.stored.from_scan(volume), ras_of_lps(scan.stored.affine))
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, 1)
     image.set_qform(image.affine, 1, strip_shears=True)

@@ -17,8 +17,8 @@ from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.types import Plane, Volume
 from calcimetry.plan import Plan
 from calcimetry.records import Scan
+from calcimetry.statistics import FWHM_PER_SD
 
-FWHM = 2.354820045  # of a Gaussian, in SDs
 _REACH_MM = 4.0
 _AIR, _MIDDLE, _INSIDE = -850, -500, -300  # HU, of air, an edge and what is beyond it
 _PADDING = -1024  # and below, all alike: outside the field, not air
@@ -48,7 +48,7 @@ def point_spread(scan: Scan, plan: Plan) -> Blur:
     """The point spread of a scan: the plan's, or measured, or typical (0.6 mm)."""
     given = plan.quantity.point_spread_mm
     if given > 0:
-        return Blur(given / FWHM, _through(scan, given / FWHM), measured=True)
+        return Blur(given / FWHM_PER_SD, _through(scan, given / FWHM_PER_SD), measured=True)
     widths = _edge_widths(scan)
     if len(widths) < _FEWEST_EDGES:
         return Blur(_TYPICAL_SIGMA_MM, _through(scan, _TYPICAL_SIGMA_MM), measured=False)

@@ -21,9 +21,9 @@ from calcimetry.quantity.internal import from_tissue
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.rods import from_rods
 from calcimetry.records import Calibration, Flag, Scan
+from calcimetry.statistics import Z95
 from calcimetry.threads import Jobs
 
-_NORMAL_95 = 1.959964
 _NUMBER = re.compile(r"^(?:c\s*=\s*)?([0-9]*\.?[0-9]+)(?:\s*(?:\+-|±)\s*([0-9]*\.?[0-9]+))?$")
 _ASSUMED_KVP = 120.0
 _TYPICAL_PATH_MM = 160.0
@@ -104,7 +104,7 @@ def _of_table(scan: Scan, plan: Plan, body: Body | None) -> Calibration:
     facts = scan.acquisition
     if facts.kev is not None:
         slope = table.slope_at_kev(float(np.clip(facts.kev, *table.KEV_RANGE)))
-        sd = plan.quantity.table_spread / _NORMAL_95
+        sd = plan.quantity.table_spread / Z95
         return Calibration(slope, sd, "table", f"monoenergetic image at {facts.kev:g} keV")
     kvp = float(np.clip(facts.kvp or _ASSUMED_KVP, *table.KVP_RANGE))
     flags = _doubts(facts.kvp, plan)
@@ -114,7 +114,7 @@ def _of_table(scan: Scan, plan: Plan, body: Body | None) -> Calibration:
     middle = float(np.median(slopes))
     detail = f"table: {kvp:g} kVp, water path {np.median(paths):.0f} mm (median over slices)"
     per_slice = tuple(float(c) for c in slopes)
-    return Calibration(middle, spread / _NORMAL_95, "table", detail, flags, per_slice)
+    return Calibration(middle, spread / Z95, "table", detail, flags, per_slice)
 
 
 def _doubts(kvp: float | None, plan: Plan) -> tuple[Flag, ...]:

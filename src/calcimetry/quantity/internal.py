@@ -12,6 +12,7 @@ import numpy as np
 
 from calcimetry.quantity.table import slope_at_kev
 from calcimetry.records import Calibration, Flag, Scan
+from calcimetry.statistics import Z95
 
 _KEV = np.array([40.0, 50.0, 60.0, 80.0, 100.0])
 # NIST XCOM, cm2/g, adipose tissue (ICRU-44) and water.
@@ -20,7 +21,7 @@ _WATER = np.array([0.2683, 0.2269, 0.2059, 0.1837, 0.1707])
 _ADIPOSE_DENSITY = 0.95  # g/cm3, ICRU-44
 _FAT_HU = (-150, -50)
 _FEWEST_VOXELS = 20_000
-_RELATIVE_SD = 0.25 / 1.959964
+_RELATIVE_SD = 0.25 / Z95
 
 
 def from_tissue(scan: Scan) -> Calibration | None:

@@ -18,8 +18,8 @@ from calcimetry.quantity.integral import Integral
 from calcimetry.quantity.noise import Noise
 from calcimetry.quantity.volume import Extent
 from calcimetry.records import Estimate
+from calcimetry.statistics import Z95
 
-Z95 = 1.959964
 _Z_FOUND = 1.644854  # of a deposit at the detection limit, 5 % are missed
 
 

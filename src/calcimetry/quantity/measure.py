@@ -15,12 +15,13 @@ from calcimetry.quantity.calibration import slopes_of
 from calcimetry.quantity.crop import Index, cut, flooded, index
 from calcimetry.quantity.density import density_classes, mineral
 from calcimetry.quantity.integral import Integral, Rules, integrate
-from calcimetry.quantity.mass import Z95, Mass, Scale, mass_of
+from calcimetry.quantity.mass import Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.plain import summed
 from calcimetry.quantity.remarks import Facts, remarks
 from calcimetry.quantity.volume import Extent, extent
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
+from calcimetry.statistics import Z95
 from calcimetry.threads import Jobs, each
 
 FILE_CEILING_HU = 3071  # of 12-bit CT

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calcimetry.quantity.mass import Z95
 from calcimetry.records import Calibration, Estimate, Quantity
+from calcimetry.statistics import Z95
 
 _SHARED_VOLUME_SD = 0.02  # what one wrong point spread does to all volumes alike
 _ALONE = ("noise", "background", "segmentation")

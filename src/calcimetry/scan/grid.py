@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from calcimetry.errors import GeometryError
 from calcimetry.records import StoredGrid
 
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 EDGE_MM = (0.05, 20.0)
 """Edges of voxels that CT has: from the finest scanners of extremities, with room, to CT of lungs
 with a slice each 10 to 20 mm."""

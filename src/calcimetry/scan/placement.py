@@ -18,9 +18,10 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from calcimetry.errors import GeometryError
+from calcimetry.nifti import lps_of_ras
 from calcimetry.records import Flag
 from calcimetry.scan.flags import flag
-from calcimetry.scan.grid import RAS_TO_LPS, check_extent, sizes_of, tilt_degrees
+from calcimetry.scan.grid import check_extent, sizes_of, tilt_degrees
 
 Affine = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def placement(
     if sform is not None and qform is not None:
         flags = _agreed(sform, qform, shape, name)
     check_extent(affine, shape, name, unit)
-    return RAS_TO_LPS @ affine, flags
+    return lps_of_ras(affine), flags
 
 
 def _sound(affine: NDArray[np.float64], factor: float) -> Affine | None:
