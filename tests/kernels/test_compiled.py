@@ -24,7 +24,7 @@ assert objects(hu, find_runs(hu, 130)).voxels.tolist() == [3]
 def run_without_writable_caches(tmp_path, **environment):
     package = tmp_path / "site" / "calcimetry"
     source = Path(calcimetry.__file__).parent
-    for room in (".", "kernels", "runs"):
+    for room in (".", "kernels", "records", "runs"):
         (package / room).mkdir(parents=True, exist_ok=True)
         for file in (source / room).glob("*.py"):
             shutil.copy(file, package / room)

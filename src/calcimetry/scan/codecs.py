@@ -19,7 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from calcimetry.errors import CalcimetryError
-from calcimetry.scan.header import UNCOMPRESSED, Header
+from calcimetry.scan.header import Header
 from calcimetry.scan.quiet import quiet_libraries
 
 Decode = Callable[[bytes, Header, Sequence[int]], Iterable[NDArray[Any]]]
@@ -61,7 +61,7 @@ def decoder(header: Header, count: int, jobs: int) -> Iterator[Decode]:
     """A decoder for `count` slices like those of `header`: here, or over workers."""
     workers = worth(header.syntax, count, jobs)
     if workers == 0:
-        yield _here(header.syntax)
+        yield _here
         return
     pool = [_start() for _ in range(workers)]
     free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
@@ -82,19 +82,12 @@ def decoder(header: Header, count: int, jobs: int) -> Iterator[Decode]:
             _stop(worker)
 
 
-def _here(syntax: str) -> Decode:
-    """The decoder of this process; without one where there is nothing to decode."""
-    if syntax in UNCOMPRESSED:
-        return _none
+def _here(raw: bytes, header: Header, frames: Sequence[int]) -> Iterator[NDArray[Any]]:
+    """Decoded by this process, with libraries that are imported for it alone."""
     from calcimetry.scan.decode import decode  # noqa: PLC0415 - see there
 
-    return decode
-
-
-def _none(raw: bytes, header: Header, frames: Sequence[int]) -> Iterable[NDArray[Any]]:
-    raise AssertionError(
-        f"{len(frames)} frames of {header.path.name} ({len(raw)} bytes) are native"
-    )
+    with quiet_libraries():
+        yield from decode(raw, header, frames)
 
 
 def worth(syntax: str, count: int, jobs: int) -> int:
@@ -148,7 +141,7 @@ def _ask(
 
             raise undecodable(header, RuntimeError("the decoder crashed")) from error
         # A worker that died (killed for memory, say) is no reason to lose the scan.
-        return list(_here(header.syntax)(raw, header, frames))
+        return list(_here(raw, header, frames))
     if isinstance(answer, CalcimetryError):
         raise answer
     planes: list[NDArray[Any]] = answer

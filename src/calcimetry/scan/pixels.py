@@ -72,7 +72,7 @@ def fill(volume: NDArray[np.int16], slices: Sequence[Slice], jobs: int = 1) -> F
     samples = np.empty((len(slices), *volume[::every, ::every, 0].shape), np.int16)
     depths = [Depth.KEPT] * len(slices)
     header = costliest([piece.header for piece in slices])
-    with decoder(header, len(slices), jobs) as decode, quiet_libraries():
+    with quiet_libraries(), decoder(header, len(slices), jobs) as decode:
 
         def one(task: list[tuple[int, Slice]]) -> tuple[str, str]:
             path = task[0][1].path
