@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.kernels.dilate import dilated_mm
 from calcimetry.records import Crops, Deposit, Frame, Scan
-from calcimetry.runs import box_of, crop
+from calcimetry.runs import box_of, crop, paint
 
 MARGIN_MM = 14.0
 UNKNOWN_HU = -32768  # of a voxel that was not kept
@@ -42,7 +43,9 @@ def _about(scan: Scan, deposit: Deposit) -> _Part:
     runs = deposit.runs
     box = crop(box_of(runs), runs.shape, MARGIN_MM, scan.spacing)
     ends = [end for side in box for end in (side.start, side.stop)]
-    return np.array(ends, np.int32), scan.hu[box].ravel()
+    # A box's corners lie far from what is in it: without them half of it is left.
+    near = dilated_mm(paint(box, runs), scan.spacing, MARGIN_MM)
+    return np.array(ends, np.int32), np.where(near, scan.hu[box], np.int16(UNKNOWN_HU)).ravel()
 
 
 def _parts(crops: Crops) -> list[_Part]:
@@ -59,7 +62,8 @@ def laid_out(crops: Crops, frame: Frame) -> Scan:
     at = 0
     for start, stop in zip((low - first).tolist(), (high - first).tolist(), strict=True):
         part = hu[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
-        part[...] = crops.hu[at : at + part.size].reshape(part.shape)
+        # Boxes overlap: what one does not show another may.
+        np.maximum(part, crops.hu[at : at + part.size].reshape(part.shape), out=part)
         at += part.size
     affine = frame.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ first[::-1]
