@@ -30,6 +30,7 @@ from calcimetry.anatomy import (
     pose_of,
     skeleton_of,
 )
+from calcimetry.arguments import check, threads
 from calcimetry.assemble import Described, deposit_of, flags_by_code, object_of, totals_of, uid_of
 from calcimetry.describe import axes_of, crops_about, locate, places
 from calcimetry.edits import Edit, Piece, Pieces, Seen, apply
@@ -88,7 +89,7 @@ class Prepared:
 
 
 def prepare(
-    scan: Scan, exam: Examination, *, labels: Path | None = None, jobs: int = 1
+    scan: Scan, exam: Examination, *, labels: Path | None = None, jobs: int | None = None
 ) -> Prepared:
     """What `remeasure` needs of a scan, for many lists of edits.
 
@@ -98,12 +99,14 @@ def prepare(
     Raises InputError OTHER_SCAN, and EXAM_WITHOUT_VOXELS for examinations that did not keep the
     voxels of what was left out.
     """
-    exam = exam.original or exam
+    check(scan, Scan, "the Scan that was measured", "scan")
+    check(exam, Examination, "an Examination, from measure or load", "exam")
+    count, exam = threads(jobs), exam.original or exam
     pieces = _pieces(exam)
     _check_scan(scan, exam)
-    pose = pose_of(scan, jobs=jobs)
+    pose = pose_of(scan, jobs=count)
     posed = in_pose(scan, pose)
-    body = find_body(posed, jobs=jobs)
+    body = find_body(posed, jobs=count)
     runs = {n: _posed(piece.runs, pose) for n, piece in pieces.by_number.items()}
     findings = [Finding(runs[n], p.kind, p.reason, p.confidence) for n, p in _numbered(pieces)]
     return Prepared(
@@ -117,8 +120,8 @@ def prepare(
         skeleton=skeleton_of(posed, joined([runs[n] for n in exam.skeleton], posed.hu.shape), body),
         labels=None if labels is None else labels_of(scan, labels),
         tools=context_of(posed, findings, _calibration(posed, pose, exam, body), exam.plan),
-        network=cache(partial(_network, posed, body, exam.plan, jobs)),
-        jobs=jobs,
+        network=cache(partial(_network, posed, body, exam.plan, count)),
+        jobs=count,
     )
 
 
@@ -128,7 +131,7 @@ def remeasure(
     edits: Iterable[Edit] = (),
     *,
     labels: Path | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
 ) -> Examination:
     """The original examination with a reader's corrections, measured again where they touch it.
 
@@ -138,7 +141,7 @@ def remeasure(
     exam : the examination; of a corrected one its original is taken
     edits : the whole list of corrections, in their order: undo is one edit less
     labels : the anatomy label map that it was measured with
-    jobs : threads
+    jobs : threads; all cores unless told
 
     Numbers of deposits are kept, and new ones begin after the last. The same scan, examination and
     list give the same document.

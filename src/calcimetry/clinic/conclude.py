@@ -140,7 +140,7 @@ def _check(exam: object, labs: object, history: object, base: object) -> None:
     nothing, written = type(None), (str, Path, Mapping)
     examined = "an examination, its document or folder, or None"
     check(exam, (Examination, *written, nothing), examined, "exam")
-    check(labs, (Iterable, nothing), "rows, a Bundle, a path to either, or None", "labs")
+    check(labs, (Iterable, Path, nothing), "rows, a Bundle, a path to either, or None", "labs")
     check(history, (*written, nothing), "tables, a path to history.toml, or None", "history")
     check(base, (Knowledge, nothing), "a Knowledge, or None", "base")
 

@@ -177,7 +177,7 @@ def _totals(given: Row) -> Totals:
 
 def _total(given: Row) -> Total:
     def sum_of(name: str) -> Estimate:
-        return Estimate(**given.get(name) or {})  # before schema 1.4 some sums are not known
+        return Estimate(**given.get(name) or {})  # before schema 1.3 some sums are not known
 
     return Total(
         given["count"],

@@ -66,7 +66,7 @@ class Total:
     sure_mass_mg : mass of these, mg
     uncertain_mass_mg : mass of the uncertain ones, mg
 
-    The last three are unknown (None) in examinations of before schema 1.4.
+    The last three are unknown (None) in examinations of before schema 1.3.
     """
 
     count: int
