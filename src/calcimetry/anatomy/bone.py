@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body, inside
-from calcimetry.anatomy.coarse import Grid, Mask, connected, eroded, painted
+from calcimetry.anatomy.coarse_grid import Grid, Mask, connected, eroded, painted
 from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.kernels.compiled import kernel
 from calcimetry.kernels.types import RunColumns, Vector, Volume

@@ -20,11 +20,11 @@ from calcimetry.anatomy import (
     Body,
     LabelMap,
     Skeleton,
+    anterior_fraction,
+    bone_enclosure,
     bone_gaps,
-    enclosure,
     enhancement,
     find_bone,
-    frontness,
     inside,
     skin_gaps,
     water_equivalent_diameter,
@@ -176,8 +176,8 @@ def _depth_and_enclosure(
     """Evidence with what only the other rules of SECOND_PASS, and the place of a deposit, need."""
     scan, body, some = view.scan, view.anatomy.body, view.objects.subset(which)
     skin = none_for_nan(skin_gaps(body, scan, some.points, some.bounds, jobs=view.jobs))
-    ringed = none_for_nan(enclosure(view.anatomy.skeleton, body, some.centroids))
-    front = none_for_nan(frontness(scan, body, some.centroids))
+    ringed = none_for_nan(bone_enclosure(view.anatomy.skeleton, body, some.centroids))
+    front = none_for_nan(anterior_fraction(scan, body, some.centroids))
     return [
         seen.with_more(skin_depth_mm=skin[k], enclosure=ringed[k], front=front[k])
         for k, seen in enumerate(evidence)
