@@ -56,7 +56,7 @@ from calcimetry.records import (
     Severity,
     StoredGrid,
 )
-from calcimetry.runs import box_of, crop, dense_objects, joined, voxels_of
+from calcimetry.runs import box_of, crop, dense_objects, union_all, voxels_of
 from calcimetry.sites import region_of
 
 _BONES = (Kind.BONE, Kind.TOOTH)
@@ -117,7 +117,9 @@ def prepare(
         pieces=pieces,
         posed_runs=runs,
         body=body,
-        skeleton=skeleton_of(posed, joined([runs[n] for n in exam.skeleton], posed.hu.shape), body),
+        skeleton=skeleton_of(
+            posed, union_all([runs[n] for n in exam.skeleton], posed.hu.shape), body
+        ),
         labels=None if labels is None else labels_of(scan, labels),
         tools=context_of(posed, findings, _calibration(posed, pose, exam, body), exam.plan),
         network=cache(partial(_network, posed, body, exam.plan, count)),
@@ -435,7 +437,7 @@ def _places(
     skeleton = ready.skeleton
     if _changed_bones(ready, after):
         bones = _bones(ready.exam, ready.pieces, after)
-        whole = joined([runs[n] for n in bones], ready.posed.hu.shape)
+        whole = union_all([runs[n] for n in bones], ready.posed.hu.shape)
         skeleton = skeleton_of(ready.posed, whole, ready.body)
     anatomy = Anatomy(ready.body, skeleton, ready.labels)
     pieces, plan = [runs[n] for n in numbers], ready.exam.plan

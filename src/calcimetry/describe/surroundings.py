@@ -17,7 +17,7 @@ from calcimetry.kernels.dilate import ball_widths
 from calcimetry.kernels.order import median_of_counts
 from calcimetry.kernels.types import ZERO, Integer, Plane, RunColumns, Vector, Volume
 from calcimetry.records import Runs, Scan
-from calcimetry.runs import piled
+from calcimetry.runs import concatenated
 from calcimetry.runs.find import integer_threshold, lowest_bit
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
@@ -59,7 +59,7 @@ def surroundings(
     The median of absolute differences does not see the few that lie across borders of
     tissues; the axis with the most is taken, since noise is least correlated along it.
     """
-    pile = piled(pieces, scan.hu.shape)
+    pile = concatenated(pieces, scan.hu.shape)
     reach = max(SHELL_TO_MM, 1.5 * max(scan.spacing))
     margin = np.ceil(reach / np.array(scan.spacing)).astype(np.int64)
     near = np.nextafter(SHELL_FROM_MM, 0.0)  # what lies just so far off is of the shell

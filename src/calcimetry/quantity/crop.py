@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calcimetry.kernels.compiled import kernel, read_only
 from calcimetry.kernels.types import Volume
 from calcimetry.records import Box, Finding, Runs, Scan
-from calcimetry.runs import box_of, crop, paint, stacked
+from calcimetry.runs import box_of, crop, merge_labelled, paint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Index:
 
 def index(findings: Sequence[Finding], shape: tuple[int, int, int]) -> Index:
     """Put the runs of all findings in one list. `shape` is the scan's."""
-    return Index(*stacked([finding.runs for finding in findings], shape))
+    return Index(*merge_labelled([finding.runs for finding in findings], shape))
 
 
 def cut(scan: Scan, runs: Runs, number: int, everything: Index, margin_mm: float) -> Crop:

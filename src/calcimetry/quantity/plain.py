@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calcimetry.kernels.compiled import kernel, read_only
 from calcimetry.kernels.types import Plane, RunColumns, Vector
 from calcimetry.records import Runs
-from calcimetry.runs import piled
+from calcimetry.runs import concatenated
 from calcimetry.threads import Jobs, over_chunks
 
 _DENSE_HU = 130
@@ -40,7 +40,7 @@ def summed(
 
     hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
     """
-    pile = piled(pieces, hu.shape)
+    pile = concatenated(pieces, hu.shape)
     table, slope = np.zeros((len(pieces), 4), np.int64), np.zeros(len(pieces))
     lines = read_only(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
     given = read_only(slopes, np.float64)
