@@ -9,9 +9,9 @@ from scipy import ndimage, signal, special
 from calcimetry.kernels.compiled import entered
 from calcimetry.quantity.background import _levels, _logistic, _otsu, _probability
 from calcimetry.quantity.crop import flooded
+from calcimetry.quantity.deblend import deblend_weights
 from calcimetry.quantity.noise import Noise, _correlation, _less_plane
-from calcimetry.quantity.plain import summed
-from calcimetry.quantity.sharing import shares
+from calcimetry.quantity.voxel_sums import voxel_sums
 from calcimetry.runs import from_mask
 
 
@@ -36,7 +36,7 @@ def test_shares_are_those_of_richardson_and_lucy(rng, sigma):
         sharp = sharp * blur(np.maximum(excess, 0.0) / np.maximum(blur(sharp), 1.0))
     part, whole = blur(np.where(own, sharp, 0.0)), blur(sharp)
     expected = part / np.maximum(whole, 1e-3)
-    assert shares(excess, own, other, sigma) == pytest.approx(expected, abs=2e-5)
+    assert deblend_weights(excess, own, other, sigma) == pytest.approx(expected, abs=2e-5)
 
 
 def test_noise_of_a_sum_is_that_of_the_whole_correlation(rng):
@@ -84,7 +84,7 @@ def test_plain_sums_are_those_of_the_voxels(rng, jobs):
     masks[-2, 5, 10, 12] = True  # one voxel, in the corner
     masks[-1] = True
     slopes = rng.random(6)
-    found = summed(hu, [from_mask(mask) for mask in masks], slopes, jobs=jobs)
+    found = voxel_sums(hu, [from_mask(mask) for mask in masks], slopes, jobs=jobs)
     for n, mask in enumerate(masks):
         values, held = hu[mask].astype(int), np.flatnonzero(mask.any(axis=(1, 2)))
         assert (found.voxels[n], found.total[n]) == (values.size, values.sum())
@@ -93,7 +93,7 @@ def test_plain_sums_are_those_of_the_voxels(rng, jobs):
 
 
 def test_plain_sums_of_nothing():
-    assert len(summed(np.zeros((2, 3, 4), np.int16), [], np.ones(2)).voxels) == 0
+    assert len(voxel_sums(np.zeros((2, 3, 4), np.int16), [], np.ones(2)).voxels) == 0
 
 
 def test_own_exponential_is_exact():

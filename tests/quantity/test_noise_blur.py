@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 
 from calcimetry.plan import Plan
-from calcimetry.quantity.blur import _edge_widths, point_spread
 from calcimetry.quantity.noise import Noise, noise_of
+from calcimetry.quantity.point_spread import _edge_widths, point_spread_of
 
 WHITE = np.zeros((3, 3, 3))
 WHITE[1, 1, 1] = 1.0
@@ -62,7 +62,7 @@ def test_blur_is_measured_on_the_skin(make_scan, sigma: float) -> None:
     fine = ndimage.gaussian_filter(fine, sigma / step)
     plane = fine.reshape(size // 2, 2, size // 2, 2).mean(axis=(1, 3))
     hu = plane + np.random.default_rng(4).normal(0, 8, (10, *plane.shape))
-    blur = point_spread(make_scan(hu, (2.0, 0.5, 0.5)), Plan())
+    blur = point_spread_of(make_scan(hu, (2.0, 0.5, 0.5)), Plan())
     assert blur.measured
     assert blur.in_plane == pytest.approx(sigma, rel=0.15)
 
@@ -70,14 +70,14 @@ def test_blur_is_measured_on_the_skin(make_scan, sigma: float) -> None:
 def test_the_edge_of_the_field_is_no_skin(make_scan) -> None:
     y, x = np.indices((120, 120)) - 60
     hu = np.where(np.hypot(y, x) < 44, 30.0, -1024.0)
-    blur = point_spread(make_scan(np.repeat(hu[None], 8, axis=0), (2.0, 0.5, 0.5)), Plan())
+    blur = point_spread_of(make_scan(np.repeat(hu[None], 8, axis=0), (2.0, 0.5, 0.5)), Plan())
     assert not blur.measured
     assert blur.in_plane == 0.6
 
 
 def test_blur_from_the_plan_and_overlapping_slices(make_scan) -> None:
     plan = Plan().changed("quantity", {"point_spread_mm": 2.354820045})
-    blur = point_spread(
+    blur = point_spread_of(
         make_scan(np.zeros((4, 9, 9)), (1.0, 1.0, 1.0), slice_thickness_mm=5.0), plan
     )
     assert blur.in_plane == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from benchmarks.quantity.agreement import agreement
 
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
-from calcimetry.quantity.table import slope_at
+from calcimetry.quantity.kvp_table import slope_at
 from calcimetry.records import Finding, Kind
 from calcimetry.runs import find_runs, object_runs, objects_of
 from calcimetry.scan import read

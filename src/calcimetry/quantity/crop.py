@@ -42,19 +42,21 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Index:
+class LabelledRuns:
     """All runs of all findings in raster order, with the number (1..) of their finding."""
 
     runs: Runs
     owner: NDArray[np.int32]
 
 
-def index(findings: Sequence[Finding], shape: tuple[int, int, int]) -> Index:
+def label_runs(findings: Sequence[Finding], shape: tuple[int, int, int]) -> LabelledRuns:
     """Put the runs of all findings in one list. `shape` is the scan's."""
-    return Index(*merge_labelled([finding.runs for finding in findings], shape))
+    return LabelledRuns(*merge_labelled([finding.runs for finding in findings], shape))
 
 
-def cut(scan: Scan, runs: Runs, number: int, everything: Index, margin_mm: float) -> Crop:
+def crop_around(
+    scan: Scan, runs: Runs, number: int, everything: LabelledRuns, margin_mm: float
+) -> Crop:
     """Finding `number` (1..) of an index, with a margin (at least 2 voxels) inside the volume."""
     held, spacing = box_of(runs), scan.spacing
     box = crop(held, runs.shape, max(margin_mm, 2.0 * max(spacing)), spacing)

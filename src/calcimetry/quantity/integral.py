@@ -13,10 +13,10 @@ from calcimetry.kernels.dilate import dilated_mm
 from calcimetry.kernels.order import median_of_counts, quantile
 from calcimetry.kernels.types import Vector, Volume
 from calcimetry.quantity.background import Background, background_of
-from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.crop import Crop, narrowed
+from calcimetry.quantity.deblend import deblend_weights, reblurred
 from calcimetry.quantity.noise import Noise
-from calcimetry.quantity.sharing import shares, spread
+from calcimetry.quantity.point_spread import PointSpread
 from calcimetry.records import Box
 
 AIR_HU = -250.0
@@ -59,7 +59,7 @@ class Integral:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class IntegrationMargins:
     """Numbers that the plan sets; see `QuantityPlan`. `rim_mm` 0: from the point spread."""
 
     rim_mm: float = 0.0
@@ -69,7 +69,7 @@ class Rules:
     border_sd_share: float = 0.025
 
 
-def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
+def integrate(crop: Crop, blur: PointSpread, noise: Noise, rules: IntegrationMargins) -> Integral:
     """Integrate one deposit over its mask and a rim around it."""
     rim = rules.rim_mm if rules.rim_mm > 0 else rim_of(crop, blur)
     steps = _steps(crop.spacing, rim)
@@ -86,7 +86,7 @@ def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
     contact = bool((beside & near).any())
     shared = (near & ~air | crop.own).astype(np.float32)
     if contact:
-        shared *= shares(whole, crop.own, crop.other, blur.sigma(crop.spacing))
+        shared *= deblend_weights(whole, crop.own, crop.other, blur.sigma(crop.spacing))
     # Beyond a voxel around the rim nothing has weight: from here on, no more than that.
     part = _grown(crop.held, crop.own.shape, steps, rim)
     core = narrowed(crop, part)
@@ -142,16 +142,16 @@ def _captured(
     excess: NDArray[np.float32],
     part: Box,
     weights: NDArray[np.float32],
-    blur: Blur,
+    blur: PointSpread,
 ) -> float:
     """Of a sharpened and again blurred deposit, what lies inside the region."""
     sigma = blur.sigma(crop.spacing)
-    whole = spread(excess, crop.own, sigma)
+    whole = reblurred(excess, crop.own, sigma)
     kept = float(whole[part][weights > 0].sum()) / max(float(whole.sum()), 1e-6)
     return min(max(kept, 0.5), 1.0)
 
 
-def rim_of(crop: Crop, blur: Blur) -> float:
+def rim_of(crop: Crop, blur: PointSpread) -> float:
     """How far beyond the mask the blur must be collected, mm.
 
     2.4 SD of the point spread beyond the true edge. The mask's edge lies at the level t
@@ -179,7 +179,7 @@ def _border(
     field: NDArray[np.float32],
     weights: NDArray[np.float32],
     crop: Crop,
-    rules: Rules,
+    rules: IntegrationMargins,
 ) -> float:
     """1 SD of the sum because the border of two tissues may run a little elsewhere.
 
@@ -195,7 +195,7 @@ def _border(
 
 
 def _segmentation(
-    crop: Crop, weights: NDArray[np.float32], excess: NDArray[np.float32], rules: Rules
+    crop: Crop, weights: NDArray[np.float32], excess: NDArray[np.float32], rules: IntegrationMargins
 ) -> float:
     """1 SD of the sum because the cut between touching objects may lie elsewhere.
 

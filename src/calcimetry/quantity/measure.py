@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from calcimetry.plan import Plan
 from calcimetry.quantity import agatston
-from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slopes_of
-from calcimetry.quantity.crop import Index, cut, flooded, index
+from calcimetry.quantity.crop import LabelledRuns, crop_around, flooded, label_runs
 from calcimetry.quantity.density import density_classes, mineral
-from calcimetry.quantity.integral import Integral, Rules, integrate
+from calcimetry.quantity.flags import FlagInputs, flags_of
+from calcimetry.quantity.integral import Integral, IntegrationMargins, integrate
 from calcimetry.quantity.mass import Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
-from calcimetry.quantity.plain import summed
-from calcimetry.quantity.remarks import Facts, remarks
-from calcimetry.quantity.volume import Extent, extent
+from calcimetry.quantity.point_spread import PointSpread, point_spread_of
+from calcimetry.quantity.volume import VolumeEstimate, estimate_volume
+from calcimetry.quantity.voxel_sums import voxel_sums
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
 from calcimetry.statistics import Z95
 from calcimetry.threads import Jobs, each
@@ -35,10 +35,10 @@ class MeasurementContext:
     scan: Scan
     plan: Plan
     calibration: Calibration
-    blur: Blur
+    blur: PointSpread
     noise: Noise
-    everything: Index
-    rules: Rules
+    everything: LabelledRuns
+    rules: IntegrationMargins
     profile: agatston.Profile
     withheld: Flag | None
 
@@ -54,7 +54,7 @@ class MeasurementContext:
 
     def with_objects(self, findings: Sequence[Finding]) -> MeasurementContext:
         """The same scan with other objects in it."""
-        return replace(self, everything=index(findings, self.scan.hu.shape))
+        return replace(self, everything=label_runs(findings, self.scan.hu.shape))
 
 
 def context_of(
@@ -66,7 +66,7 @@ def context_of(
 ) -> MeasurementContext:
     """Measure the scan's blur and noise, and lay out what is dense where."""
     part = plan.quantity
-    rules = Rules(
+    rules = IntegrationMargins(
         part.rim_mm, part.shell_mm, part.cut_sd_voxels, part.border_sd_mm, part.border_sd_share
     )
     profile = agatston.PROFILES[part.agatston_profile]
@@ -74,9 +74,9 @@ def context_of(
         scan=scan,
         plan=plan,
         calibration=calibration,
-        blur=point_spread(scan, plan),
+        blur=point_spread_of(scan, plan),
         noise=noise or noise_of(scan),
-        everything=index(findings, scan.hu.shape),
+        everything=label_runs(findings, scan.hu.shape),
         rules=rules,
         profile=profile,
         withheld=agatston.withheld(profile, scan.acquisition, scan.spacing[0]),
@@ -115,7 +115,7 @@ def _plain(
 ) -> list[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
     slopes = slopes_of(calibration, 0, len(scan.hu))
-    sums = summed(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
+    sums = voxel_sums(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
     voxel = scan.voxel_mm3
     volume = sums.voxels * voxel
     excess = sums.total - _SOFT_TISSUE_HU * sums.voxels
@@ -141,9 +141,9 @@ def _plain(
 def measure_deposit(tools: MeasurementContext, finding: Finding, number: int) -> Quantity:
     """The full quantity of finding `number` (1..) of a context."""
     plan = tools.plan.quantity
-    wide = cut(tools.scan, finding.runs, number, tools.everything, tools.reach_mm)
+    wide = crop_around(tools.scan, finding.runs, number, tools.everything, tools.reach_mm)
     part = integrate(wide, tools.blur, tools.noise, tools.rules)
-    crop, size = part.crop, extent(part, tools.blur)
+    crop, size = part.crop, estimate_volume(part, tools.blur)
     slopes = slopes_of(tools.calibration, crop.box[0].start, crop.box[0].stop)
     counts = crop.own.sum(axis=(1, 2))
     slope = float((slopes * counts).sum() / counts.sum())
@@ -151,7 +151,9 @@ def measure_deposit(tools: MeasurementContext, finding: Finding, number: int) ->
     mass = mass_of(part, size, scale, tools.noise, plan)
     own = crop.hu[crop.own]
     at_ceiling = int((own >= tools.ceiling).sum())
-    facts = Facts(crop.extent, part, size, mass, at_ceiling, tools.scan.hu.shape, tools.withheld)
+    facts = FlagInputs(
+        crop.extent, part, size, mass, at_ceiling, tools.scan.hu.shape, tools.withheld
+    )
     density = mineral(own, np.repeat(slopes, counts), scale.matrix_hu)
     quantity = Quantity(
         mass_mg=mass.estimate(tools.calibration.relative_sd),
@@ -168,9 +170,9 @@ def measure_deposit(tools: MeasurementContext, finding: Finding, number: int) ->
         detection_limit_mg=mass.limit_mg,
         ceiling_voxels=at_ceiling,
         density_shares=_shares(density, crop.voxel_mm3),
-        flags=remarks(facts),
+        flags=flags_of(facts),
     )
-    return _without_top(quantity) if at_ceiling else quantity
+    return _open_upper_bound(quantity) if at_ceiling else quantity
 
 
 def _shares(density: NDArray[np.float32], voxel_mm3: float) -> dict[str, float]:
@@ -180,7 +182,7 @@ def _shares(density: NDArray[np.float32], voxel_mm3: float) -> dict[str, float]:
     return {part.name: part.mass_mg / whole for part in classes} if whole > 0 else {}
 
 
-def _without_top(quantity: Quantity) -> Quantity:
+def _open_upper_bound(quantity: Quantity) -> Quantity:
     """Voxels that read less than they hold: mass and density have no known upper end."""
     return replace(
         quantity,
@@ -189,13 +191,13 @@ def _without_top(quantity: Quantity) -> Quantity:
     )
 
 
-def _volume(size: Extent) -> Estimate:
+def _volume(size: VolumeEstimate) -> Estimate:
     """Log-normal: a volume's error is a factor."""
     spread = float(np.exp(Z95 * size.sd / size.volume_mm3))
     return Estimate(size.volume_mm3, size.volume_mm3 / spread, size.volume_mm3 * spread)
 
 
-def _density(mass: Mass, size: Extent, calibration_sd: float) -> Estimate:
+def _density(mass: Mass, size: VolumeEstimate, calibration_sd: float) -> Estimate:
     """Mass over volume; their errors are taken as independent, which is not less than true."""
     if mass.mg <= 0:
         return Estimate()

@@ -18,7 +18,7 @@ _DENSE_HU = 130
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PlainSums:
+class VoxelSums:
     """A number for each object.
 
     voxels : int64; total, of their HU : int64; peak : the largest HU, int64
@@ -33,9 +33,9 @@ class PlainSums:
     slope: NDArray[np.float64]
 
 
-def summed(
+def voxel_sums(
     hu: NDArray[np.int16], pieces: Sequence[Runs], slopes: NDArray[np.float64], *, jobs: Jobs = 1
-) -> PlainSums:
+) -> VoxelSums:
     """Sums over pieces of a scan, none of them empty.
 
     hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
@@ -50,7 +50,7 @@ def summed(
         _sum(lines, pile.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end])
 
     over_chunks(stretch, len(pieces), jobs)
-    return PlainSums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
+    return VoxelSums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
 
 
 @kernel

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from calcimetry.kernels.blur import gaussian_taps
 from calcimetry.kernels.compiled import inner, kernel, read_only
-from calcimetry.kernels.lines import Layout, Line, empty_line, layout_of, set_out, taken_back
+from calcimetry.kernels.lines import Layout, Line, empty_line, from_line, layout_of, to_line
 from calcimetry.kernels.types import ONE, ZERO, Plane, Real, Volume
 
 Sigma = tuple[float, float, float]
@@ -31,7 +31,7 @@ _ROUNDS = 8
 _CUT = 3.0  # SD at which the point spread ends
 
 
-def shares(
+def deblend_weights(
     excess: NDArray[np.float32],
     own: NDArray[np.bool_],
     other: NDArray[np.bool_],
@@ -47,7 +47,7 @@ def shares(
     return np.asarray(part / np.maximum(whole, np.float32(1e-3)), np.float32)
 
 
-def spread(
+def reblurred(
     excess: NDArray[np.float32], own: NDArray[np.bool_], sigma: Sigma
 ) -> NDArray[np.float32]:
     """What the deposit alone puts where: its excess sharpened inside its mask, and blurred."""
@@ -94,11 +94,11 @@ def _deblend(
     _sharpen(excess, support, taps, layout, rows, rounds, lines, work)
     sharp, level, _ = lines
     _outwards(sharp, taps, layout, rows, work)
-    whole = taken_back(work[2], layout, shape)
-    set_out(own, layout, level)
+    whole = from_line(work[2], layout, shape)
+    to_line(own, layout, level)
     _times(sharp, level)
     _outwards(level, taps, layout, rows, work)
-    return whole, taken_back(work[2], layout, shape)
+    return whole, from_line(work[2], layout, shape)
 
 
 @inner
@@ -116,8 +116,8 @@ def _sharpen(
     support. The other lines are worked in: none is set but in the rows."""
     nothing, one = np.float32(0), np.float32(1)
     estimate, level, ratio = lines
-    set_out(excess, layout, level)
-    set_out(support, layout, estimate)
+    to_line(excess, layout, level)
+    to_line(support, layout, estimate)
     for v in range(level.size):
         estimate[v] *= max(level[v], one)
         level[v] = max(level[v], nothing)
