@@ -51,7 +51,7 @@ class PartFeatures:
 def part_features(
     runs: Runs, label: NDArray[np.int32], hu: NDArray[np.int16], inner: Mask, grid: Grid
 ) -> PartFeatures:
-    """The make-up of parts of the grid, from their runs and the part of each of these.
+    """The features of parts of the grid, from their runs and the part of each of these.
 
     inner : the cells beneath the surface
     """

@@ -68,7 +68,7 @@ def block_means(scan: Scan, grid: Grid, *, jobs: Jobs = 1) -> NDArray[np.int16]:
 
 
 def connected(mask: Mask, connectivity: int) -> tuple[Runs, NDArray[np.int32]]:
-    """Runs of a coarse mask and the part of each, 1..; connectivity as of `runs.connect`."""
+    """Runs of a coarse mask and the part of each, 1..; see `runs.label_components`."""
     runs = from_mask(mask)
     return runs, label_components(runs, connectivity=connectivity)
 

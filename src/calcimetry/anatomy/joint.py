@@ -182,8 +182,8 @@ def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, float]:
     row, start, stop = bone.row[keep], bone.start[keep], bone.stop[keep]
     start = np.maximum(start, spans[0].ravel()[row])
     stop = np.maximum(start, np.minimum(stop, spans[1].ravel()[row]))
-    pile = RunTable(columns(Runs(bone.shape, row, start, stop)), np.array([0, len(row)]))
-    points, _ = sample_table(pile, bone.shape[1], MOST_VOXELS)
+    all_runs = RunTable(columns(Runs(bone.shape, row, start, stop)), np.array([0, len(row)]))
+    points, _ = sample_table(all_runs, bone.shape[1], MOST_VOXELS)
     return points, 1.0 / max(1, -(-int((stop - start).sum(dtype=np.int64)) // MOST_VOXELS))
 
 

@@ -179,10 +179,12 @@ def _with_parts(
     count = np.bincount([part.owner for part in made], minlength=len(dense)) + ~divided
     number = np.flatnonzero(np.repeat(divided, count))  # the index of each part that is made
     stay = ~divided[dense.label - 1]
-    pile = concatenated([take(dense.runs, stay), *(part.runs for part in made)], scan.hu.shape)
+    all_runs = concatenated([take(dense.runs, stay), *(part.runs for part in made)], scan.hu.shape)
     before = np.cumsum(count) - count
-    label = np.append(before[dense.label[stay] - 1], np.repeat(number, np.diff(pile.bounds)[1:]))
-    runs, label = in_order(Runs(scan.hu.shape, *pile.columns), label.astype(np.int32) + 1)
+    label = np.append(
+        before[dense.label[stay] - 1], np.repeat(number, np.diff(all_runs.bounds)[1:])
+    )
+    runs, label = in_order(Runs(scan.hu.shape, *all_runs.columns), label.astype(np.int32) + 1)
     probability = np.repeat(whole.probability, count)
     positive, split_off = np.repeat(whole.network_positive, count), np.repeat(divided, count)
     probability[number] = [part.probability for part in made]

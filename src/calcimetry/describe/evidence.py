@@ -133,12 +133,12 @@ def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> ND
 
 def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: Jobs = 1) -> NDArray[np.float64]:
     """Diameter of the largest ball that fits into each object, mm; coarser for big objects."""
-    pile = concatenated(pieces, scan.hu.shape)
+    all_runs = concatenated(pieces, scan.hu.shape)
     found = np.zeros(len(pieces))
     lattice = scan.hu.shape[1], np.array(scan.spacing)
 
     def chunk(first: int, end: int) -> None:
-        _measure(pile.columns, pile.bounds, lattice, found, first, end)
+        _measure(all_runs.columns, all_runs.bounds, lattice, found, first, end)
 
     over_chunks(chunk, len(pieces), jobs)
     return found

@@ -1,9 +1,11 @@
-"""Whose signal is it where a deposit meets bone or another dense object?
+"""Deblending: whose signal is it where a deposit meets bone or another dense object?
 
-Both are sharpened together (Richardson-Lucy, each only inside its own mask), then blurred
-apart again: a voxel's excess is shared in proportion to what each blurred object puts there.
-Spill-in from bone is thereby left out and spill-out into bone taken back, and the shares of
-touching objects add up to the whole.
+The blurred signal of touching objects is partitioned by Richardson-Lucy deconvolution
+(Richardson 1972, doi 10.1364/JOSA.62.000055; Lucy 1974, doi 10.1086/111605) confined to their
+masks, a region-based partial-volume correction. All are deconvolved together, each object is
+then blurred by itself, and a voxel's excess is divided in proportion to what each puts there.
+Spill-in from bone is thereby left out and spill-out into bone taken back, and the weights of
+touching objects add up to one.
 
 A crop is laid out as one line of numbers (`kernels.lines`). Few rows hold anything of the masks;
 blur is worked out in those that it can reach, and no others.
@@ -37,7 +39,7 @@ def deblend_weights(
     other: NDArray[np.bool_],
     sigma: Sigma,
 ) -> NDArray[np.float32]:
-    """The deposit's share of each voxel's excess, 0-1.
+    """The deposit's weight in each voxel, 0-1: its share of the voxel's excess.
 
     excess : float32 (z, y, x), HU over background
     own, other : bool, masks that do not overlap
@@ -50,7 +52,7 @@ def deblend_weights(
 def reblurred(
     excess: NDArray[np.float32], own: NDArray[np.bool_], sigma: Sigma
 ) -> NDArray[np.float32]:
-    """What the deposit alone puts where: its excess sharpened inside its mask, and blurred."""
+    """The deposit's own signal: its excess deconvolved inside its mask, and blurred again."""
     lone, _ = _deblend(*_floats(excess, own, own), _taps(sigma), _ROUNDS)
     return lone
 

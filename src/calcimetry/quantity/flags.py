@@ -1,4 +1,4 @@
-"""Coded remarks on a deposit's numbers: what the reader must know before using them."""
+"""Coded flags on a deposit's numbers: what the reader must know before using them."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class FlagInputs:
     withheld: Flag | None
 
 
-def flags_of(facts: FlagInputs) -> tuple[Flag, ...]:
+def flags_of(inputs: FlagInputs) -> tuple[Flag, ...]:
     """All flags of one deposit's quantity."""
     found = [
-        facts.withheld,
-        _detection(facts.mass),
-        _ceiling(facts.at_ceiling),
-        _tissues(facts.part),
-        _contact(facts.part),
-        _air(facts.part),
-        _resolution(facts.size),
-        _field(facts),
+        inputs.withheld,
+        _detection(inputs.mass),
+        _ceiling(inputs.at_ceiling),
+        _tissues(inputs.part),
+        _contact(inputs.part),
+        _air(inputs.part),
+        _resolution(inputs.size),
+        _field(inputs),
     ]
     return tuple(flag for flag in found if flag is not None)
 
@@ -89,8 +89,8 @@ def _resolution(size: VolumeEstimate) -> Flag | None:
     return Flag("UNRESOLVED", text, Severity.INFO)
 
 
-def _field(facts: FlagInputs) -> Flag | None:
-    sides = zip(facts.box, facts.shape, strict=True)
+def _field(inputs: FlagInputs) -> Flag | None:
+    sides = zip(inputs.box, inputs.shape, strict=True)
     if any(side.start == 0 or side.stop == size for side, size in sides):
         return Flag("CUT_BY_FIELD", "the edge of the scan cuts it: mass is a lower bound")
     return None

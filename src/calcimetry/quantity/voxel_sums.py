@@ -40,14 +40,16 @@ def voxel_sums(
 
     hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
     """
-    pile = concatenated(pieces, hu.shape)
+    all_runs = concatenated(pieces, hu.shape)
     table, slope = np.zeros((len(pieces), 4), np.int64), np.zeros(len(pieces))
     lines = read_only(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
     given = read_only(slopes, np.float64)
 
     def stretch(first: int, end: int) -> None:
-        bounds = pile.bounds[first : end + 1]
-        _sum(lines, pile.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end])
+        bounds = all_runs.bounds[first : end + 1]
+        _sum(
+            lines, all_runs.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end]
+        )
 
     over_chunks(stretch, len(pieces), jobs)
     return VoxelSums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)

@@ -27,9 +27,9 @@ def merge_labelled(
 
     The one place where two runs of a row may touch: they are of different pieces.
     """
-    pile = concatenated(pieces, shape)
-    label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), np.diff(pile.bounds))
-    return in_order(Runs(shape, *pile.columns), label)
+    table = concatenated(pieces, shape)
+    label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), np.diff(table.bounds))
+    return in_order(Runs(shape, *table.columns), label)
 
 
 def in_order(runs: Runs, label: NDArray[np.int32]) -> tuple[Runs, NDArray[np.int32]]:
@@ -54,7 +54,7 @@ class RunTable:
 
 
 def concatenated(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> RunTable:
-    """The pile of some pieces of a volume of `shape`."""
+    """The runs of some pieces of a volume of `shape`, one piece after the other."""
     if not pieces:
         none = np.empty(0, np.int32)
         return RunTable(columns(Runs(shape, none, none, none)), np.zeros(1, np.int64))
@@ -73,23 +73,23 @@ def sample_voxels(
 
     Returns int32 (n, 3), (z, y, x), and int64 (pieces + 1,), where each piece's begin.
     """
-    pile = concatenated(pieces, shape)
-    return sample_table(pile, shape[1], most)
+    table = concatenated(pieces, shape)
+    return sample_table(table, shape[1], most)
 
 
 def sample_table(
-    pile: RunTable, height: int, most: int
+    table: RunTable, height: int, most: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """`sampled` of a pile, whose volume has `height` rows in a slice."""
-    _, start, stop = pile.columns
+    """`sample_voxels` of a table of runs, whose volume has `height` rows in a slice."""
+    _, start, stop = table.columns
     ends = np.zeros(len(start) + 1, np.int64)
     np.cumsum(stop - start, out=ends[1:])
-    voxels = np.diff(ends[pile.bounds])
+    voxels = np.diff(ends[table.bounds])
     every = np.maximum(1, -(-voxels // most))
     bounds = np.zeros(len(voxels) + 1, np.int64)
     np.cumsum(-(-voxels // every), out=bounds[1:])
     points = np.empty((int(bounds[-1]), 3), np.int32)
-    _sample(*pile.columns, pile.bounds, height, read_only(every, np.int64), points)
+    _sample(*table.columns, table.bounds, height, read_only(every, np.int64), points)
     return points, bounds
 
 
