@@ -20,7 +20,9 @@ lint: $(VENV)/developer
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 
+# Kernels are compiled once, for all processes that the tests start.
 unit: $(VENV)/developer system
+	$(BIN)/calcimetry info --warm > /dev/null
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 docs: $(VENV)/developer

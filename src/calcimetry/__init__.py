@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from calcimetry.errors import CalcimetryError
     from calcimetry.examine import measure
     from calcimetry.exchange import document, label_volume, load
-    from calcimetry.outputs import write, write_assessment, write_followup
+    from calcimetry.outputs.assessment import write_assessment
+    from calcimetry.outputs.examination import write
+    from calcimetry.outputs.followup import write_followup
     from calcimetry.plan import Plan
     from calcimetry.records import Deposit, Examination, Scan
     from calcimetry.scan import from_array, read
@@ -50,9 +52,9 @@ _HOMES = {
     "prepare": "correct",
     "remeasure": "correct",
     "read": "scan",
-    "write": "outputs",
-    "write_assessment": "outputs",
-    "write_followup": "outputs",
+    "write": "outputs.examination",
+    "write_assessment": "outputs.assessment",
+    "write_followup": "outputs.followup",
 }
 
 __all__ = [

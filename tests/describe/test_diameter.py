@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from calcimetry.describe import diameters, form
+from calcimetry.records import Scan
 from calcimetry.runs import from_mask
+
+
+@pytest.fixture
+def make_scan():
+    """A scan of these HU; voxel edges along (z, y, x), mm."""
+
+    def make(hu, spacing=(1.0, 1.0, 1.0)):
+        affine = np.diag([*spacing[::-1], 1.0])
+        return Scan.of(np.ascontiguousarray(np.round(hu), dtype=np.int16), affine)
+
+    return make
 
 
 def box(shape: tuple[int, int, int]) -> np.ndarray:

@@ -17,7 +17,7 @@ from calcimetry import followup
 from calcimetry.errors import InputError, OutputError, UsageError
 from calcimetry.exchange.followup import LINEAGE_COLUMNS, followup_document, lineage_rows
 from calcimetry.followup import read_events
-from calcimetry.outputs import write_followup
+from calcimetry.outputs.followup import write_followup
 from calcimetry.phantom import DepositSpec
 from calcimetry.plan import Plan
 from calcimetry.records import RESEARCH_USE, Examination
