@@ -83,7 +83,7 @@ def _serve() -> None:
 
 def _prepare() -> None:
     """Imports and kernels, by one small measurement on this thread alone."""
-    from calcimetry import cli, output  # noqa: F401
+    from calcimetry import cli, outputs  # noqa: F401
     from calcimetry.examine import measure
     from calcimetry.scan import nifti  # noqa: F401
     from calcimetry.warm import limb
