@@ -38,7 +38,7 @@ from calcimetry.anatomy import find_body, skin_gaps
 from calcimetry.deposits import network
 from calcimetry.phantom import write_dicom
 from calcimetry.records import Frame, Scan
-from calcimetry.runs import dense_objects, parts, sampled
+from calcimetry.runs import dense_objects, object_runs, sample_voxels
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
 DENSE_HU = 350  # of the contrast chest: bone and calcium, 2-3 % of voxels
@@ -135,8 +135,8 @@ def sitk_label(image: Any) -> Any:
 
 def depths(scan: Scan) -> Iterator[tuple[str, Callable[[], Any]]]:
     dense = dense_objects(scan.hu, 130)
-    small = [runs for runs in parts(dense) if 10 <= runs.voxels <= 2000][:100]
-    points, bounds = sampled(small, scan.hu.shape, 10**9)
+    small = [runs for runs in object_runs(dense) if 10 <= runs.voxels <= 2000][:100]
+    points, bounds = sample_voxels(small, scan.hu.shape, 10**9)
 
     def ours() -> Any:
         return skin_gaps(find_body(scan, jobs=2), scan, points, bounds, jobs=2)

@@ -17,7 +17,7 @@ from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.phantom.truth import Painted, Truth
 from calcimetry.plan import Plan
 from calcimetry.records import Finding, Kind, Scan
-from calcimetry.runs import find_runs, objects, paint
+from calcimetry.runs import find_runs, objects_of, paint
 
 GENERATORS = ("trained", "independent")
 HIT_SHARE = 0.25
@@ -86,7 +86,7 @@ def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding
     """What the finder says of every dense object of a scan, as `measure` asks it."""
     plan, pose = plan or Plan(), pose_of(scan, jobs=jobs)
     scan = in_pose(scan, pose)
-    dense = objects(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
+    dense = objects_of(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
     body = find_body(scan, jobs=jobs)
     probability = finder.network_probability(scan, dense, body, plan, jobs=jobs)
     found = finder.find(scan, dense, body, plan, probability, jobs=jobs).findings

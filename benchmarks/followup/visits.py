@@ -23,7 +23,14 @@ from calcimetry.followup.visit import Visit
 from calcimetry.phantom.spec import Placement
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Examination, Finding, Kind, Runs, Scan
-from calcimetry.runs import difference, from_mask, stacked, tabulate, to_labels, voxels_of
+from calcimetry.runs import (
+    difference,
+    from_mask,
+    merge_labelled,
+    object_statistics,
+    to_labels,
+    voxels_of,
+)
 from calcimetry.visits import visit_of
 
 AS_FOUND, TRUE_MASKS = "as found", "true masks"
@@ -180,7 +187,9 @@ def _with_truth(scan: Scan, body: Body, found: Any, true: Sequence[Runs]) -> Any
         if item.kind not in LISTED and len(rest):
             findings.append(replace(item, runs=rest))
             evidence.append(seen)
-    table = tabulate(scan.hu, *stacked([item.runs for item in findings], scan.hu.shape))
+    table = object_statistics(
+        scan.hu, *merge_labelled([item.runs for item in findings], scan.hu.shape)
+    )
     numbers = zip(table.voxels.tolist(), axes(table.moment, scan.spacing).tolist(), strict=True)
     measured = [
         seen.with_more(voxels=voxels, axes_mm=tuple(lengths))

@@ -12,7 +12,7 @@ import numpy as np
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
 from calcimetry.records import Calibration, Finding, Kind, Quantity, Scan
-from calcimetry.runs import find_runs, objects, parts
+from calcimetry.runs import find_runs, object_runs, objects_of
 from calcimetry.scan import read
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/phantom/qrm_canon_large_rep1_dicom.tar.xz"
@@ -63,10 +63,10 @@ def measured() -> tuple[Calibration, list[tuple[Insert, Quantity | None]]]:
     scan = load()
     plan = Plan().changed("quantity", {"agatston_profile": "canon"})
     calibration = calibrate(scan, plan)
-    found = objects(scan.hu, find_runs(scan.hu, 130.0))
+    found = objects_of(scan.hu, find_runs(scan.hu, 130.0))
     big = [n for n in range(len(found)) if found.voxels[n] >= 3]
     centres = np.array([scan.to_lps(found.centroid[n]) for n in big])
-    runs = parts(found)
+    runs = object_runs(found)
     nearest = {}
     for insert in INSERTS:
         away = np.linalg.norm(centres - np.array(insert.at_mm), axis=1)

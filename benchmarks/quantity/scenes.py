@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from calcimetry.phantom.shapes import draw
-from calcimetry.quantity.table import slope_at
+from calcimetry.quantity.kvp_table import slope_at
 from calcimetry.records import Acquisition, Finding, Kind, Scan
 from calcimetry.runs import from_mask
 

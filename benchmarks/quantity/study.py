@@ -13,7 +13,7 @@ from scenes import Scene, Setting, random_setting, scene
 from calcimetry.plan import Plan
 from calcimetry.quantity import quantify
 from calcimetry.records import Calibration, Finding, Kind, Quantity
-from calcimetry.runs import find_runs, objects, part
+from calcimetry.runs import find_runs, objects_of, runs_of_object
 
 AS_CUT = Plan().changed("quantity", {"cut_sd_voxels": 0.25})
 """The plan, but for the error of the cut on bone: the one drawn here is smaller than a finder's."""
@@ -116,13 +116,13 @@ def specks(seed: int) -> tuple[int, int, int]:
         noise=float(rng.choice([28.0, 35.0, 42.0])),
     )
     scan = scene(replace(setting, matrix=50.0 if setting.place == "muscle" else -100.0)).scan
-    found = objects(scan.hu, find_runs(scan.hu, 130.0))
+    found = objects_of(scan.hu, find_runs(scan.hu, 130.0))
     keep = [
         n + 1
         for n in range(len(found))
         if found.voxels[n] >= 3 and found.voxels[n] * scan.voxel_mm3 >= 4.0
     ]
-    findings = [Finding(part(found, n), Kind.UNCERTAIN, "noise", 0.5) for n in keep]
+    findings = [Finding(runs_of_object(found, n), Kind.UNCERTAIN, "noise", 0.5) for n in keep]
     if not findings:
         return 0, 0, 0
     exact = Calibration(0.7, 0.0, "user")

@@ -14,7 +14,7 @@ from study import Row
 
 from calcimetry.deposits import network as finder
 from calcimetry.plan import Plan
-from calcimetry.quantity.table import SLOPES
+from calcimetry.quantity.kvp_table import SLOPES
 from calcimetry.records import Calibration, Quantity
 
 HEAD = """# How right the numbers are

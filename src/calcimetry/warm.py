@@ -13,7 +13,7 @@ from calcimetry.examine import measure
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
 from calcimetry.records import Acquisition, Finding, Kind, Scan
-from calcimetry.runs import dense_objects, difference, intersect, parts, to_labels
+from calcimetry.runs import dense_objects, difference, intersect, object_runs, to_labels
 
 _NODULES = ((30, 48, 66), 6.0), ((30, 48, 24), 4.0), ((30, 12, 48), 2.0), ((30, 88, 48), 3.0)
 
@@ -37,7 +37,7 @@ def warm() -> None:
 def _warm_runs() -> None:
     """What single deposits, labels and follow-up need of runs, beyond what a measure does."""
     scan, nodules = limb()
-    found = parts(dense_objects(scan.hu, 200))
+    found = object_runs(dense_objects(scan.hu, 200))
     for operation in (intersect, difference):
         operation(found[0], found[-1])
     for dtype in (np.uint8, np.uint16, np.int32):
@@ -52,7 +52,7 @@ def warm_quantities() -> None:
     findings = [
         Finding(runs, kind, "drawn", 1.0)
         for mask, kind in drawn
-        for runs in parts(dense_objects(np.where(mask, scan.hu, 0).astype(np.int16), 200))
+        for runs in object_runs(dense_objects(np.where(mask, scan.hu, 0).astype(np.int16), 200))
     ]
     plan = Plan()
     quantify(scan, findings, calibrate(scan, plan, body=find_body(scan)), plan)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calcimetry import from_array
-from calcimetry.anatomy import enclosure, find_body, find_bone
+from calcimetry.anatomy import bone_enclosure, find_body, find_bone
 from calcimetry.runs import dense_objects
 
 SPACING = (3.0, 2.0, 2.0)
@@ -28,14 +28,14 @@ def ringed():  # type: ignore[no-untyped-def]
 
 def test_middle_of_the_ring_is_enclosed_but_for_its_opening(ringed) -> None:  # type: ignore[no-untyped-def]
     body, skeleton = ringed
-    assert enclosure(skeleton, body, np.array([[10, MIDDLE, MIDDLE]]))[0] == pytest.approx(
+    assert bone_enclosure(skeleton, body, np.array([[10, MIDDLE, MIDDLE]]))[0] == pytest.approx(
         0.75, abs=0.07
     )
 
 
 def test_outside_the_ring_bone_lies_on_one_side_only(ringed) -> None:  # type: ignore[no-untyped-def]
     body, skeleton = ringed
-    assert enclosure(skeleton, body, np.array([[10, 100, MIDDLE]]))[0] < 0.5
+    assert bone_enclosure(skeleton, body, np.array([[10, 100, MIDDLE]]))[0] < 0.5
 
 
 def test_no_bone_encloses_nothing() -> None:
@@ -44,4 +44,4 @@ def test_no_bone_encloses_nothing() -> None:
     scan = from_array(hu, spacing=(3.0, 2.0, 2.0))
     body = find_body(scan)
     skeleton = find_bone(scan, dense_objects(scan.hu, 130), body)
-    assert enclosure(skeleton, body, np.array([[5, 30, 30]]))[0] == 0.0
+    assert bone_enclosure(skeleton, body, np.array([[5, 30, 30]]))[0] == 0.0

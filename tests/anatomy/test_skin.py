@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.anatomy.coarse import grid_of
+from calcimetry.anatomy.coarse_grid import grid_of
 from calcimetry.anatomy.nearest import blocks_of
 from calcimetry.anatomy.skin import SURFACE_HU, gaps_to_skin
 from calcimetry.records import Scan

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from calcimetry.describe.evidence import MOST_VOXELS, sample_objects, thicknesses
 from calcimetry.records import Scan
-from calcimetry.runs import dense_objects, parts, voxels_of
+from calcimetry.runs import dense_objects, object_runs, voxels_of
 
 
 def scan_of(mask: np.ndarray, spacing: tuple[float, float, float]) -> Scan:
@@ -35,7 +35,7 @@ def test_thickness_is_that_of_a_distance_map(spacing, jobs):
     rng = np.random.default_rng(5)
     mask = ndimage.gaussian_filter(rng.normal(size=(30, 60, 70)), 1.2) > 0.09
     scan = scan_of(mask, spacing)
-    pieces = parts(dense_objects(scan.hu, 130.0))
+    pieces = object_runs(dense_objects(scan.hu, 130.0))
     assert len(pieces) > 40  # more than a chunk; of one voxel, and at the scan's borders
     assert min(runs.voxels for runs in pieces) == 1
     found = thicknesses(scan, pieces, jobs=jobs)
@@ -51,7 +51,7 @@ def test_thickness_of_a_big_object_is_taken_coarser(side):
     own = z**2 + y**2 + x**2 < (0.47 * side) ** 2
     scan = scan_of(own, (1.0, 1.0, 1.0))
     assert side**3 > 1.5**3 * MOST_VOXELS  # so that steps are wider than a voxel
-    (found,) = thicknesses(scan, parts(dense_objects(scan.hu, 130.0)))
+    (found,) = thicknesses(scan, object_runs(dense_objects(scan.hu, 130.0)))
     assert found == pytest.approx(by_distance_map(scan, own), rel=1e-12)
 
 
@@ -63,7 +63,7 @@ def test_thickness_of_nothing():
 def test_some_of_the_listed_are_listed_as_if_alone():
     rng = np.random.default_rng(1)
     scan = scan_of(rng.random((6, 20, 90)) < 0.1, (1.0, 1.0, 1.0))
-    pieces = parts(dense_objects(scan.hu, 130.0))
+    pieces = object_runs(dense_objects(scan.hu, 130.0))
     chosen = [4, 0, 17, 17]
     some = sample_objects(pieces, scan.hu.shape).subset(chosen)
     alone = sample_objects([pieces[k] for k in chosen], scan.hu.shape)
@@ -78,5 +78,5 @@ def test_share_is_of_each_objects_own_points():
     mask = np.zeros((1, 4, 8), np.bool_)
     mask[0, 0, :4] = mask[0, 2, 2:] = True
     scan = scan_of(mask, (1.0, 1.0, 1.0))
-    listed = sample_objects(parts(dense_objects(scan.hu, 130.0)), scan.hu.shape)
+    listed = sample_objects(object_runs(dense_objects(scan.hu, 130.0)), scan.hu.shape)
     assert listed.fraction_where(listed.points[:, 2] < 3).tolist() == [3 / 4, 1 / 6]

@@ -6,7 +6,7 @@ import pytest
 from calcimetry.describe.evidence import axes
 from calcimetry.describe.shape import shape_name, shape_numbers
 from calcimetry.records import Scan
-from calcimetry.runs import from_mask, objects
+from calcimetry.runs import from_mask, objects_of
 
 STEP = 0.5
 
@@ -18,7 +18,7 @@ def drawn(inside) -> dict[str, float]:
     hu = np.where(mask, 500, 40).astype(np.int16)
     scan = Scan.of(hu, affine)
     runs = from_mask(mask)
-    found = objects(hu, runs)
+    found = objects_of(hu, runs)
     assert len(found) == 1
     return shape_numbers(scan, runs, tuple(axes(found.moment[0], scan.spacing).tolist()))
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from calcimetry.describe.surroundings import surroundings
 from calcimetry.records import Scan
-from calcimetry.runs import dense_objects, parts, sampled, to_mask, voxels_of
+from calcimetry.runs import dense_objects, object_runs, sample_voxels, to_mask, voxels_of
 
 THRESHOLD = 130.0
 
@@ -58,7 +58,7 @@ def _by_map(scan, runs):
 @pytest.mark.parametrize("spacing", [(3.0, 1.0, 1.0), (1.0, 0.7, 0.7), (7.0, 2.5, 2.0)])
 def test_shells_are_those_of_a_distance_map(spacing, jobs):
     scan = _scan(spacing)
-    pieces = parts(dense_objects(scan.hu, THRESHOLD))
+    pieces = object_runs(dense_objects(scan.hu, THRESHOLD))
     assert len(pieces) > 20
     for seen, runs in zip(surroundings(scan, pieces, THRESHOLD, jobs=jobs), pieces, strict=True):
         found = [seen.fat, seen.soft, seen.air, seen.dense, seen.median_hu, seen.noise_hu]
@@ -68,15 +68,15 @@ def test_shells_are_those_of_a_distance_map(spacing, jobs):
 def test_an_object_that_fills_the_scan_has_no_surroundings():
     scan = _scan((1.0, 1.0, 1.0), (6, 12, 90))
     scan.hu[:] = 500
-    assert surroundings(scan, parts(dense_objects(scan.hu, THRESHOLD)), THRESHOLD) == [None]
+    assert surroundings(scan, object_runs(dense_objects(scan.hu, THRESHOLD)), THRESHOLD) == [None]
     assert surroundings(scan, [], THRESHOLD) == []
 
 
 @pytest.mark.parametrize("most", [1, 7, 400])
 def test_samples_are_every_nth_voxel(most):
     scan = _scan((1.0, 1.0, 1.0))
-    pieces = parts(dense_objects(scan.hu, THRESHOLD))
-    points, bounds = sampled(pieces, scan.hu.shape, most)
+    pieces = object_runs(dense_objects(scan.hu, THRESHOLD))
+    points, bounds = sample_voxels(pieces, scan.hu.shape, most)
     for k, runs in enumerate(pieces):
         voxels = voxels_of(runs)
         every = max(1, -(-len(voxels) // most))

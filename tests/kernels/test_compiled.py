@@ -15,9 +15,9 @@ from calcimetry.kernels import compiled
 
 PROGRAM = """
 import numpy as np
-from calcimetry.runs import find_runs, objects
+from calcimetry.runs import find_runs, objects_of
 hu = np.zeros((3, 4, 5), np.int16); hu[1, 2, 1:4] = 200
-assert objects(hu, find_runs(hu, 130)).voxels.tolist() == [3]
+assert objects_of(hu, find_runs(hu, 130)).voxels.tolist() == [3]
 """
 
 

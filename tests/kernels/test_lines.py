@@ -10,7 +10,7 @@ from calcimetry.kernels import lines
 from calcimetry.kernels.compiled import entered
 
 LAYOUT_OF, EMPTY_LINE = entered(lines.layout_of), entered(lines.empty_line)
-SET_OUT, TAKEN_BACK = entered(lines.set_out), entered(lines.taken_back)
+SET_OUT, TAKEN_BACK = entered(lines.to_line), entered(lines.from_line)
 
 sizes = st.tuples(*[st.integers(1, 5)] * 3)
 reaches = st.tuples(*[st.integers(0, 3)] * 3)

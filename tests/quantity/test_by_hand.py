@@ -80,7 +80,7 @@ def test_zero_test(mg: float, nothing: float, peak: float, critical: float, limi
     ],
 )
 def test_fat_and_air_tell_the_energy(make_scan, fat: float, air: float, slope: float) -> None:
-    from calcimetry.quantity.internal import from_tissue
+    from calcimetry.quantity.internal_reference import from_tissue
 
     hu = np.full((12, 160, 160), air)
     hu[:, 20:140, 20:140] = fat

@@ -7,7 +7,7 @@ from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, hu_threshold
 from calcimetry.quantity.calibration import slopes_of, water_path_mm
-from calcimetry.quantity.table import slope_at, slope_at_kev
+from calcimetry.quantity.kvp_table import slope_at, slope_at_kev
 
 
 def cylinder(radius: float, value: float = 0.0, slices: int = 6, size: int = 160) -> np.ndarray:

@@ -12,9 +12,9 @@ from benchmarks.quantity.agreement import agreement
 
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
-from calcimetry.quantity.table import slope_at
+from calcimetry.quantity.kvp_table import slope_at
 from calcimetry.records import Finding, Kind
-from calcimetry.runs import find_runs, objects, parts
+from calcimetry.runs import find_runs, object_runs, objects_of
 from calcimetry.scan import read
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/phantom/qrm_canon_large_rep1_dicom.tar.xz"
@@ -89,11 +89,11 @@ def test_a_real_scanner(tmp_path: Path) -> None:
     calibration = calibrate(scan, plan)
     assert calibration.source == "rods"
     assert calibration.mg_cm3_per_hu == pytest.approx(0.722, rel=0.015)  # published for it
-    found = objects(scan.hu, find_runs(scan.hu, 130.0))
+    found = objects_of(scan.hu, find_runs(scan.hu, 130.0))
     big = [n for n in range(len(found)) if found.voxels[n] >= 3]
     centres = np.array([scan.to_lps(found.centroid[n]) for n in big])
     at = [int(np.linalg.norm(centres - np.array(i[0]), axis=1).argmin()) for i in INSERTS]
-    runs = parts(found)
+    runs = object_runs(found)
     findings = [
         Finding(runs[n], Kind.DEPOSIT if k in at else Kind.EXTERNAL, "", 1.0)
         for k, n in enumerate(big)

@@ -56,10 +56,10 @@ def test_objects_are_those_of_scipy(connectivity, hu, jobs):
     mask = hu >= 130
     structure = ndimage.generate_binary_structure(3, STRUCTURE[connectivity])
     expected, count = ndimage.label(mask, structure)
-    found = rl.objects(hu, rl.from_mask(mask), connectivity=connectivity, jobs=jobs)
+    found = rl.objects_of(hu, rl.from_mask(mask), connectivity=connectivity, jobs=jobs)
     assert len(found) == count
     # Both number by first voxel in raster order, so that labels must be equal as they are.
-    assert np.array_equal(rl.to_labels(hu.shape, rl.parts(found), np.int32), expected)
+    assert np.array_equal(rl.to_labels(hu.shape, rl.object_runs(found), np.int32), expected)
     for number in range(1, count + 1):
         where = np.argwhere(expected == number)
         values = hu[expected == number].astype(np.int64)
@@ -77,7 +77,7 @@ def test_objects_are_those_of_scipy(connectivity, hu, jobs):
 @given(volumes(), st.sampled_from([-2000, 130, 900, 40_000]), st.sampled_from([1, 2, 3]))
 def test_one_read_gives_the_same_objects(hu, threshold, jobs):
     fused = rl.dense_objects(hu, threshold, jobs=jobs)
-    plain = rl.objects(hu, rl.find_runs(hu, threshold))
+    plain = rl.objects_of(hu, rl.find_runs(hu, threshold))
     assert_same(fused, plain)
 
 
@@ -85,7 +85,7 @@ def test_buffers_grow_on_noise():
     hu = np.random.default_rng(1).integers(-500, 500, (6, 300, 300)).astype(np.int16)
     fused = rl.dense_objects(hu, 0, jobs=1)
     assert np.array_equal(rl.to_mask(fused.runs), hu >= 0)
-    assert_same(fused, rl.objects(hu, rl.find_runs(hu, 0), jobs=2))
+    assert_same(fused, rl.objects_of(hu, rl.find_runs(hu, 0), jobs=2))
 
 
 def assert_same(a, b):
@@ -103,14 +103,14 @@ def test_slices_can_be_labelled_apart(connectivity, hu, jobs):
     structure[1] = ndimage.generate_binary_structure(2, connectivity // 4)
     expected, _ = ndimage.label(hu >= 130, structure)
     runs = rl.find_runs(hu, 130)
-    label = rl.connect(runs, connectivity=connectivity, jobs=jobs)
+    label = rl.label_components(runs, connectivity=connectivity, jobs=jobs)
     box = tuple(slice(0, n) for n in hu.shape)
     assert np.array_equal(rl.paint(box, runs, label), expected)
 
 
 def test_sums_do_not_overflow_on_a_full_volume():
     hu = np.full((40, 512, 512), 32767, np.int16)
-    found = rl.objects(hu, rl.find_runs(hu, 130), jobs=2)
+    found = rl.objects_of(hu, rl.find_runs(hu, 130), jobs=2)
     assert found.total.tolist() == [32767.0 * hu.size]
     variance = (np.array(hu.shape) ** 2 - 1) / 12  # of whole numbers 0..n-1
     assert np.allclose(found.moment[0], np.diag(variance), rtol=1e-12, atol=1e-7)
@@ -119,7 +119,7 @@ def test_sums_do_not_overflow_on_a_full_volume():
 def test_moments_far_from_the_origin_keep_their_digits():
     hu = np.zeros((1, 2, 30_000), np.int16)
     hu[0, 0, 29_990] = hu[0, 1, 29_991] = 200
-    found = rl.objects(hu, rl.find_runs(hu, 130))
+    found = rl.objects_of(hu, rl.find_runs(hu, 130))
     assert np.allclose(found.moment[0], [[0, 0, 0], [0, 0.25, 0.25], [0, 0.25, 0.25]], atol=1e-15)
 
 
@@ -132,9 +132,9 @@ def test_thresholds_of_any_size(threshold):
 def test_no_voxels_at_all():
     for shape in [(0, 4, 4), (3, 0, 4), (3, 4, 0)]:
         hu = np.zeros(shape, np.int16)
-        found = rl.objects(hu, rl.find_runs(hu, -5, jobs=2), jobs=2)
+        found = rl.objects_of(hu, rl.find_runs(hu, -5, jobs=2), jobs=2)
         assert len(found) == 0
-        assert rl.parts(found) == []
+        assert rl.object_runs(found) == []
 
 
 def test_read_only_and_strided_volumes():
@@ -171,11 +171,11 @@ def test_threshold_within(hu, threshold):
 
 @given(volumes())
 def test_parts_part_and_select_agree(hu):
-    found = rl.objects(hu, rl.find_runs(hu, 130))
-    pieces = rl.parts(found)
-    assert np.array_equal(rl.to_mask(rl.joined(pieces, hu.shape)), hu >= 130)
+    found = rl.objects_of(hu, rl.find_runs(hu, 130))
+    pieces = rl.object_runs(found)
+    assert np.array_equal(rl.to_mask(rl.union_all(pieces, hu.shape)), hu >= 130)
     for number, piece in enumerate(pieces, start=1):
-        single = rl.part(found, number)
+        single = rl.runs_of_object(found, number)
         assert np.array_equal(single.row, piece.row)
         assert np.array_equal(single.start, piece.start)
         assert piece.voxels == found.voxels[number - 1]
@@ -199,8 +199,10 @@ def test_paint_is_a_crop_of_the_whole(data):
     box = tuple(slice(low, high) for low, high in corner)
     runs = rl.from_mask(mask)
     assert np.array_equal(rl.paint(box, runs), mask[box])
-    label = rl.connect(runs)
-    whole = rl.to_labels(shape, rl.parts(rl.objects(mask.astype(np.int16), runs)), np.int32)
+    label = rl.label_components(runs)
+    whole = rl.to_labels(
+        shape, rl.object_runs(rl.objects_of(mask.astype(np.int16), runs)), np.int32
+    )
     assert np.array_equal(rl.paint(box, runs, label), whole[box])
 
 
@@ -242,8 +244,8 @@ def test_labels_take_the_smallest_type_and_refuse_what_does_not_fit():
         lambda hu, _: rl.find_runs(hu[0], 130),
         lambda hu, _: rl.find_runs(hu, float("nan")),
         lambda hu, _: rl.from_mask(hu),
-        lambda _, runs: rl.connect(runs, connectivity=7),
-        lambda hu, runs: rl.objects(hu[:1], runs),
+        lambda _, runs: rl.label_components(runs, connectivity=7),
+        lambda hu, runs: rl.objects_of(hu[:1], runs),
         lambda hu, runs: rl.threshold_within(hu[:1], runs, 0),
         lambda _, runs: rl.union(runs, rl.from_mask(np.ones((1, 1, 1), bool))),
         lambda _, runs: rl.paint((slice(0, 1),) * 3, runs, out=np.zeros((2, 2, 2), bool)),
@@ -266,7 +268,7 @@ def test_kept_voxels_are_those_of_the_mask(hu, share, seed):
     keep = np.random.default_rng(seed).random(runs.voxels) < share
     expected = np.zeros(hu.shape, np.bool_)
     expected[tuple(rl.voxels_of(runs)[keep].T)] = True
-    assert same_runs(rl.kept(runs, keep), rl.from_mask(expected))
+    assert same_runs(rl.keep_voxels(runs, keep), rl.from_mask(expected))
 
 
 def same_runs(a, b):
@@ -279,19 +281,19 @@ def test_stacked_pieces_lie_in_raster_order(hu, seed):
     rng = np.random.default_rng(seed)
     number = rng.integers(0, 4, hu.shape)  # so that runs of different pieces touch
     pieces = [rl.from_mask(number == k) for k in rng.permutation(np.arange(1, 4))]
-    runs, label = rl.stacked(pieces, hu.shape)
+    runs, label = rl.merge_labelled(pieces, hu.shape)
     place = runs.row.astype(np.int64) * hu.shape[2] + runs.start
     assert (np.diff(place) > 0).all()
     for k, piece in enumerate(pieces, start=1):
-        assert same_runs(rl.taken(runs, label == k), piece)
+        assert same_runs(rl.take(runs, label == k), piece)
 
 
 @given(volumes())
 def test_chosen_parts_are_those_of_all(hu):
-    found = rl.objects(hu, rl.find_runs(hu, 130))
-    every = rl.parts(found)
+    found = rl.objects_of(hu, rl.find_runs(hu, 130))
+    every = rl.object_runs(found)
     chosen = list(range(len(found)))[::-2]
-    for index, runs in zip(chosen, rl.parts(found, chosen), strict=True):
+    for index, runs in zip(chosen, rl.object_runs(found, chosen), strict=True):
         assert same_runs(runs, every[index])
 
 
@@ -299,10 +301,10 @@ def test_chosen_parts_are_those_of_all(hu):
 def test_known_sums_change_nothing(hu, jobs, seed):
     known = rl.dense_objects(hu, 130)
     keep = np.random.default_rng(seed).random(known.runs.voxels) < 0.9
-    runs = rl.kept(known.runs, keep)  # some of the known runs, and pieces of others
-    label = rl.connect(runs)
-    with_known = rl.tabulate(hu, runs, label, known=known, jobs=jobs)
-    alone = rl.tabulate(hu, runs, label)
+    runs = rl.keep_voxels(known.runs, keep)  # some of the known runs, and pieces of others
+    label = rl.label_components(runs)
+    with_known = rl.object_statistics(hu, runs, label, known=known, jobs=jobs)
+    alone = rl.object_statistics(hu, runs, label)
     for name in ("voxels", "total", "peak", "floor", "centroid", "moment", "box"):
         assert np.array_equal(getattr(with_known, name), getattr(alone, name)), name
 
@@ -313,5 +315,5 @@ def test_known_sums_are_not_read_again():
     known = rl.dense_objects(hu, 130)
     runs = rl.difference(known.runs, rl.from_mask(np.indices(hu.shape)[2] == 8))
     label = np.arange(1, len(runs) + 1, dtype=np.int32)
-    again = rl.tabulate(hu + np.int16(1), runs, label, known=known)
+    again = rl.object_statistics(hu + np.int16(1), runs, label, known=known)
     assert again.peak.tolist() == [200, 201, 201]

@@ -1,5 +1,6 @@
 """Body, skeleton and named structures: what a deposit lies in, under and beside."""
 
+from calcimetry.anatomy.anatomy import Anatomy, labels_of
 from calcimetry.anatomy.body import (
     Body,
     find_body,
@@ -10,10 +11,9 @@ from calcimetry.anatomy.body import (
     skin_gaps,
 )
 from calcimetry.anatomy.bone import Skeleton, bone_distance, bone_gaps, find_bone, skeleton_of
-from calcimetry.anatomy.cavity import enclosure, frontness
+from calcimetry.anatomy.cavity import anterior_fraction, bone_enclosure
 from calcimetry.anatomy.diameter import cut_share, water_equivalent_diameter
 from calcimetry.anatomy.enhancement import enhancement
-from calcimetry.anatomy.find import Anatomy, labels_of
 from calcimetry.anatomy.labelmap import (
     LabelMap,
     Structure,
@@ -25,7 +25,7 @@ from calcimetry.anatomy.labelmap import (
 from calcimetry.anatomy.landmarks import landmarks
 from calcimetry.anatomy.pose import in_pose, into_pose, is_turned, out_of_pose, pose_of
 from calcimetry.anatomy.segmenter import Segmenter, segment, segmenters
-from calcimetry.anatomy.soft import soft_tissue
+from calcimetry.anatomy.soft_tissue import soft_tissue
 
 __all__ = [
     "Anatomy",
@@ -34,14 +34,14 @@ __all__ = [
     "Segmenter",
     "Skeleton",
     "Structure",
+    "anterior_fraction",
     "bone_distance",
+    "bone_enclosure",
     "bone_gaps",
     "cut_share",
-    "enclosure",
     "enhancement",
     "find_body",
     "find_bone",
-    "frontness",
     "in_pose",
     "inside",
     "into_pose",

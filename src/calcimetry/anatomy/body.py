@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy.coarse import (
+from calcimetry.anatomy.body_parts import SMALLEST_CM3, bodily, part_features
+from calcimetry.anatomy.coarse_grid import (
     Grid,
     Mask,
     block_means,
@@ -24,10 +25,9 @@ from calcimetry.anatomy.coarse import (
     grid_of,
     painted,
 )
-from calcimetry.anatomy.field import unseen_pixels
+from calcimetry.anatomy.field_of_view import unseen_pixels
 from calcimetry.anatomy.nearest import Blocks, blocks_of
 from calcimetry.anatomy.skin import gaps_to_skin
-from calcimetry.anatomy.tissue import SMALLEST_CM3, bodily, make_up
 from calcimetry.records import Scan
 from calcimetry.runs import paint
 from calcimetry.threads import Jobs
@@ -146,7 +146,7 @@ def _tissue(hu: NDArray[np.int16], unseen: Mask, grid: Grid) -> Mask:
     once = eroded(tissue | unseen)
     core = dilated(once) & tissue
     runs, label = connected(core, 6)
-    keep = bodily(make_up(runs, label, hu, once, grid))
+    keep = bodily(part_features(runs, label, hu, once, grid))
     return dilated(painted(runs, keep[label]), 2) & tissue
 
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body, inside
-from calcimetry.anatomy.coarse import Grid, Mask, connected, eroded, painted
+from calcimetry.anatomy.coarse_grid import Grid, Mask, connected, eroded, painted
 from calcimetry.anatomy.nearest import Blocks, blocks_of, gaps_to_runs
 from calcimetry.kernels.compiled import kernel
 from calcimetry.kernels.types import RunColumns, Vector, Volume
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import crop, paint, select, taken
+from calcimetry.runs import crop, paint, select, take
 from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs, each
 
@@ -143,7 +143,7 @@ def _has_marrow(scan: Scan, objects: Objects, index: int) -> bool:
     ends = np.array([box[0].start * height, box[0].stop * height], objects.runs.row.dtype)
     near = slice(*np.searchsorted(objects.runs.row, ends).tolist())
     own = objects.label[near] == index + 1
-    mask = paint(box, taken(taken(objects.runs, near), own))
+    mask = paint(box, take(take(objects.runs, near), own))
     filled = mask | _holes(mask)
     # In slices only: thick slices leave small bones no depth along z.
     under = eroded(filled, in_slice=True)

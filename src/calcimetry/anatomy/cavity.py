@@ -26,7 +26,7 @@ RING_MM = 20.0
 """Ribs and hip bones pass through slices at a slant: bone so far above or below counts too."""
 
 
-def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
+def bone_enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
     """Share of directions in the slice in which bone lies before the skin: float64 (n,).
 
     zyx : voxel positions (n, 3)
@@ -43,7 +43,7 @@ def enclosure(skeleton: Skeleton, body: Body, zyx: NDArray[Any]) -> NDArray[np.f
     return share
 
 
-def frontness(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
+def anterior_fraction(scan: Scan, body: Body, zyx: NDArray[Any]) -> NDArray[np.float64]:
     """How far to the front of the body in their slice positions (n, 3) lie: float64 (n,).
 
     0 at its back, 1 at its front, by the patient's own axes; NaN in slices without body, and

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.anatomy.body import Body
-from calcimetry.anatomy.coarse import dilated
+from calcimetry.anatomy.coarse_grid import dilated
 from calcimetry.records import Scan
 
 

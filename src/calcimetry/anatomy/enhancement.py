@@ -6,7 +6,7 @@ import numpy as np
 
 from calcimetry.anatomy.body import Body
 from calcimetry.anatomy.bone import Skeleton
-from calcimetry.anatomy.coarse import Mask, dilated, eroded
+from calcimetry.anatomy.coarse_grid import Mask, dilated, eroded
 from calcimetry.records import Scan
 
 ENHANCED_HU = (85, 400)

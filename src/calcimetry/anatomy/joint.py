@@ -24,9 +24,9 @@ from calcimetry.anatomy.labelmap import LabelMap
 from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Box, Runs, Scan
-from calcimetry.runs import Pile, box_of
+from calcimetry.runs import RunTable, box_of
 from calcimetry.runs.find import columns
-from calcimetry.runs.voxels import samples_of
+from calcimetry.runs.voxels import sample_table
 
 REACH_MM = 30.0  # beyond this from every deposit no joint is looked for
 GAP_MM = 6.0  # cartilage of both sides and what lies between: 1-2 mm in fingers, 4-6 in knees
@@ -182,8 +182,8 @@ def _near(bone: Runs, boxes: Sequence[Box]) -> tuple[Voxels, float]:
     row, start, stop = bone.row[keep], bone.start[keep], bone.stop[keep]
     start = np.maximum(start, spans[0].ravel()[row])
     stop = np.maximum(start, np.minimum(stop, spans[1].ravel()[row]))
-    pile = Pile(columns(Runs(bone.shape, row, start, stop)), np.array([0, len(row)]))
-    points, _ = samples_of(pile, bone.shape[1], MOST_VOXELS)
+    all_runs = RunTable(columns(Runs(bone.shape, row, start, stop)), np.array([0, len(row)]))
+    points, _ = sample_table(all_runs, bone.shape[1], MOST_VOXELS)
     return points, 1.0 / max(1, -(-int((stop - start).sum(dtype=np.int64)) // MOST_VOXELS))
 
 

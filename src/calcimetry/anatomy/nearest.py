@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy.coarse import Grid
+from calcimetry.anatomy.coarse_grid import Grid
 from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.order import first_at_least, index_of_least
 from calcimetry.kernels.types import Plane, RunColumns, Vector

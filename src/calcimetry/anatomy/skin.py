@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy.coarse import Grid, Mask
+from calcimetry.anatomy.coarse_grid import Grid, Mask
 from calcimetry.anatomy.nearest import SLACK_MM, Blocks, apart, ball_of, square
 from calcimetry.kernels.compiled import inner, kernel, read_only
 from calcimetry.kernels.order import index_of_least

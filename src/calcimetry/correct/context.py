@@ -37,7 +37,7 @@ from calcimetry.records import (
     Scan,
     StoredGrid,
 )
-from calcimetry.runs import dense_objects, joined
+from calcimetry.runs import dense_objects, union_all
 
 _CHECKED = 5  # deposits whose voxels tell whether a scan is the one that was measured
 
@@ -96,7 +96,9 @@ def prepare(
         pieces=pieces,
         posed_runs=runs,
         body=body,
-        skeleton=skeleton_of(posed, joined([runs[n] for n in exam.skeleton], posed.hu.shape), body),
+        skeleton=skeleton_of(
+            posed, union_all([runs[n] for n in exam.skeleton], posed.hu.shape), body
+        ),
         labels=None if labels is None else labels_of(scan, labels),
         tools=context_of(posed, findings, _calibration(posed, pose, exam, body), exam.plan),
         network=cache(partial(_network, posed, body, exam.plan, count)),

@@ -43,7 +43,7 @@ from calcimetry.records import (
     Scan,
     Severity,
 )
-from calcimetry.runs import joined, voxels_of
+from calcimetry.runs import union_all, voxels_of
 from calcimetry.sites import region_of
 
 
@@ -213,7 +213,7 @@ def _places(
     skeleton = ready.skeleton
     if changed_bones(ready, after):
         bones = bones_of(ready.exam, ready.pieces, after)
-        whole = joined([runs[n] for n in bones], ready.posed.hu.shape)
+        whole = union_all([runs[n] for n in bones], ready.posed.hu.shape)
         skeleton = skeleton_of(ready.posed, whole, ready.body)
     anatomy = Anatomy(ready.body, skeleton, ready.labels)
     pieces, plan = [runs[n] for n in numbers], ready.exam.plan

@@ -20,11 +20,11 @@ from calcimetry.anatomy import (
     Body,
     LabelMap,
     Skeleton,
+    anterior_fraction,
+    bone_enclosure,
     bone_gaps,
-    enclosure,
     enhancement,
     find_bone,
-    frontness,
     inside,
     skin_gaps,
     water_equivalent_diameter,
@@ -49,8 +49,7 @@ from calcimetry.describe.surroundings import surroundings
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
 from calcimetry.records import LISTED, Finding, Flag, Objects, Runs, Scan
-from calcimetry.runs import objects as objects_of
-from calcimetry.runs import parts, taken
+from calcimetry.runs import object_runs, objects_of, take
 from calcimetry.threads import Jobs
 
 TRUNK_MM = 230.0  # water-equivalent; of 30 limb and pelvis scans none has a median above 211
@@ -103,7 +102,7 @@ def find(
         components = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
     anatomy = Anatomy(body, _skeleton(scan, components, body, jobs), labels)
     number = np.flatnonzero(components.objects.voxels >= _fewest_voxels(scan, plan))
-    objects = sample_objects(parts(components.objects, number.tolist()), scan.hu.shape)
+    objects = sample_objects(object_runs(components.objects, number.tolist()), scan.hu.shape)
     first = _first_evidence(scan, components, number, objects, anatomy)
     verdicts, evidence = classify(first, _steps(scan, objects, anatomy, plan, jobs))
     verdicts = mark_vessels(scan, objects, verdicts, evidence)
@@ -176,8 +175,8 @@ def _depth_and_enclosure(
     """Evidence with what only the other rules of SECOND_PASS, and the place of a deposit, need."""
     scan, body, some = view.scan, view.anatomy.body, view.objects.subset(which)
     skin = none_for_nan(skin_gaps(body, scan, some.points, some.bounds, jobs=view.jobs))
-    ringed = none_for_nan(enclosure(view.anatomy.skeleton, body, some.centroids))
-    front = none_for_nan(frontness(scan, body, some.centroids))
+    ringed = none_for_nan(bone_enclosure(view.anatomy.skeleton, body, some.centroids))
+    front = none_for_nan(anterior_fraction(scan, body, some.centroids))
     return [
         seen.with_more(skin_depth_mm=skin[k], enclosure=ringed[k], front=front[k])
         for k, seen in enumerate(evidence)
@@ -198,7 +197,7 @@ def network_probability(
         asked = _worth_asking(scan, dense, body, plan)[dense.label - 1]
         probability = np.zeros(dense.runs.voxels, np.float32)
         lengths = dense.runs.stop - dense.runs.start
-        found = network.probability(net, scan, taken(dense.runs, asked), jobs=jobs)
+        found = network.probability(net, scan, take(dense.runs, asked), jobs=jobs)
         probability[np.repeat(asked, lengths)] = found
         return probability
     if plan.find.finder == "network":
@@ -223,7 +222,7 @@ def split_free(
     """
     dense = objects_of(scan.hu, runs)
     found = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
-    pairs = list(zip(parts(found.objects), found.network_positive.tolist(), strict=True))
+    pairs = list(zip(object_runs(found.objects), found.network_positive.tolist(), strict=True))
     return [part for part, own in pairs if own], [part for part, own in pairs if not own]
 
 
@@ -231,7 +230,7 @@ def _worth_asking(scan: Scan, dense: Objects, body: Body, plan: Plan) -> NDArray
     """Which objects the network's word can matter for: listed ones that touch the body."""
     asked = dense.voxels >= _fewest_voxels(scan, plan)
     number = np.flatnonzero(asked)
-    objects = sample_objects(parts(dense, number.tolist()), scan.hu.shape)
+    objects = sample_objects(object_runs(dense, number.tolist()), scan.hu.shape)
     z, y, x = body.grid.of(objects.points).T
     asked[number] = objects.fraction_where(body.around[z, y, x]) > 0
     return asked

@@ -14,17 +14,17 @@ from calcimetry.kernels.types import Integer, RunColumns, Vector
 from calcimetry.plan import FindPlan
 from calcimetry.records import Objects, Runs, Scan
 from calcimetry.runs import (
-    connect,
+    concatenated,
     difference,
     in_order,
-    joined,
-    kept,
-    objects,
-    parts,
-    piled,
-    split,
-    tabulate,
-    taken,
+    keep_voxels,
+    label_components,
+    object_runs,
+    object_statistics,
+    objects_of,
+    split_by_label,
+    take,
+    union_all,
 )
 from calcimetry.runs.find import columns
 from calcimetry.threads import Jobs
@@ -58,7 +58,7 @@ class Components:
     @property
     def runs(self) -> list[Runs]:
         """The runs of each; where only some are asked for, `parts` of `objects` is cheaper."""
-        return parts(self.objects)
+        return object_runs(self.objects)
 
 
 def unsplit(dense: Objects) -> Components:
@@ -108,7 +108,7 @@ def split_by_probability(
 
 def _cores(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: FindPlan) -> _Cores:
     positive = probability >= plan.deposit_probability
-    found = objects(scan.hu, kept(dense.runs, positive))
+    found = objects_of(scan.hu, keep_voxels(dense.runs, positive))
     number = np.repeat(found.label, found.runs.stop - found.runs.start) - 1
     values = probability[positive]
     peak = np.zeros(len(found))
@@ -118,7 +118,7 @@ def _cores(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: F
     keep = big & (found.voxels >= plan.smallest_voxels) & (peak >= plan.peak_probability)
     order = np.argsort(number, kind="stable")
     ends = np.cumsum(found.voxels)
-    connected = parts(found)
+    connected = object_runs(found)
     own = [
         _core_voxels(runs, values[order[end - runs.voxels : end]] >= plan.cut_probability, plan)
         for runs, end, good in zip(connected, ends.tolist(), keep, strict=True)
@@ -132,7 +132,7 @@ def _cores(scan: Scan, dense: Objects, probability: NDArray[np.float32], plan: F
 def _core_voxels(runs: Runs, own: NDArray[np.bool_], plan: FindPlan) -> Runs:
     """The voxels that are its own, or all where those are too few to be a deposit's core."""
     enough = own.sum() >= max(plan.smallest_voxels, OWN_SHARE * runs.voxels)
-    return kept(runs, own) if enough else runs
+    return keep_voxels(runs, own) if enough else runs
 
 
 def _upper_half_mean(
@@ -179,15 +179,17 @@ def _with_parts(
     count = np.bincount([part.owner for part in made], minlength=len(dense)) + ~divided
     number = np.flatnonzero(np.repeat(divided, count))  # the index of each part that is made
     stay = ~divided[dense.label - 1]
-    pile = piled([taken(dense.runs, stay), *(part.runs for part in made)], scan.hu.shape)
+    all_runs = concatenated([take(dense.runs, stay), *(part.runs for part in made)], scan.hu.shape)
     before = np.cumsum(count) - count
-    label = np.append(before[dense.label[stay] - 1], np.repeat(number, np.diff(pile.bounds)[1:]))
-    runs, label = in_order(Runs(scan.hu.shape, *pile.columns), label.astype(np.int32) + 1)
+    label = np.append(
+        before[dense.label[stay] - 1], np.repeat(number, np.diff(all_runs.bounds)[1:])
+    )
+    runs, label = in_order(Runs(scan.hu.shape, *all_runs.columns), label.astype(np.int32) + 1)
     probability = np.repeat(whole.probability, count)
     positive, split_off = np.repeat(whole.network_positive, count), np.repeat(divided, count)
     probability[number] = [part.probability for part in made]
     positive[number] = split_off[number] = [part.core for part in made]
-    objects = tabulate(scan.hu, runs, label, known=dense, jobs=jobs)
+    objects = object_statistics(scan.hu, runs, label, known=dense, jobs=jobs)
     return Components(objects, probability, positive, split_off)
 
 
@@ -206,9 +208,9 @@ def _divided(
 ) -> list[_Part]:
     """The parts of all divided objects, object by object, cores first."""
     inner = np.flatnonzero(divided[cores.owner])
-    whole = taken(dense.runs, divided[dense.label - 1])
-    rest = difference(whole, joined([cores.runs[k] for k in inner], scan.hu.shape))
-    remainders = split(rest, connect(rest, jobs=jobs))
+    whole = take(dense.runs, divided[dense.label - 1])
+    rest = difference(whole, union_all([cores.runs[k] for k in inner], scan.hu.shape))
+    remainders = split_by_label(rest, label_components(rest, jobs=jobs))
     owner = _owner(dense, remainders)
     made: list[_Part] = []
     for index in np.flatnonzero(divided).tolist():
@@ -228,12 +230,12 @@ def _with_rims(
 ) -> tuple[list[Runs], list[Runs]]:
     """An object's cores with the remainders that belong to them, and the remainders that do not."""
     shape = scan.hu.shape
-    inner, outer = piled(cores, shape), piled(remainders, shape)
+    inner, outer = concatenated(cores, shape), concatenated(remainders, shape)
     host = np.full(len(remainders), -1)
     lattice = shape[1], np.array(scan.spacing)
     _find_hosts(inner.columns, inner.bounds, outer.columns, outer.bounds, lattice, host)
     return [
-        joined([core, *(remainders[k] for k in np.flatnonzero(host == n))], shape)
+        union_all([core, *(remainders[k] for k in np.flatnonzero(host == n))], shape)
         for n, core in enumerate(cores)
     ], [remainders[k] for k in np.flatnonzero(host < 0)]
 

@@ -17,7 +17,7 @@ from calcimetry.describe.surroundings import Surroundings
 from calcimetry.kernels.compiled import inner, kernel
 from calcimetry.kernels.types import Plane, RunColumns, Vector, Volume
 from calcimetry.records import Objects, Runs, Scan
-from calcimetry.runs import piled, sampled
+from calcimetry.runs import concatenated, sample_voxels
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
 
@@ -133,12 +133,12 @@ def axes(moment: NDArray[np.float64], spacing: tuple[float, float, float]) -> ND
 
 def thicknesses(scan: Scan, pieces: Sequence[Runs], *, jobs: Jobs = 1) -> NDArray[np.float64]:
     """Diameter of the largest ball that fits into each object, mm; coarser for big objects."""
-    pile = piled(pieces, scan.hu.shape)
+    all_runs = concatenated(pieces, scan.hu.shape)
     found = np.zeros(len(pieces))
     lattice = scan.hu.shape[1], np.array(scan.spacing)
 
     def chunk(first: int, end: int) -> None:
-        _measure(pile.columns, pile.bounds, lattice, found, first, end)
+        _measure(all_runs.columns, all_runs.bounds, lattice, found, first, end)
 
     over_chunks(chunk, len(pieces), jobs)
     return found
@@ -280,7 +280,7 @@ def samples(
     pieces: Sequence[Runs], shape: tuple[int, int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """At most SAMPLED voxels (z, y, x) of each object, and where each object's begin."""
-    return sampled(pieces, shape, SAMPLED)
+    return sample_voxels(pieces, shape, SAMPLED)
 
 
 def group_means(points: NDArray[Any], bounds: NDArray[np.int64]) -> NDArray[np.float64]:

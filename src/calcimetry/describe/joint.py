@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calcimetry.anatomy import Anatomy, LabelMap, Structure, structures_at
 from calcimetry.anatomy.joint import find_joints, nearest_joints
 from calcimetry.records import Place, Runs, Scan
-from calcimetry.runs import sampled
+from calcimetry.runs import sample_voxels
 
 MOST_POINTS = 200
 MOST_INSIDE = 0.5  # share of a deposit that must lie in a structure of the label map
@@ -28,7 +28,7 @@ def beside(
     """Places with joint, joint distance, and the tissue that joint or label map tell."""
     if not deposits:
         return []
-    voxels, bounds = sampled(deposits, scan.hu.shape, MOST_POINTS)
+    voxels, bounds = sample_voxels(deposits, scan.hu.shape, MOST_POINTS)
     points = scan.to_lps(voxels)
     joints = find_joints(scan, anatomy.skeleton.runs, deposits, anatomy.labels)
     made = []

@@ -17,7 +17,7 @@ from calcimetry.kernels.dilate import ball_widths
 from calcimetry.kernels.order import median_of_counts
 from calcimetry.kernels.types import ZERO, Integer, Plane, RunColumns, Vector, Volume
 from calcimetry.records import Runs, Scan
-from calcimetry.runs import piled
+from calcimetry.runs import concatenated
 from calcimetry.runs.find import integer_threshold, lowest_bit
 from calcimetry.runs.grid import bounding
 from calcimetry.threads import Jobs, over_chunks
@@ -59,7 +59,7 @@ def surroundings(
     The median of absolute differences does not see the few that lie across borders of
     tissues; the axis with the most is taken, since noise is least correlated along it.
     """
-    pile = piled(pieces, scan.hu.shape)
+    all_runs = concatenated(pieces, scan.hu.shape)
     reach = max(SHELL_TO_MM, 1.5 * max(scan.spacing))
     margin = np.ceil(reach / np.array(scan.spacing)).astype(np.int64)
     near = np.nextafter(SHELL_FROM_MM, 0.0)  # what lies just so far off is of the shell
@@ -68,7 +68,9 @@ def surroundings(
     hu, least = read_only(scan.hu, np.int16), integer_threshold(threshold)
 
     def chunk(first: int, end: int) -> None:
-        _look(hu, pile.columns, pile.bounds, (inner, outer, margin), least, table, first, end)
+        _look(
+            hu, all_runs.columns, all_runs.bounds, (inner, outer, margin), least, table, first, end
+        )
 
     over_chunks(chunk, len(pieces), jobs)
     return [_of_row(row) for row in table.tolist()]
@@ -258,7 +260,7 @@ def _among(counts: Vector[np.int32], begin: int, end: int) -> int:
 @inner
 def _noise(hu: Volume[np.int16], box: Plane[np.int64], least: int, apart: Plane[np.int32]) -> float:
     """1 SD by the middle difference of neighbours, along the axis that has the most."""
-    flat, steps = _laid(hu, box)
+    flat, steps = _flattened(hu, box)
     worst = np.nan
     for step in steps:
         for way in range(4):
@@ -280,7 +282,7 @@ def _noise(hu: Volume[np.int16], box: Plane[np.int64], least: int, apart: Plane[
 
 
 @inner
-def _laid(
+def _flattened(
     hu: Volume[np.int16], box: Plane[np.int64]
 ) -> tuple[Vector[np.int16], tuple[int, int, int]]:
     """HU of the box in one line, and how far apart neighbours along x, y and z are in it.
@@ -288,15 +290,15 @@ def _laid(
     Rows and slices end with a border that is no tissue, so that the ends need no care.
     """
     z0, z1, y0, y1, x0, x1 = box[0, 0], box[0, 1], box[1, 0], box[1, 1], box[2, 0], box[2, 1]
-    laid = np.empty((z1 - z0, y1 - y0 + 1, x1 - x0 + 1), np.int16)
+    padded = np.empty((z1 - z0, y1 - y0 + 1, x1 - x0 + 1), np.int16)
     for z in range(z0, z1):
         for y in range(y0, y1):
             for x in range(x0, x1):
-                laid[z - z0, y - y0, x - x0] = hu[z, y, x]
-            laid[z - z0, y - y0, x1 - x0] = _FLOOR
+                padded[z - z0, y - y0, x - x0] = hu[z, y, x]
+            padded[z - z0, y - y0, x1 - x0] = _FLOOR
         for x in range(x0, x1 + 1):
-            laid[z - z0, y1 - y0, x - x0] = _FLOOR
-    return laid.reshape(-1), (1, laid.shape[2], laid.shape[1] * laid.shape[2])
+            padded[z - z0, y1 - y0, x - x0] = _FLOOR
+    return padded.reshape(-1), (1, padded.shape[2], padded.shape[1] * padded.shape[2])
 
 
 @inner

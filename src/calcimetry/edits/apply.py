@@ -26,7 +26,7 @@ from calcimetry.edits.records import (
 )
 from calcimetry.errors import UsageError
 from calcimetry.records import LISTED, Kind, Rule, Runs, Scan
-from calcimetry.runs import difference, intersect, joined, union
+from calcimetry.runs import difference, intersect, union, union_all
 from calcimetry.sites import check_site
 
 BY_READER = "corrected by a reader"
@@ -231,7 +231,7 @@ def _merge(pieces: Pieces, edit: Merge, seen: Seen) -> Pieces:
     if len(set(edit.targets)) < 2:
         raise _BadEditError("fewer than two objects")
     own = [_of(pieces, number) for number in edit.targets]
-    runs = joined([piece.runs for piece in own], seen.scan.frame.shape)
+    runs = union_all([piece.runs for piece in own], seen.scan.frame.shape)
     merged = replace(own[0], runs=runs, rule=Rule.READER, reason=f"{BY_READER}: merged")
     gone: dict[int, Piece | None] = dict.fromkeys(edit.targets)
     return _with(pieces, {**gone, edit.targets[0]: merged})

@@ -12,7 +12,15 @@ from scipy.sparse import csgraph
 
 from calcimetry.edits.records import Ball, Point, Strokes
 from calcimetry.records import Box, Frame, Runs, Scan
-from calcimetry.runs import box_of, connect, from_mask, joined, split, taken, voxels_of
+from calcimetry.runs import (
+    box_of,
+    from_mask,
+    label_components,
+    split_by_label,
+    take,
+    union_all,
+    voxels_of,
+)
 
 _STEEP = 20.0  # of a watershed: how much more a step costs through the least dense voxel
 
@@ -63,7 +71,7 @@ def watershed(scan: Scan, runs: Runs, seeds: Sequence[Point]) -> list[Runs]:
     at = scan.to_lps(voxels)
     begin = [int(np.linalg.norm(at - np.array(seed), axis=1).argmin()) for seed in seeds]
     if len(set(begin)) < len(begin):  # two seeds in one voxel: one of them has no part
-        return [runs, *(taken(runs, slice(0)) for _ in begin[1:])]
+        return [runs, *(take(runs, slice(0)) for _ in begin[1:])]
     graph = _steps(scan, runs, voxels)
     _, _, source = csgraph.dijkstra(
         graph, directed=False, indices=begin, min_only=True, return_predecessors=True
@@ -106,7 +114,7 @@ def nearest_part(scan: Scan, runs: Runs, point: Point) -> Runs:
     """The connected part that comes nearest to a point."""
     if not len(runs):
         return runs
-    parts = split(runs, connect(runs))
+    parts = split_by_label(runs, label_components(runs))
     gaps = [
         np.linalg.norm(scan.to_lps(voxels_of(part)) - np.array(point), axis=1).min()
         for part in parts
@@ -130,7 +138,7 @@ def _stretches(frame: Frame, region: Strokes) -> Runs:
         if 0 <= z < depth and 0 <= y < height and first < last:
             columns = ([z * height + y], [first], [last])
             parts.append(Runs(frame.shape, *(np.array(c, np.int32) for c in columns)))
-    return joined(parts, frame.shape)
+    return union_all(parts, frame.shape)
 
 
 def _placed(mask: NDArray[np.bool_], box: Box, shape: tuple[int, int, int]) -> Runs:

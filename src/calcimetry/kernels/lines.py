@@ -31,7 +31,7 @@ def empty_line(depth: int, layout: Layout) -> Line:
 
 
 @inner
-def set_out(volume: Volume[np.float32], layout: Layout, line: Line) -> None:
+def to_line(volume: Volume[np.float32], layout: Layout, line: Line) -> None:
     """Put a volume on a line."""
     plane, row, ahead = layout
     for z in range(volume.shape[0]):
@@ -41,7 +41,7 @@ def set_out(volume: Volume[np.float32], layout: Layout, line: Line) -> None:
 
 
 @inner
-def taken_back(line: Line, layout: Layout, shape: tuple[int, int, int]) -> Volume[np.float32]:
+def from_line(line: Line, layout: Layout, shape: tuple[int, int, int]) -> Volume[np.float32]:
     """What lies on a line as a volume."""
     plane, row, ahead = layout
     volume = np.empty(shape, np.float32)

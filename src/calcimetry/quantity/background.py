@@ -1,8 +1,9 @@
-"""What would be there without the deposit: a HU for every voxel of it and its rim.
+"""Local background: the HU each voxel would have without the deposit.
 
-One tissue around: the trimmed mean of a shell beyond the rim. Two (fat and muscle, say): a
-border is fitted through the shell (logistic, quadratic in position) and continued through
-the deposit; each side has its own level.
+It is taken from an annulus (shell) of soft tissue beyond the deposit's rim. One tissue around:
+the trimmed mean of the shell. Two (fat and muscle, say): a border is fitted
+through the shell (logistic, quadratic in position) and continued through the deposit; each side
+has its own level.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from scipy import ndimage
 from calcimetry.anatomy import Body, water_equivalent_diameter
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
-from calcimetry.quantity import table
-from calcimetry.quantity.internal import from_tissue
+from calcimetry.quantity import kvp_table
+from calcimetry.quantity.internal_reference import from_tissue
 from calcimetry.quantity.noise import Noise, noise_of
 from calcimetry.quantity.rods import from_rods
 from calcimetry.records import Calibration, Flag, Scan
@@ -103,14 +103,14 @@ def _of_table(scan: Scan, plan: Plan, body: Body | None) -> Calibration:
     """The table's slope for each slice, by the scan's tube voltage or photon energy."""
     facts = scan.acquisition
     if facts.kev is not None:
-        slope = table.slope_at_kev(float(np.clip(facts.kev, *table.KEV_RANGE)))
+        slope = kvp_table.slope_at_kev(float(np.clip(facts.kev, *kvp_table.KEV_RANGE)))
         sd = plan.quantity.table_spread / Z95
         return Calibration(slope, sd, "table", f"monoenergetic image at {facts.kev:g} keV")
-    kvp = float(np.clip(facts.kvp or _ASSUMED_KVP, *table.KVP_RANGE))
+    kvp = float(np.clip(facts.kvp or _ASSUMED_KVP, *kvp_table.KVP_RANGE))
     flags = _doubts(facts.kvp, plan)
     spread = plan.quantity.unknown_kvp_spread if flags else plan.quantity.table_spread
     paths = water_path_mm(scan, body)
-    slopes = table.slope_at(kvp, paths)
+    slopes = kvp_table.slope_at(kvp, paths)
     middle = float(np.median(slopes))
     detail = f"table: {kvp:g} kVp, water path {np.median(paths):.0f} mm (median over slices)"
     per_slice = tuple(float(c) for c in slopes)
@@ -119,7 +119,7 @@ def _of_table(scan: Scan, plan: Plan, body: Body | None) -> Calibration:
 
 def _doubts(kvp: float | None, plan: Plan) -> tuple[Flag, ...]:
     spread = f"calibration +-{plan.quantity.unknown_kvp_spread:.0%}"
-    low, high = table.KVP_RANGE
+    low, high = kvp_table.KVP_RANGE
     if kvp is None:
         text = f"tube voltage unknown: {_ASSUMED_KVP:g} kVp assumed, {spread}"
         return (Flag("KVP_UNKNOWN", text),)

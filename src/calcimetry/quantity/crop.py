@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calcimetry.kernels.compiled import kernel, read_only
 from calcimetry.kernels.types import Volume
 from calcimetry.records import Box, Finding, Runs, Scan
-from calcimetry.runs import box_of, crop, paint, stacked
+from calcimetry.runs import box_of, crop, merge_labelled, paint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ class Crop:
     spacing : (z, y, x) mm
     voxel_mm3 : volume of a voxel (for sheared grids not the product of the spacings)
     box : where the crop lies in the scan
-    held : the smallest box that holds the object, in the crop
+    own_box : the smallest box that holds the object, in the crop
     """
 
     hu: NDArray[np.float32]
@@ -33,37 +33,39 @@ class Crop:
     spacing: tuple[float, float, float]
     voxel_mm3: float
     box: Box
-    held: Box
+    own_box: Box
 
     @property
     def extent(self) -> Box:
         """The smallest box that holds the object, in the scan."""
-        return moved(self.held, [side.start for side in self.box])
+        return moved(self.own_box, [side.start for side in self.box])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Index:
+class LabelledRuns:
     """All runs of all findings in raster order, with the number (1..) of their finding."""
 
     runs: Runs
     owner: NDArray[np.int32]
 
 
-def index(findings: Sequence[Finding], shape: tuple[int, int, int]) -> Index:
+def label_runs(findings: Sequence[Finding], shape: tuple[int, int, int]) -> LabelledRuns:
     """Put the runs of all findings in one list. `shape` is the scan's."""
-    return Index(*stacked([finding.runs for finding in findings], shape))
+    return LabelledRuns(*merge_labelled([finding.runs for finding in findings], shape))
 
 
-def cut(scan: Scan, runs: Runs, number: int, everything: Index, margin_mm: float) -> Crop:
-    """Finding `number` (1..) of an index, with a margin (at least 2 voxels) inside the volume."""
-    held, spacing = box_of(runs), scan.spacing
-    box = crop(held, runs.shape, max(margin_mm, 2.0 * max(spacing)), spacing)
-    owner = paint(box, everything.runs, everything.owner)
+def crop_around(
+    scan: Scan, runs: Runs, number: int, labelled_runs: LabelledRuns, margin_mm: float
+) -> Crop:
+    """Finding `number` (1..) with a margin (at least 2 voxels) inside the volume."""
+    around, spacing = box_of(runs), scan.spacing
+    box = crop(around, runs.shape, max(margin_mm, 2.0 * max(spacing)), spacing)
+    owner = paint(box, labelled_runs.runs, labelled_runs.owner)
     own = owner == number
     other = (owner > 0) & ~own
     hu = scan.hu[box].astype(np.float32)
-    inside = moved(held, [-side.start for side in box])
-    return Crop(hu, own, other, spacing, scan.voxel_mm3, box, inside)
+    own_box = moved(around, [-side.start for side in box])
+    return Crop(hu, own, other, spacing, scan.voxel_mm3, box, own_box)
 
 
 def narrowed(wide: Crop, part: Box) -> Crop:
@@ -71,8 +73,8 @@ def narrowed(wide: Crop, part: Box) -> Crop:
     hu, own = np.ascontiguousarray(wide.hu[part]), np.ascontiguousarray(wide.own[part])
     other = np.ascontiguousarray(wide.other[part])
     box = moved(part, [side.start for side in wide.box])
-    held = moved(wide.held, [-side.start for side in part])
-    return Crop(hu, own, other, wide.spacing, wide.voxel_mm3, box, held)
+    own_box = moved(wide.own_box, [-side.start for side in part])
+    return Crop(hu, own, other, wide.spacing, wide.voxel_mm3, box, own_box)
 
 
 def moved(box: Box, by: Sequence[int]) -> Box:

@@ -18,7 +18,7 @@ _NONE = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def dense_parts(plane: NDArray[np.int16], every: int, least: float = 0.0) -> NDArray[np.int64]:
-    """What is dense in a plane and at least three coarse pixels thick (a cross must fit).
+    """Connected dense parts of a slice after opening with a cross of three coarse pixels.
 
     plane : HU (y, x), of which every `every`-th pixel is looked at, both ways
     least : dense coarse pixels below which nothing is sought

@@ -13,15 +13,15 @@ from calcimetry.kernels.dilate import dilated_mm
 from calcimetry.kernels.order import median_of_counts, quantile
 from calcimetry.kernels.types import Vector, Volume
 from calcimetry.quantity.background import Background, background_of
-from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.crop import Crop, narrowed
+from calcimetry.quantity.deblend import deblend_weights, reblurred
 from calcimetry.quantity.noise import Noise
-from calcimetry.quantity.sharing import shares, spread
+from calcimetry.quantity.point_spread import PointSpread
 from calcimetry.records import Box
 
 AIR_HU = -250.0
 DENSE_HU = 130.0
-_CORNER = float(np.sqrt(3.0))  # to a voxel that touches at a corner, in voxels
+_CORNER = float(np.sqrt(3.0))  # distance of corner neighbours, voxels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +59,7 @@ class Integral:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class IntegrationMargins:
     """Numbers that the plan sets; see `QuantityPlan`. `rim_mm` 0: from the point spread."""
 
     rim_mm: float = 0.0
@@ -69,16 +69,16 @@ class Rules:
     border_sd_share: float = 0.025
 
 
-def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
+def integrate(crop: Crop, blur: PointSpread, noise: Noise, margins: IntegrationMargins) -> Integral:
     """Integrate one deposit over its mask and a rim around it."""
-    rim = rules.rim_mm if rules.rim_mm > 0 else rim_of(crop, blur)
+    rim = margins.rim_mm if margins.rim_mm > 0 else rim_of(crop, blur)
     steps = _steps(crop.spacing, rim)
     near = dilated_mm(crop.own, steps, rim)
     reach = 2.0 * blur.in_plane + 0.25 * (crop.spacing[1] + crop.spacing[2])
     short = _steps(crop.spacing, reach)
     air = dilated_mm(crop.hu < AIR_HU, short, reach)
     beside = dilated_mm(crop.other, short, reach)
-    shell = dilated_mm(crop.own, steps, rim + rules.shell_mm) & ~near & ~air & ~beside
+    shell = dilated_mm(crop.own, steps, rim + margins.shell_mm) & ~near & ~air & ~beside
     shell &= crop.hu < DENSE_HU
     background = background_of(crop.hu, shell, crop.spacing, noise.sd)
     whole = crop.hu - background.field
@@ -86,9 +86,9 @@ def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
     contact = bool((beside & near).any())
     shared = (near & ~air | crop.own).astype(np.float32)
     if contact:
-        shared *= shares(whole, crop.own, crop.other, blur.sigma(crop.spacing))
+        shared *= deblend_weights(whole, crop.own, crop.other, blur.sigma(crop.spacing))
     # Beyond a voxel around the rim nothing has weight: from here on, no more than that.
-    part = _grown(crop.held, crop.own.shape, steps, rim)
+    part = _grown(crop.own_box, crop.own.shape, steps, rim)
     core = narrowed(crop, part)
     weights, excess = np.ascontiguousarray(shared[part]), np.ascontiguousarray(whole[part])
     field = np.ascontiguousarray(background.field[part])
@@ -101,8 +101,8 @@ def integrate(crop: Crop, blur: Blur, noise: Noise, rules: Rules) -> Integral:
         background=background,
         level=_level(background.field, field, weights, excess),
         noise=noise.sd_of_sum(weights),
-        segmentation=_segmentation(core, weights, excess, rules) if contact else 0.0,
-        border=_border(background.step, field, weights, core, rules),
+        segmentation=_segmentation(core, weights, excess, margins) if contact else 0.0,
+        border=_border(background.step, field, weights, core, margins),
         contact=contact,
         captured=_captured(crop, whole, part, weights, blur) if clipped else 1.0,
         rim_mm=rim,
@@ -142,16 +142,16 @@ def _captured(
     excess: NDArray[np.float32],
     part: Box,
     weights: NDArray[np.float32],
-    blur: Blur,
+    blur: PointSpread,
 ) -> float:
     """Of a sharpened and again blurred deposit, what lies inside the region."""
     sigma = blur.sigma(crop.spacing)
-    whole = spread(excess, crop.own, sigma)
+    whole = reblurred(excess, crop.own, sigma)
     kept = float(whole[part][weights > 0].sum()) / max(float(whole.sum()), 1e-6)
     return min(max(kept, 0.5), 1.0)
 
 
-def rim_of(crop: Crop, blur: Blur) -> float:
+def rim_of(crop: Crop, blur: PointSpread) -> float:
     """How far beyond the mask the blur must be collected, mm.
 
     2.4 SD of the point spread beyond the true edge. The mask's edge lies at the level t
@@ -179,7 +179,7 @@ def _border(
     field: NDArray[np.float32],
     weights: NDArray[np.float32],
     crop: Crop,
-    rules: Rules,
+    margins: IntegrationMargins,
 ) -> float:
     """1 SD of the sum because the border of two tissues may run a little elsewhere.
 
@@ -190,12 +190,15 @@ def _border(
         return 0.0
     area = float(_steepness(field, weights, np.array(crop.spacing))) / step
     across = float(np.cbrt(6.0 / np.pi * crop.own.sum() * crop.voxel_mm3))
-    moved = rules.border_sd_mm + rules.border_sd_share * across
+    moved = margins.border_sd_mm + margins.border_sd_share * across
     return area * moved * step
 
 
 def _segmentation(
-    crop: Crop, weights: NDArray[np.float32], excess: NDArray[np.float32], rules: Rules
+    crop: Crop,
+    weights: NDArray[np.float32],
+    excess: NDArray[np.float32],
+    margins: IntegrationMargins,
 ) -> float:
     """1 SD of the sum because the cut between touching objects may lie elsewhere.
 
@@ -206,7 +209,7 @@ def _segmentation(
     theirs = crop.other & dilated_mm(crop.own, (1.0, 1.0, 1.0), _CORNER)
     lost = float(np.sum((weights * np.abs(excess))[mine]))
     won = float(np.sum(((1 - weights) * np.abs(excess))[theirs]))
-    return rules.cut_sd_voxels * 0.5 * (lost + won)
+    return margins.cut_sd_voxels * 0.5 * (lost + won)
 
 
 def _contrast(hu: NDArray[np.float32], own: NDArray[np.bool_]) -> tuple[float, float]:

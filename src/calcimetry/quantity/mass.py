@@ -16,7 +16,7 @@ import numpy as np
 from calcimetry.plan import QuantityPlan
 from calcimetry.quantity.integral import Integral
 from calcimetry.quantity.noise import Noise
-from calcimetry.quantity.volume import Extent
+from calcimetry.quantity.volume import VolumeEstimate
 from calcimetry.records import Estimate
 from calcimetry.statistics import Z95
 
@@ -69,7 +69,9 @@ class Mass:
         return shares | {"calibration": calibration_sd}
 
 
-def mass_of(part: Integral, size: Extent, scale: Scale, noise: Noise, plan: QuantityPlan) -> Mass:
+def mass_of(
+    part: Integral, size: VolumeEstimate, scale: Scale, noise: Noise, plan: QuantityPlan
+) -> Mass:
     """Mass of an integrated deposit."""
     background = part.level
     unit = scale.slope / 1000.0  # mg for each HU x mm3

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from calcimetry.plan import Plan
 from calcimetry.quantity import agatston
-from calcimetry.quantity.blur import Blur, point_spread
 from calcimetry.quantity.calibration import slopes_of
-from calcimetry.quantity.crop import Index, cut, flooded, index
+from calcimetry.quantity.crop import LabelledRuns, crop_around, flooded, label_runs
 from calcimetry.quantity.density import density_classes, mineral
-from calcimetry.quantity.integral import Integral, Rules, integrate
+from calcimetry.quantity.flags import FlagInputs, flags_of
+from calcimetry.quantity.integral import Integral, IntegrationMargins, integrate
 from calcimetry.quantity.mass import Mass, Scale, mass_of
 from calcimetry.quantity.noise import Noise, noise_of
-from calcimetry.quantity.plain import summed
-from calcimetry.quantity.remarks import Facts, remarks
-from calcimetry.quantity.volume import Extent, extent
+from calcimetry.quantity.point_spread import PointSpread, point_spread_of
+from calcimetry.quantity.volume import VolumeEstimate, estimate_volume
+from calcimetry.quantity.voxel_sums import voxel_sums
 from calcimetry.records import LISTED, Calibration, Estimate, Finding, Flag, Quantity, Scan
 from calcimetry.statistics import Z95
 from calcimetry.threads import Jobs, each
@@ -35,10 +35,10 @@ class MeasurementContext:
     scan: Scan
     plan: Plan
     calibration: Calibration
-    blur: Blur
+    blur: PointSpread
     noise: Noise
-    everything: Index
-    rules: Rules
+    labelled_runs: LabelledRuns
+    margins: IntegrationMargins
     profile: agatston.Profile
     withheld: Flag | None
 
@@ -50,11 +50,11 @@ class MeasurementContext:
     @property
     def reach_mm(self) -> float:
         """How far around a deposit its measurement looks: shell and rim, with the blur's reach."""
-        return self.rules.shell_mm + max(self.rules.rim_mm, 4.0 * self.blur.in_plane) + 2.0
+        return self.margins.shell_mm + max(self.margins.rim_mm, 4.0 * self.blur.in_plane) + 2.0
 
     def with_objects(self, findings: Sequence[Finding]) -> MeasurementContext:
         """The same scan with other objects in it."""
-        return replace(self, everything=index(findings, self.scan.hu.shape))
+        return replace(self, labelled_runs=label_runs(findings, self.scan.hu.shape))
 
 
 def context_of(
@@ -66,7 +66,7 @@ def context_of(
 ) -> MeasurementContext:
     """Measure the scan's blur and noise, and lay out what is dense where."""
     part = plan.quantity
-    rules = Rules(
+    margins = IntegrationMargins(
         part.rim_mm, part.shell_mm, part.cut_sd_voxels, part.border_sd_mm, part.border_sd_share
     )
     profile = agatston.PROFILES[part.agatston_profile]
@@ -74,10 +74,10 @@ def context_of(
         scan=scan,
         plan=plan,
         calibration=calibration,
-        blur=point_spread(scan, plan),
+        blur=point_spread_of(scan, plan),
         noise=noise or noise_of(scan),
-        everything=index(findings, scan.hu.shape),
-        rules=rules,
+        labelled_runs=label_runs(findings, scan.hu.shape),
+        margins=margins,
         profile=profile,
         withheld=agatston.withheld(profile, scan.acquisition, scan.spacing[0]),
     )
@@ -103,9 +103,9 @@ def quantify(
     plain = _plain(scan, others, calibration, jobs)
     if len(others) == len(findings):
         return tuple(plain)
-    tools = context_of(scan, findings, calibration, plan, noise)
+    context = context_of(scan, findings, calibration, plan, noise)
     listed = [(n, f) for n, f in enumerate(findings, start=1) if f.kind in LISTED]
-    full = iter(each(lambda item: measure_deposit(tools, item[1], item[0]), listed, jobs))
+    full = iter(each(lambda item: measure_deposit(context, item[1], item[0]), listed, jobs))
     rest = iter(plain)
     return tuple(next(full if finding.kind in LISTED else rest) for finding in findings)
 
@@ -115,7 +115,7 @@ def _plain(
 ) -> list[Quantity]:
     """Voxel volume and a plain mass of each, all summed in one pass over their runs."""
     slopes = slopes_of(calibration, 0, len(scan.hu))
-    sums = summed(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
+    sums = voxel_sums(scan.hu, [finding.runs for finding in findings], slopes, jobs=jobs)
     voxel = scan.voxel_mm3
     volume = sums.voxels * voxel
     excess = sums.total - _SOFT_TISSUE_HU * sums.voxels
@@ -138,39 +138,41 @@ def _plain(
     ]
 
 
-def measure_deposit(tools: MeasurementContext, finding: Finding, number: int) -> Quantity:
+def measure_deposit(context: MeasurementContext, finding: Finding, number: int) -> Quantity:
     """The full quantity of finding `number` (1..) of a context."""
-    plan = tools.plan.quantity
-    wide = cut(tools.scan, finding.runs, number, tools.everything, tools.reach_mm)
-    part = integrate(wide, tools.blur, tools.noise, tools.rules)
-    crop, size = part.crop, extent(part, tools.blur)
-    slopes = slopes_of(tools.calibration, crop.box[0].start, crop.box[0].stop)
+    plan = context.plan.quantity
+    wide = crop_around(context.scan, finding.runs, number, context.labelled_runs, context.reach_mm)
+    part = integrate(wide, context.blur, context.noise, context.margins)
+    crop, size = part.crop, estimate_volume(part, context.blur)
+    slopes = slopes_of(context.calibration, crop.box[0].start, crop.box[0].stop)
     counts = crop.own.sum(axis=(1, 2))
     slope = float((slopes * counts).sum() / counts.sum())
-    scale = Scale(slope, plan.matrix_hu + tools.calibration.water_hu)
-    mass = mass_of(part, size, scale, tools.noise, plan)
+    scale = Scale(slope, plan.matrix_hu + context.calibration.water_hu)
+    mass = mass_of(part, size, scale, context.noise, plan)
     own = crop.hu[crop.own]
-    at_ceiling = int((own >= tools.ceiling).sum())
-    facts = Facts(crop.extent, part, size, mass, at_ceiling, tools.scan.hu.shape, tools.withheld)
+    at_ceiling = int((own >= context.ceiling).sum())
+    inputs = FlagInputs(
+        crop.extent, part, size, mass, at_ceiling, context.scan.hu.shape, context.withheld
+    )
     density = mineral(own, np.repeat(slopes, counts), scale.matrix_hu)
     quantity = Quantity(
-        mass_mg=mass.estimate(tools.calibration.relative_sd),
+        mass_mg=mass.estimate(context.calibration.relative_sd),
         volume_mm3=_volume(size),
-        density_mg_cm3=_density(mass, size, tools.calibration.relative_sd),
+        density_mg_cm3=_density(mass, size, context.calibration.relative_sd),
         volume_130_mm3=float(_dense(part, 130.0).sum() * crop.voxel_mm3),
         mean_hu=float(own.mean()),
         max_hu=int(own.max()),
-        agatston=None if tools.withheld else _score(tools, part),
-        agatston_profile=tools.profile.name,
+        agatston=None if context.withheld else _score(context, part),
+        agatston_profile=context.profile.name,
         background_hu=mass.background_hu,
-        relative_error=mass.relative(tools.calibration.relative_sd),
+        relative_error=mass.relative(context.calibration.relative_sd),
         peak_mg_cm3=max(0.0, slope * (size.plateau + mass.background_hu - scale.matrix_hu)),
         detection_limit_mg=mass.limit_mg,
         ceiling_voxels=at_ceiling,
         density_shares=_shares(density, crop.voxel_mm3),
-        flags=remarks(facts),
+        flags=flags_of(inputs),
     )
-    return _without_top(quantity) if at_ceiling else quantity
+    return _open_upper_bound(quantity) if at_ceiling else quantity
 
 
 def _shares(density: NDArray[np.float32], voxel_mm3: float) -> dict[str, float]:
@@ -180,8 +182,8 @@ def _shares(density: NDArray[np.float32], voxel_mm3: float) -> dict[str, float]:
     return {part.name: part.mass_mg / whole for part in classes} if whole > 0 else {}
 
 
-def _without_top(quantity: Quantity) -> Quantity:
-    """Voxels that read less than they hold: mass and density have no known upper end."""
+def _open_upper_bound(quantity: Quantity) -> Quantity:
+    """With clipped voxels the upper confidence bounds of mass and density are unknown."""
     return replace(
         quantity,
         mass_mg=replace(quantity.mass_mg, high=None),
@@ -189,13 +191,13 @@ def _without_top(quantity: Quantity) -> Quantity:
     )
 
 
-def _volume(size: Extent) -> Estimate:
+def _volume(size: VolumeEstimate) -> Estimate:
     """Log-normal: a volume's error is a factor."""
     spread = float(np.exp(Z95 * size.sd / size.volume_mm3))
     return Estimate(size.volume_mm3, size.volume_mm3 / spread, size.volume_mm3 * spread)
 
 
-def _density(mass: Mass, size: Extent, calibration_sd: float) -> Estimate:
+def _density(mass: Mass, size: VolumeEstimate, calibration_sd: float) -> Estimate:
     """Mass over volume; their errors are taken as independent, which is not less than true."""
     if mass.mg <= 0:
         return Estimate()
@@ -213,7 +215,7 @@ def _dense(part: Integral, threshold: float) -> NDArray[np.bool_]:
     return flooded(dense & crop.own, dense)
 
 
-def _score(tools: MeasurementContext, part: Integral) -> float:
-    kvp = tools.scan.acquisition.kvp or 120.0
+def _score(context: MeasurementContext, part: Integral) -> float:
+    kvp = context.scan.acquisition.kvp or 120.0
     dense = _dense(part, float(agatston.weight_starts(kvp)[0]))
-    return agatston.score(part.crop.hu, dense, part.crop.spacing, tools.profile, kvp)
+    return agatston.score(part.crop.hu, dense, part.crop.spacing, context.profile, kvp)

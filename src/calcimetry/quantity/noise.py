@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.kernels.compiled import inner, kernel, read_only
-from calcimetry.kernels.lines import empty_line, layout_of, set_out
+from calcimetry.kernels.lines import empty_line, layout_of, to_line
 from calcimetry.kernels.types import Plane, Real, Stack, Vector, Volume
 from calcimetry.records import Scan
 
@@ -231,7 +231,7 @@ def _variance(weights: Volume[np.float32], correlation: Volume[np.float64]) -> f
     dz, dy, dx = (correlation.shape[0] // 2, correlation.shape[1] // 2, correlation.shape[2] // 2)
     layout = layout_of(weights.shape, (dz, dy, dx))
     line = empty_line(weights.shape[0], layout)
-    set_out(weights, layout, line)
+    to_line(weights, layout, line)
     plane, row, middle = layout
     size = line.size - 2 * middle
     spread = np.zeros(size, np.float32)

@@ -27,8 +27,8 @@ from scipy import special
 from calcimetry.kernels.compiled import inner, kernel
 from calcimetry.kernels.order import quantile
 from calcimetry.kernels.types import Volume
-from calcimetry.quantity.blur import Blur
 from calcimetry.quantity.integral import Integral
+from calcimetry.quantity.point_spread import PointSpread
 
 Spacing = tuple[float, float, float]
 _PLATEAU = 0.95  # quantile of the mask's excess that stands for the plateau
@@ -37,7 +37,7 @@ _RESOLVED, _BLURRED = 4.0, 3.0  # radius over blur
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class VolumeEstimate:
     """volume_mm3 : with `sd`, 1 SD
     plateau : HU over background in its middle, as seen
     resolved : radius over the SD of blur and voxel together
@@ -49,7 +49,7 @@ class Extent:
     resolved: float
 
 
-def extent(part: Integral, blur: Blur) -> Extent:
+def estimate_volume(part: Integral, blur: PointSpread) -> VolumeEstimate:
     """Volume of an integrated deposit."""
     own, spacing = part.crop.own, part.crop.spacing
     voxel = spacing[0] * spacing[1] * spacing[2]
@@ -64,7 +64,7 @@ def extent(part: Integral, blur: Blur) -> Extent:
     other = min(max(other, 0.3 * half), 1.2 * half)
     volume = half ** (1.0 - mix) * other**mix
     doubt = _relative_sd(resolved, float(np.log(other / half)) * (1.0 - mix))
-    return Extent(volume, volume * doubt, plateau, resolved)
+    return VolumeEstimate(volume, volume * doubt, plateau, resolved)
 
 
 def _relative_sd(resolved: float, discord: float) -> float:
@@ -76,7 +76,7 @@ def _relative_sd(resolved: float, discord: float) -> float:
     return min(0.5, float(np.hypot(known, 0.5 * discord)))
 
 
-def with_voxel(blur: Blur, spacing: Spacing) -> float:
+def with_voxel(blur: PointSpread, spacing: Spacing) -> float:
     """Mean SD of point spread and voxel box together, mm."""
     z = blur.through_plane**2 + spacing[0] ** 2 / 12.0
     plane = blur.in_plane**2 + spacing[1] * spacing[2] / 12.0

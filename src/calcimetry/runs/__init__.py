@@ -8,23 +8,35 @@ the runs alone. A volume is made from runs only where a file format wants one.
 from calcimetry.runs.algebra import (
     difference,
     intersect,
-    joined,
-    part,
-    parts,
+    object_runs,
+    runs_of_object,
     select,
-    split,
-    taken,
+    split_by_label,
+    take,
     union,
+    union_all,
 )
-from calcimetry.runs.components import connect, dense_objects, objects, tabulate
+from calcimetry.runs.components import (
+    dense_objects,
+    label_components,
+    object_statistics,
+    objects_of,
+)
 from calcimetry.runs.find import find_runs, from_mask, threshold_within
 from calcimetry.runs.grid import box_of, crop, paint, to_labels, to_mask, voxels_of
-from calcimetry.runs.voxels import Pile, in_order, kept, piled, sampled, stacked
+from calcimetry.runs.voxels import (
+    RunTable,
+    concatenated,
+    in_order,
+    keep_voxels,
+    merge_labelled,
+    sample_voxels,
+)
 
 __all__ = [
-    "Pile",
+    "RunTable",
     "box_of",
-    "connect",
+    "concatenated",
     "crop",
     "dense_objects",
     "difference",
@@ -32,22 +44,22 @@ __all__ = [
     "from_mask",
     "in_order",
     "intersect",
-    "joined",
-    "kept",
-    "objects",
+    "keep_voxels",
+    "label_components",
+    "merge_labelled",
+    "object_runs",
+    "object_statistics",
+    "objects_of",
     "paint",
-    "part",
-    "parts",
-    "piled",
-    "sampled",
+    "runs_of_object",
+    "sample_voxels",
     "select",
-    "split",
-    "stacked",
-    "tabulate",
-    "taken",
+    "split_by_label",
+    "take",
     "threshold_within",
     "to_labels",
     "to_mask",
     "union",
+    "union_all",
     "voxels_of",
 ]

@@ -41,32 +41,34 @@ def select(objects: Objects, keep: NDArray[Any] | Sequence[int]) -> Runs:
         numbers = chosen.astype(np.int64)
         chosen = np.zeros(len(objects), np.bool_)
         chosen[numbers - 1] = True
-    return taken(objects.runs, chosen[objects.label - 1])
+    return take(objects.runs, chosen[objects.label - 1])
 
 
-def taken(runs: Runs, keep: NDArray[Any] | slice) -> Runs:
+def take(runs: Runs, keep: NDArray[Any] | slice) -> Runs:
     """Some of the runs: a bool (n,), a slice or rising indices."""
     return Runs(runs.shape, runs.row[keep], runs.start[keep], runs.stop[keep])
 
 
-def part(objects: Objects, number: int) -> Runs:
+def runs_of_object(objects: Objects, number: int) -> Runs:
     """The runs of object `number` (from 1); for many objects `parts` is faster."""
     z0, z1 = objects.box[number - 1, :2]
     height = objects.runs.shape[1]
     first, end = np.searchsorted(objects.runs.row, (z0 * height, z1 * height))
     near = slice(int(first), int(end))
-    return taken(taken(objects.runs, near), objects.label[near] == number)
+    return take(take(objects.runs, near), objects.label[near] == number)
 
 
-def parts(objects: Objects, chosen: Sequence[int] | None = None) -> list[Runs]:
+def object_runs(objects: Objects, chosen: Sequence[int] | None = None) -> list[Runs]:
     """The runs of every object in order of their numbers, or of some (indices, from 0)."""
-    return split(objects.runs, objects.label, chosen)
+    return split_by_label(objects.runs, objects.label, chosen)
 
 
-def split(runs: Runs, label: NDArray[np.int32], chosen: Sequence[int] | None = None) -> list[Runs]:
+def split_by_label(
+    runs: Runs, label: NDArray[np.int32], chosen: Sequence[int] | None = None
+) -> list[Runs]:
     """Labelled runs (1..) taken apart, all at once; `chosen`: only some labels, from 0."""
     order, bounds = _by_label(read_only(label, np.int32), int(label.max(initial=0)))
-    whole, ends = taken(runs, order), bounds.tolist()
+    whole, ends = take(runs, order), bounds.tolist()
     row, start, stop = whole.row, whole.start, whole.stop
     return [
         Runs(runs.shape, row[i:j], start[i:j], stop[i:j])
@@ -74,7 +76,7 @@ def split(runs: Runs, label: NDArray[np.int32], chosen: Sequence[int] | None = N
     ]
 
 
-def joined(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> Runs:
+def union_all(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> Runs:
     """The union of any number of runs, of one volume of `shape`."""
     if not pieces:
         none = np.empty(0, np.int32)

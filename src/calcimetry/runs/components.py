@@ -46,7 +46,7 @@ _ORIGIN = slice(19, 22)
 _COLUMNS = 22
 
 
-def connect(runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1) -> NDArray[np.int32]:
+def label_components(runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1) -> NDArray[np.int32]:
     """The object of every run: int32 (n,), 1.., numbered by first voxel in raster order.
 
     Union-find over runs of neighbouring rows, slab by slab and then across the seams.
@@ -77,7 +77,7 @@ def connect(runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1) -> NDArray[np
     return label
 
 
-def objects(
+def objects_of(
     hu: NDArray[np.int16], runs: Runs, *, connectivity: int = 26, jobs: Jobs = 1
 ) -> Objects:
     """Connected objects of `runs`, with counts, sums, extremes, moments and boxes.
@@ -99,8 +99,8 @@ def objects(
             where="the array handed in",
             remedy="hand in the volume that the runs were found in",
         )
-    label = connect(runs, connectivity=connectivity, jobs=jobs)
-    return tabulate(hu, runs, label, jobs=jobs)
+    label = label_components(runs, connectivity=connectivity, jobs=jobs)
+    return object_statistics(hu, runs, label, jobs=jobs)
 
 
 def dense_objects(
@@ -113,7 +113,7 @@ def dense_objects(
     values, least = hu_volume(hu), integer_threshold(threshold)
     depth, height, width = values.shape
     if least > np.iinfo(np.int16).max or values.size == 0:
-        return objects(hu, find_runs(hu, threshold), connectivity=connectivity)
+        return objects_of(hu, find_runs(hu, threshold), connectivity=connectivity)
 
     def slab(first: int, end: int) -> tuple[RunColumns, RunSums]:
         lines = values[first:end].reshape(-1, width)
@@ -122,12 +122,12 @@ def dense_objects(
     found = over_slabs(slab, depth, jobs)
     row, start, stop = _end_to_end([runs for runs, _ in found])
     runs = Runs(values.shape, row, start, stop)
-    label = connect(runs, connectivity=connectivity, jobs=jobs)
+    label = label_components(runs, connectivity=connectivity, jobs=jobs)
     total, peak, floor = _end_to_end([sums for _, sums in found])
     return replace(_tabulated(runs, label, (total, peak, floor)), sums=(total, peak, floor))
 
 
-def tabulate(
+def object_statistics(
     hu: NDArray[np.int16],
     runs: Runs,
     label: NDArray[np.int32],

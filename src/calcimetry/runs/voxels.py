@@ -14,20 +14,22 @@ from calcimetry.records import Runs
 from calcimetry.runs.find import columns
 
 
-def kept(runs: Runs, keep: NDArray[np.bool_]) -> Runs:
+def keep_voxels(runs: Runs, keep: NDArray[np.bool_]) -> Runs:
     """The voxels of `runs` for which `keep`, bool (voxels,) in run order, is True."""
     held = read_only(keep, np.bool_)
     return Runs(runs.shape, *_keep(*columns(runs), held, int(np.count_nonzero(held))))
 
 
-def stacked(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> tuple[Runs, NDArray[np.int32]]:
+def merge_labelled(
+    pieces: Sequence[Runs], shape: tuple[int, int, int]
+) -> tuple[Runs, NDArray[np.int32]]:
     """Pieces that share no voxel, as runs in raster order and the piece (from 1) of each.
 
     The one place where two runs of a row may touch: they are of different pieces.
     """
-    pile = piled(pieces, shape)
-    label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), np.diff(pile.bounds))
-    return in_order(Runs(shape, *pile.columns), label)
+    table = concatenated(pieces, shape)
+    label = np.repeat(np.arange(1, len(pieces) + 1, dtype=np.int32), np.diff(table.bounds))
+    return in_order(Runs(shape, *table.columns), label)
 
 
 def in_order(runs: Runs, label: NDArray[np.int32]) -> tuple[Runs, NDArray[np.int32]]:
@@ -40,7 +42,7 @@ def in_order(runs: Runs, label: NDArray[np.int32]) -> tuple[Runs, NDArray[np.int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pile:
+class RunTable:
     """The runs of many pieces, one piece after the other, for kernels that do all at once.
 
     columns : int32 (n,) each, row, start and stop
@@ -51,41 +53,43 @@ class Pile:
     bounds: NDArray[np.int64]
 
 
-def piled(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> Pile:
-    """The pile of some pieces of a volume of `shape`."""
+def concatenated(pieces: Sequence[Runs], shape: tuple[int, int, int]) -> RunTable:
+    """The runs of some pieces of a volume of `shape`, one piece after the other."""
     if not pieces:
         none = np.empty(0, np.int32)
-        return Pile(columns(Runs(shape, none, none, none)), np.zeros(1, np.int64))
+        return RunTable(columns(Runs(shape, none, none, none)), np.zeros(1, np.int64))
     rows = [piece.row for piece in pieces]
     bounds = np.zeros(len(pieces) + 1, np.int64)
     np.cumsum(list(map(len, rows)), out=bounds[1:])
     starts, stops = [piece.start for piece in pieces], [piece.stop for piece in pieces]
     whole = Runs(shape, np.concatenate(rows), np.concatenate(starts), np.concatenate(stops))
-    return Pile(columns(whole), bounds)
+    return RunTable(columns(whole), bounds)
 
 
-def sampled(
+def sample_voxels(
     pieces: Sequence[Runs], shape: tuple[int, int, int], most: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """At most `most` voxels of each piece, evenly taken in raster order.
 
     Returns int32 (n, 3), (z, y, x), and int64 (pieces + 1,), where each piece's begin.
     """
-    pile = piled(pieces, shape)
-    return samples_of(pile, shape[1], most)
+    table = concatenated(pieces, shape)
+    return sample_table(table, shape[1], most)
 
 
-def samples_of(pile: Pile, height: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """`sampled` of a pile, whose volume has `height` rows in a slice."""
-    _, start, stop = pile.columns
+def sample_table(
+    table: RunTable, height: int, most: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """`sample_voxels` of a table of runs, whose volume has `height` rows in a slice."""
+    _, start, stop = table.columns
     ends = np.zeros(len(start) + 1, np.int64)
     np.cumsum(stop - start, out=ends[1:])
-    voxels = np.diff(ends[pile.bounds])
+    voxels = np.diff(ends[table.bounds])
     every = np.maximum(1, -(-voxels // most))
     bounds = np.zeros(len(voxels) + 1, np.int64)
     np.cumsum(-(-voxels // every), out=bounds[1:])
     points = np.empty((int(bounds[-1]), 3), np.int32)
-    _sample(*pile.columns, pile.bounds, height, read_only(every, np.int64), points)
+    _sample(*table.columns, table.bounds, height, read_only(every, np.int64), points)
     return points, bounds
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calcimetry.quantity.table import slope_at_kev
+from calcimetry.quantity.kvp_table import slope_at_kev
 from calcimetry.records import Calibration, Flag, Scan
 from calcimetry.statistics import Z95
 

@@ -1,9 +1,11 @@
-"""Whose signal is it where a deposit meets bone or another dense object?
+"""Deblending: whose signal is it where a deposit meets bone or another dense object?
 
-Both are sharpened together (Richardson-Lucy, each only inside its own mask), then blurred
-apart again: a voxel's excess is shared in proportion to what each blurred object puts there.
-Spill-in from bone is thereby left out and spill-out into bone taken back, and the shares of
-touching objects add up to the whole.
+The blurred signal of touching objects is partitioned by Richardson-Lucy deconvolution
+(Richardson 1972, doi 10.1364/JOSA.62.000055; Lucy 1974, doi 10.1086/111605) confined to their
+masks, a region-based partial-volume correction. All are deconvolved together, each object is
+then blurred by itself, and a voxel's excess is divided in proportion to what each puts there.
+Spill-in from bone is thereby left out and spill-out into bone taken back, and the weights of
+touching objects add up to one.
 
 A crop is laid out as one line of numbers (`kernels.lines`). Few rows hold anything of the masks;
 blur is worked out in those that it can reach, and no others.
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from calcimetry.kernels.blur import gaussian_taps
 from calcimetry.kernels.compiled import inner, kernel, read_only
-from calcimetry.kernels.lines import Layout, Line, empty_line, layout_of, set_out, taken_back
+from calcimetry.kernels.lines import Layout, Line, empty_line, from_line, layout_of, to_line
 from calcimetry.kernels.types import ONE, ZERO, Plane, Real, Volume
 
 Sigma = tuple[float, float, float]
@@ -31,13 +33,13 @@ _ROUNDS = 8
 _CUT = 3.0  # SD at which the point spread ends
 
 
-def shares(
+def deblend_weights(
     excess: NDArray[np.float32],
     own: NDArray[np.bool_],
     other: NDArray[np.bool_],
     sigma: Sigma,
 ) -> NDArray[np.float32]:
-    """The deposit's share of each voxel's excess, 0-1.
+    """The deposit's weight in each voxel, 0-1: its share of the voxel's excess.
 
     excess : float32 (z, y, x), HU over background
     own, other : bool, masks that do not overlap
@@ -47,10 +49,10 @@ def shares(
     return np.asarray(part / np.maximum(whole, np.float32(1e-3)), np.float32)
 
 
-def spread(
+def reblurred(
     excess: NDArray[np.float32], own: NDArray[np.bool_], sigma: Sigma
 ) -> NDArray[np.float32]:
-    """What the deposit alone puts where: its excess sharpened inside its mask, and blurred."""
+    """The deposit's own signal: its excess deconvolved inside its mask, and blurred again."""
     lone, _ = _deblend(*_floats(excess, own, own), _taps(sigma), _ROUNDS)
     return lone
 
@@ -94,11 +96,11 @@ def _deblend(
     _sharpen(excess, support, taps, layout, rows, rounds, lines, work)
     sharp, level, _ = lines
     _outwards(sharp, taps, layout, rows, work)
-    whole = taken_back(work[2], layout, shape)
-    set_out(own, layout, level)
+    whole = from_line(work[2], layout, shape)
+    to_line(own, layout, level)
     _times(sharp, level)
     _outwards(level, taps, layout, rows, work)
-    return whole, taken_back(work[2], layout, shape)
+    return whole, from_line(work[2], layout, shape)
 
 
 @inner
@@ -116,8 +118,8 @@ def _sharpen(
     support. The other lines are worked in: none is set but in the rows."""
     nothing, one = np.float32(0), np.float32(1)
     estimate, level, ratio = lines
-    set_out(excess, layout, level)
-    set_out(support, layout, estimate)
+    to_line(excess, layout, level)
+    to_line(support, layout, estimate)
     for v in range(level.size):
         estimate[v] *= max(level[v], one)
         level[v] = max(level[v], nothing)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calcimetry.anatomy.coarse import Grid, Mask, eroded
+from calcimetry.anatomy.coarse_grid import Grid, Mask, eroded
 from calcimetry.kernels.compiled import kernel
 from calcimetry.kernels.types import Plane, Vector, Volume
 from calcimetry.records import Runs
@@ -27,7 +27,7 @@ _COLUMNS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MakeUp:
+class PartFeatures:
     """What each part (0 = none, 1..) is made of, by cells one step beneath its surface.
 
     cm3 : volume; long_mm : length along z; through : runs through all slices
@@ -48,10 +48,10 @@ class MakeUp:
     fringe: NDArray[np.float64]
 
 
-def make_up(
+def part_features(
     runs: Runs, label: NDArray[np.int32], hu: NDArray[np.int16], inner: Mask, grid: Grid
-) -> MakeUp:
-    """The make-up of parts of the grid, from their runs and the part of each of these.
+) -> PartFeatures:
+    """The features of parts of the grid, from their runs and the part of each of these.
 
     inner : the cells beneath the surface
     """
@@ -64,7 +64,7 @@ def make_up(
     variance = table[:, 15] / under - (table[:, 14] / under) ** 2
     low, high = table[:, 8:14:2], table[:, 9:14:2]
     extent = np.maximum(high - low + 1, 0) * np.array(grid.size_mm)
-    return MakeUp(
+    return PartFeatures(
         cm3=table[:, 0] * (np.prod(grid.size_mm) / 1000),
         long_mm=extent[:, 0],
         wide_mm=extent[:, 1:].min(axis=1),
@@ -78,7 +78,7 @@ def make_up(
     )
 
 
-def bodily(parts: MakeUp) -> Mask:
+def bodily(parts: PartFeatures) -> Mask:
     """Which parts (0..) are of a body: bool, one for each part and False for 0.
 
     The largest part that is no shell is the body, whatever it is made of: phantoms are

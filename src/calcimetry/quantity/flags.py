@@ -1,4 +1,4 @@
-"""Coded remarks on a deposit's numbers: what the reader must know before using them."""
+"""Coded flags on a deposit's numbers: what the reader must know before using them."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from dataclasses import dataclass
 
 from calcimetry.quantity.integral import Integral
 from calcimetry.quantity.mass import Mass
-from calcimetry.quantity.volume import Extent
+from calcimetry.quantity.volume import VolumeEstimate
 from calcimetry.records import Box, Flag, Severity
 
 _UNRESOLVED = 4.0  # radius over blur below which the volume is mostly model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Facts:
+class FlagInputs:
     """What was measured on one deposit. `box` holds its voxels; `shape` is the scan's."""
 
     box: Box
     part: Integral
-    size: Extent
+    size: VolumeEstimate
     mass: Mass
     at_ceiling: int
     shape: tuple[int, ...]
     withheld: Flag | None
 
 
-def remarks(facts: Facts) -> tuple[Flag, ...]:
+def flags_of(inputs: FlagInputs) -> tuple[Flag, ...]:
     """All flags of one deposit's quantity."""
     found = [
-        facts.withheld,
-        _detection(facts.mass),
-        _ceiling(facts.at_ceiling),
-        _tissues(facts.part),
-        _contact(facts.part),
-        _air(facts.part),
-        _resolution(facts.size),
-        _field(facts),
+        inputs.withheld,
+        _detection(inputs.mass),
+        _ceiling(inputs.at_ceiling),
+        _tissues(inputs.part),
+        _contact(inputs.part),
+        _air(inputs.part),
+        _resolution(inputs.size),
+        _field(inputs),
     ]
     return tuple(flag for flag in found if flag is not None)
 
@@ -82,15 +82,15 @@ def _air(part: Integral) -> Flag | None:
     return Flag("AIR_WITHIN_REACH", text, Severity.INFO)
 
 
-def _resolution(size: Extent) -> Flag | None:
+def _resolution(size: VolumeEstimate) -> Flag | None:
     if size.resolved >= _UNRESOLVED:
         return None
     text = "smaller than the blur resolves: volume and density rest on a model of the blur"
     return Flag("UNRESOLVED", text, Severity.INFO)
 
 
-def _field(facts: Facts) -> Flag | None:
-    sides = zip(facts.box, facts.shape, strict=True)
+def _field(inputs: FlagInputs) -> Flag | None:
+    sides = zip(inputs.box, inputs.shape, strict=True)
     if any(side.start == 0 or side.stop == size for side, size in sides):
         return Flag("CUT_BY_FIELD", "the edge of the scan cuts it: mass is a lower bound")
     return None

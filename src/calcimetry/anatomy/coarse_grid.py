@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from calcimetry.kernels.compiled import kernel
 from calcimetry.kernels.types import Vector, Volume
 from calcimetry.records import Runs, Scan
-from calcimetry.runs import connect, from_mask, taken, to_mask
+from calcimetry.runs import from_mask, label_components, take, to_mask
 from calcimetry.threads import Jobs, over_slabs
 
 CELL_MM = 3.0
@@ -68,14 +68,14 @@ def block_means(scan: Scan, grid: Grid, *, jobs: Jobs = 1) -> NDArray[np.int16]:
 
 
 def connected(mask: Mask, connectivity: int) -> tuple[Runs, NDArray[np.int32]]:
-    """Runs of a coarse mask and the part of each, 1..; connectivity as of `runs.connect`."""
+    """Runs of a coarse mask and the part of each, 1..; see `runs.label_components`."""
     runs = from_mask(mask)
-    return runs, connect(runs, connectivity=connectivity)
+    return runs, label_components(runs, connectivity=connectivity)
 
 
 def painted(runs: Runs, keep: NDArray[np.bool_]) -> Mask:
     """The coarse mask of some of its runs."""
-    return to_mask(taken(runs, keep))
+    return to_mask(take(runs, keep))
 
 
 def flooded(seeds: Mask, room: Mask, connectivity: int) -> Mask:

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from calcimetry import Scan, from_array
 from calcimetry.anatomy import find_body, skin_depth
-from calcimetry.anatomy.coarse import MOST_VOXELS, dilated, eroded, flooded, grid_of
+from calcimetry.anatomy.coarse_grid import MOST_VOXELS, dilated, eroded, flooded, grid_of
 
 
 def scan_of(hu, edges) -> Scan:

@@ -28,7 +28,7 @@ _TYPICAL_SIGMA_MM = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Blur:
+class PointSpread:
     """1 SD of the Gaussian point spread, mm: in plane and through it; voxel size not included.
 
     measured : from this scan's own edges; otherwise a typical value
@@ -44,18 +44,18 @@ class Blur:
         return self.through_plane / spacing[0], plane / spacing[1], plane / spacing[2]
 
 
-def point_spread(scan: Scan, plan: Plan) -> Blur:
+def point_spread_of(scan: Scan, plan: Plan) -> PointSpread:
     """The point spread of a scan: the plan's, or measured, or typical (0.6 mm)."""
     given = plan.quantity.point_spread_mm
     if given > 0:
-        return Blur(given / FWHM_PER_SD, _through(scan, given / FWHM_PER_SD), measured=True)
+        return PointSpread(given / FWHM_PER_SD, _through(scan, given / FWHM_PER_SD), measured=True)
     widths = _edge_widths(scan)
     if len(widths) < _FEWEST_EDGES:
-        return Blur(_TYPICAL_SIGMA_MM, _through(scan, _TYPICAL_SIGMA_MM), measured=False)
+        return PointSpread(_TYPICAL_SIGMA_MM, _through(scan, _TYPICAL_SIGMA_MM), measured=False)
     pixel = float(np.mean(scan.spacing[1:]))
     variance = float(np.quantile(widths, 0.3)) ** 2 - pixel**2 / 12.0
     sigma = float(np.clip(np.sqrt(max(variance, 0.0)), 0.2, 1.5))
-    return Blur(sigma, _through(scan, sigma), measured=True)
+    return PointSpread(sigma, _through(scan, sigma), measured=True)
 
 
 def _through(scan: Scan, in_plane: float) -> float:

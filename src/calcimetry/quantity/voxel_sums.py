@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from calcimetry.kernels.compiled import kernel, read_only
 from calcimetry.kernels.types import Plane, RunColumns, Vector
 from calcimetry.records import Runs
-from calcimetry.runs import piled
+from calcimetry.runs import concatenated
 from calcimetry.threads import Jobs, over_chunks
 
 _DENSE_HU = 130
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PlainSums:
+class VoxelSums:
     """A number for each object.
 
     voxels : int64; total, of their HU : int64; peak : the largest HU, int64
@@ -33,24 +33,26 @@ class PlainSums:
     slope: NDArray[np.float64]
 
 
-def summed(
+def voxel_sums(
     hu: NDArray[np.int16], pieces: Sequence[Runs], slopes: NDArray[np.float64], *, jobs: Jobs = 1
-) -> PlainSums:
+) -> VoxelSums:
     """Sums over pieces of a scan, none of them empty.
 
     hu : int16 (z, y, x); slopes : float64 (z,), c of each slice; jobs : threads
     """
-    pile = piled(pieces, hu.shape)
+    all_runs = concatenated(pieces, hu.shape)
     table, slope = np.zeros((len(pieces), 4), np.int64), np.zeros(len(pieces))
     lines = read_only(hu, np.int16).reshape(-1, max(hu.shape[2], 1))
     given = read_only(slopes, np.float64)
 
     def stretch(first: int, end: int) -> None:
-        bounds = pile.bounds[first : end + 1]
-        _sum(lines, pile.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end])
+        bounds = all_runs.bounds[first : end + 1]
+        _sum(
+            lines, all_runs.columns, bounds, hu.shape[1], given, table[first:end], slope[first:end]
+        )
 
     over_chunks(stretch, len(pieces), jobs)
-    return PlainSums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
+    return VoxelSums(table[:, 0], table[:, 1], table[:, 2], table[:, 3], slope)
 
 
 @kernel
