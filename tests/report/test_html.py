@@ -16,8 +16,8 @@ from calcimetry.errors import UsageError
 from calcimetry.exchange.document import document
 from calcimetry.plan import Plan
 from calcimetry.records import Flag, Kind, Place, Severity
-from calcimetry.report import choice, pictures, render
-from calcimetry.report.catalogue import words
+from calcimetry.report import pictures, render, selection
+from calcimetry.report.language import words
 from counted import calls
 
 from .conftest import scan_for, seen
@@ -166,17 +166,17 @@ def test_nothing_found_is_said_without_an_interval(exam_with):
 
 
 def test_rows_beyond_the_table_are_counted(exam_with, monkeypatch):
-    monkeypatch.setattr(choice, "ROWS", 10)
+    monkeypatch.setattr(selection, "ROWS", 10)
     html = render(document(exam_with(60)), {})
     assert "18 more are in deposits.csv." in html  # 48 sure, 20 cards, 10 rows
 
 
 def test_names_nobody_unless_told(exam_with):
     exam = exam_with(1)
-    facts = document(exam)
+    content = document(exam)
     names = {"name": "Ås & 李", "id": "A-77", "birth_date": "1970-05-09", "Ward": "3B"}
-    assert "李" not in render(facts, {})
-    html = render(facts, {}, identify=names)
+    assert "李" not in render(content, {})
+    html = render(content, {}, identify=names)
     for text in ("Name", "Ås &amp; 李", "Patient ID", "A-77", "1970-05-09", "Ward", "3B"):
         assert text in html
 
@@ -194,19 +194,19 @@ def test_flags_are_told_worst_first_in_words(exam_with):
     assert "Nothing in the scan speaks against" in render(document(exam_with(1, flags=())), {})
 
 
-def parameters_of(facts):
-    html = render(facts, {})
+def parameters_of(content):
+    html = render(content, {})
     return html[
         html.index('id="parameters"') : html.index("</table>", html.index('id="parameters"'))
     ]
 
 
 def test_a_changed_parameter_is_marked_by_the_default_of_the_version_that_measured(exam_with):
-    facts = document(exam_with(1))
-    assert "(changed)" not in parameters_of(facts)
-    about = facts["plan_described"]["find"]["threshold_hu"]
+    content = document(exam_with(1))
+    assert "(changed)" not in parameters_of(content)
+    about = content["plan_described"]["find"]["threshold_hu"]
     about |= {"default": 155.5, "text": "as it was meant then", "source": "of those days"}
-    part = parameters_of(facts)
+    part = parameters_of(content)
     assert part.count("(changed)") == 1
     assert "as it was meant then" in part
     assert "of those days" in part
@@ -214,9 +214,9 @@ def test_a_changed_parameter_is_marked_by_the_default_of_the_version_that_measur
 
 def test_an_old_document_is_not_given_the_defaults_and_meanings_of_today(exam_with):
     exam = exam_with(1, plan=Plan().changed("find", {"threshold_hu": 200.0}))
-    facts = document(exam)
-    del facts["plan_described"]  # as documents of before schema 1.3
-    part = parameters_of(facts)
+    content = document(exam)
+    del content["plan_described"]  # as documents of before schema 1.3
+    part = parameters_of(content)
     assert 'data-at="/plan/find/threshold_hu"' in part
     assert "(changed)" not in part
     for section in Plan().definitions().values():
@@ -227,8 +227,8 @@ def test_an_old_document_is_not_given_the_defaults_and_meanings_of_today(exam_wi
 
 
 def test_later_chapters_have_their_place(exam_with):
-    facts = document(exam_with(2))
-    assert "What changed" not in render(facts, {})
+    content = document(exam_with(2))
+    assert "What changed" not in render(content, {})
     chapters = {
         "followup": {
             "summary": "One deposit grew.",
@@ -244,7 +244,7 @@ def test_later_chapters_have_their_place(exam_with):
             "symptoms": {"1": [{"text": "pain on pinching", "source": "x"}]},
         },
     }
-    html = render(facts, {}, chapters=chapters)
+    html = render(content, {}, chapters=chapters)
     assert "<svg><title>drawn</title></svg>" in html
     assert "&lt;svg&gt;not ours" in html
     for text in ("What changed", "One deposit grew.", "+40 %", "Assessment", "pain on pinching"):

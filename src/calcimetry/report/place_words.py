@@ -8,7 +8,7 @@ from calcimetry.report.numbers import Numbers, lookup, pointer
 
 
 def part_of_body(numbers: Numbers, k: int) -> Markup:
-    """Side and site of the deposit at place `k` of the document's list; empty where unknown."""
+    """Side and site of the deposit at row `k` of the document's list; empty where unknown."""
     words = numbers.words
     side, site, region = (_value(numbers, k, name) for name in ("side", "site", "region"))
     part = words.term("site", site) if site else words.term("region", region) if region else ""
@@ -20,7 +20,7 @@ def part_of_body(numbers: Numbers, k: int) -> Markup:
 
 
 def in_words(numbers: Numbers, k: int, *, after_part: bool = False) -> Markup:
-    """The place of the deposit at place `k` of the document's list.
+    """The place of the deposit at row `k` of the document's list.
 
     `after_part` leaves out side and site, where a heading has said them.
     """

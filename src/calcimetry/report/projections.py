@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from calcimetry.records import Deposit, Kind, Scan
-from calcimetry.report import paint
+from calcimetry.report import png
 
 LONGEST = 760  # pixels along the longer edge of a view
 TABLE_MM = 6.0  # what is thinner lies beside the body: table top, clothes, cushions' covers
@@ -98,13 +98,11 @@ def _view(
     shadow = _shadow(body, box, axis, peak.shape)
     size = tuple(max(2, round((box[1] - box[0])[k] * scan.spacing[k] / pixel)) for k in (across, 0))
     frame = (0.0, 0.0, float(peak.shape[1]), float(peak.shape[0]))
-    image = _shade(
-        paint.resample(peak[::-1], frame, size), paint.resample(shadow[::-1], frame, size)
-    )
+    image = _shade(png.resample(peak[::-1], frame, size), png.resample(shadow[::-1], frame, size))
     for kind, colour in ((Kind.UNCERTAIN, "doubt"), (Kind.DEPOSIT, "ink")):
         chosen = [deposit for deposit in deposits if deposit.kind is kind]
         _colour(image, _projected(chosen, axis, scan.hu.shape, box), frame, colour)
-    return paint.png(image, {"view": name} | _mapping(scan, box, across, size))
+    return png.encode(image, {"view": name} | _mapping(scan, box, across, size))
 
 
 def _shadow(
@@ -134,7 +132,7 @@ def _shade(peak: NDArray[Any], shadow: NDArray[Any]) -> NDArray[np.uint8]:
     bone = np.clip((peak - low) / (high - low), 0, 1) ** 0.8 * inside
     pale = 0.07 * inside + 0.10 * np.clip(shadow, 0, 1)
     dark = pale + (0.72 - pale) * bone
-    shades: NDArray[np.uint8] = ((1 - dark) * (paint.GREYS - 1) + 0.5).astype(np.uint8)
+    shades: NDArray[np.uint8] = ((1 - dark) * (png.GREYS - 1) + 0.5).astype(np.uint8)
     return shades
 
 
@@ -161,9 +159,9 @@ def _colour(
     colour: str,
 ) -> None:
     height, width = image.shape
-    mask = paint.resample(plane, frame, (width, height)) > 0.4
-    image[paint.outline(mask)] = paint.INDEX["paper"]
-    image[mask] = paint.INDEX[colour]
+    mask = png.resample(plane, frame, (width, height)) > 0.4
+    image[png.outline(mask)] = png.INDEX["paper"]
+    image[mask] = png.INDEX[colour]
 
 
 def _mapping(

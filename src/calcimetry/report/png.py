@@ -93,24 +93,24 @@ def bar_length(most: float) -> float:
     return max((step for step in steps if step <= most), default=steps[0])
 
 
-def png(image: NDArray[np.uint8], facts: Mapping[str, Any]) -> bytes:
+def encode(image: NDArray[np.uint8], description: Mapping[str, Any]) -> bytes:
     """A PNG of palette numbers that says in itself (text chunk) what it shows."""
     picture = Image.fromarray(image, mode=None)
     picture = picture.convert("L")
     picture.putpalette(_palette())
     chunk = PngInfo()
-    chunk.add_text("calcimetry", json.dumps(dict(facts)))
+    chunk.add_text("calcimetry", json.dumps(dict(description)))
     out = io.BytesIO()
     picture.save(out, "PNG", pnginfo=chunk, compress_level=6)
     return out.getvalue()
 
 
-def facts_of(content: bytes) -> dict[str, Any]:
-    """What `png` wrote into the picture about it; empty for a picture of another make."""
+def description_of(content: bytes) -> dict[str, Any]:
+    """What `encode` wrote into the picture about it; empty for a picture of another make."""
     with Image.open(io.BytesIO(content)) as picture:
         text = picture.info.get("calcimetry")
-        facts: dict[str, Any] = json.loads(text) if text else {}
-        return {"width": picture.width, "height": picture.height, **facts}
+        description: dict[str, Any] = json.loads(text) if text else {}
+        return {"width": picture.width, "height": picture.height, **description}
 
 
 def _grow(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

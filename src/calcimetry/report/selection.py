@@ -34,8 +34,8 @@ def carded(ranks: Iterable[Rank]) -> list[int]:
     least = 0.01 * (sure[0][2] or 0.0) if sure else 0.0
     return [
         rank[0]
-        for place, rank in enumerate(sure[:CARDS])
-        if place < 6 or rank[2] is None or rank[2] >= least
+        for row, rank in enumerate(sure[:CARDS])
+        if row < 6 or rank[2] is None or rank[2] >= least
     ]
 
 

@@ -15,7 +15,7 @@ from calcimetry.cli.screen import number
 from calcimetry.digits import NNBSP, decimals
 from calcimetry.exchange.document import document
 from calcimetry.report import numbers, render
-from calcimetry.report.catalogue import words
+from calcimetry.report.language import words
 from calcimetry.report.numbers import Numbers, lookup, pointer
 
 from .conftest import seen
@@ -58,11 +58,11 @@ def shown(text: str) -> float:
 @pytest.mark.parametrize("count", [0, 1, 7, 70])
 def test_every_number_is_the_documents(exam_with, count):
     exam = exam_with(count)
-    facts = json.loads(json.dumps(document(exam)))
-    reader = read(render(facts, seen(exam)))
+    content = json.loads(json.dumps(document(exam)))
+    reader = read(render(content, seen(exam)))
     assert len(reader.found) > 20
     for value, at, text in reader.found:
-        held = lookup(facts, at)
+        held = lookup(content, at)
         assert held is not None, at
         assert json.loads(value) == held, at
         # What people read is that value, rounded where it is written.
@@ -77,10 +77,10 @@ def shown_decimals(text: str) -> str:
 
 def test_every_deposit_shows_its_mass_volume_density_and_interval(exam_with):
     exam = exam_with(70)
-    facts = document(exam)
-    reader = read(render(facts, seen(exam)))
+    content = document(exam)
+    reader = read(render(content, seen(exam)))
     pointers = {at for _, at, _ in reader.found}
-    for k, row in enumerate(facts["deposits"]):
+    for k, row in enumerate(content["deposits"]):
         if row["kind"] != "deposit":
             continue
         for field in ("mass_mg", "volume_mm3", "density_mg_cm3"):
@@ -93,8 +93,8 @@ def test_every_deposit_shows_its_mass_volume_density_and_interval(exam_with):
 
 def test_withheld_numbers_are_said_to_be_withheld_and_never_zero(exam_with):
     exam = exam_with(3, per_deposit={"withheld": True})
-    facts = document(exam)
-    html = render(facts, seen(exam))
+    content = document(exam)
+    html = render(content, seen(exam))
     reader = read(html)
     assert "/deposits/0/mass_mg" in reader.absent
     assert not [at for _, at, _ in reader.found if at.endswith("mass_mg")]

@@ -72,8 +72,8 @@ def strings(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
         yield path
 
 
-def replaced(facts: dict[str, Any], path: tuple[Any, ...], text: str) -> dict[str, Any]:
-    changed = copy.deepcopy(facts)
+def replaced(content: dict[str, Any], path: tuple[Any, ...], text: str) -> dict[str, Any]:
+    changed = copy.deepcopy(content)
     at: Any = changed
     for key in path[:-1]:
         at = at[key]
@@ -99,24 +99,25 @@ def is_number(path: tuple[Any, ...]) -> bool:
 
 def test_no_text_of_a_document_becomes_an_element_or_an_attribute(exam_with):
     exam = exam_with(2, facts={"body_part": "HAND", "kernel": "B40"})
-    facts = json.loads(json.dumps(document(exam)))
+    content = json.loads(json.dumps(document(exam)))
     known = ["kev", "kvp", "value", "low", "high", "agatston", "contrast", "research_use"]
-    paths = [p for p in strings(facts) if not is_number(p) and p[-1] not in known]
+    paths = [p for p in strings(content) if not is_number(p) and p[-1] not in known]
     assert len(paths) > 50
     for path in [*paths, ("research_use",)]:
         check(
-            render(replaced(facts, path, PAYLOAD), {}), render(replaced(facts, path, HARMLESS), {})
+            render(replaced(content, path, PAYLOAD), {}),
+            render(replaced(content, path, HARMLESS), {}),
         )
 
 
 def test_no_name_in_a_document_becomes_an_element(exam_with):
-    facts = document(exam_with(2))
+    content = document(exam_with(2))
 
     def named(word: str) -> str:
-        changed = copy.deepcopy(facts)
+        changed = copy.deepcopy(content)
         for part in ("by_region", "by_tissue"):
-            changed["totals"][part] = {word: next(iter(facts["totals"][part].values()))}
-        changed |= {"kinds": {word: 3}, "software": {word: "1"}, "plan": dict(facts["plan"])}
+            changed["totals"][part] = {word: next(iter(content["totals"][part].values()))}
+        changed |= {"kinds": {word: 3}, "software": {word: "1"}, "plan": dict(content["plan"])}
         changed["plan"][word] = {word: [word]}
         changed["deposits"][0]["relative_error"] = {word: 0.1}
         return render(changed, {}, identify={word: word})
@@ -126,31 +127,31 @@ def test_no_name_in_a_document_becomes_an_element(exam_with):
 
 def test_a_page_of_texts_that_all_attack_holds_them_as_text(exam_with):
     exam = exam_with(2)
-    facts = document(exam)
-    facts["deposits"][0]["reason"] = PAYLOAD
-    html = render(facts, seen(exam))
+    content = document(exam)
+    content["deposits"][0]["reason"] = PAYLOAD
+    html = render(content, seen(exam))
     assert "<script>x()</script>" in "".join(Parts(html).text)
     check(html, render(document(exam), seen(exam)))
 
 
 @pytest.mark.parametrize("figure", ["<script>x()</script>", "<svg onload=x()></svg>", 7, {"a": 1}])
 def test_what_a_received_document_calls_chapters_are_none(exam_with, figure):
-    facts = document(exam_with(2))
+    content = document(exam_with(2))
     rows = [{"text": PAYLOAD, "source": PAYLOAD}]
     planted = {"summary": PAYLOAD, "figures": [figure], "notes": rows, "symptoms": {"1": rows}}
-    given = facts | {"followup": planted, "clinic": planted}
-    assert render(given, {}) == render(facts, {})
+    given = content | {"followup": planted, "clinic": planted}
+    assert render(given, {}) == render(content, {})
 
 
 def test_chapters_show_texts_and_draw_only_what_our_code_drew(exam_with):
-    facts = document(exam_with(2))
+    content = document(exam_with(2))
 
     def page(word: str) -> str:
         rows = [{"text": word, "source": word}]
         table = {"caption": word, "columns": [word], "rows": [[word]]}
         made = {"summary": word, "table": table, "notes": rows, "symptoms": {"1": rows}}
         drawn = Markup("<svg><title>{}</title></svg>").format(word)
-        return render(facts, {}, chapters={"clinic": made | {"figures": [word, drawn]}})
+        return render(content, {}, chapters={"clinic": made | {"figures": [word, drawn]}})
 
     check(page(PAYLOAD), page(HARMLESS))
 

@@ -7,26 +7,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from calcimetry.records import Kind, Runs, Scan
-from calcimetry.report import paint, pictures
-from calcimetry.report.marks import Marks, bounds, fullest
+from calcimetry.report import pictures, png
+from calcimetry.report.slices_of_runs import bounds
 
 from .conftest import scan_for, seen
 
 
-def pixels(png: bytes) -> np.ndarray:
+def pixels(content: bytes) -> np.ndarray:
     """Palette numbers."""
-    with Image.open(io.BytesIO(png)) as picture:
+    with Image.open(io.BytesIO(content)) as picture:
         return np.asarray(picture).copy()
 
 
-def inside_outline(png: bytes) -> np.ndarray:
+def inside_outline(content: bytes) -> np.ndarray:
     """Rows and columns of the coloured outline."""
-    return np.argwhere(pixels(png) == paint.INDEX["deposit"])
+    return np.argwhere(pixels(content) == png.INDEX["deposit"])
 
 
 def test_names_and_kinds_of_pictures(exam_with):
@@ -48,10 +46,10 @@ def test_an_axial_picture_says_which_stored_slice_it_shows(exam_with):
     turned = replace(exam, frame=replace(exam.frame, stored=flipped))
     for deposit, number in zip(exam.deposits, (1, 2, 3), strict=True):
         name = f"deposit-{number}-axial-bone.png"
-        shown = paint.facts_of(seen(exam)[name])["slice"]
+        shown = png.description_of(seen(exam)[name])["slice"]
         assert deposit.slices[0] <= shown <= deposit.slices[1]
         last = exam.frame.shape[0] - 1
-        assert paint.facts_of(seen(turned)[name])["slice"] == last - shown
+        assert png.description_of(seen(turned)[name])["slice"] == last - shown
 
 
 def ball_scan(spacing: tuple[float, float, float]) -> tuple[Scan, Runs, np.ndarray]:
@@ -83,7 +81,7 @@ def test_a_ball_is_round_whatever_the_voxels(exam_with, spacing):
         points = inside_outline(made[f"deposit-1-{plane}-bone.png"])
         tall, wide = np.ptp(points, axis=0)
         # One voxel of 5 mm is 18 pixels: what a coarse grid makes of a ball is no rounder.
-        field = paint.facts_of(made[f"deposit-1-{plane}-bone.png"])["field_mm"]
+        field = png.description_of(made[f"deposit-1-{plane}-bone.png"])["field_mm"]
         assert abs(tall - wide) <= max(6, 1.2 * max(spacing) * 232 / field)
 
 
@@ -92,14 +90,14 @@ def test_pictures_are_the_radiologists_way_round(exam_with):
     base = exam_with(1)
     deposit = replace(base.listed[0], runs=runs, centroid_mm=tuple(centre[::-1]))
     made = pictures(replace(base, listed=(deposit,), objects=()), scan)
-    ink = paint.INDEX["ink"]
+    ink = png.INDEX["ink"]
     for name, across in (("front.png", 2), ("side.png", 1)):
         image = pixels(made[name])
         row, column = np.argwhere(image == ink).mean(axis=0) / image.shape
         assert row < 0.5  # towards the head is up
         assert column > 0.5  # left of the patient, or back, is on the right
-        facts = paint.facts_of(made[name])
-        point = np.array(facts["lps_to_pixel"]) @ [*centre[::-1], 1.0]
+        about = png.description_of(made[name])
+        point = np.array(about["lps_to_pixel"]) @ [*centre[::-1], 1.0]
         assert point == pytest.approx([column * image.shape[1], row * image.shape[0]], abs=4)
         assert across in (1, 2)
 
@@ -112,7 +110,7 @@ def test_coronal_and_sagittal_pictures_have_the_head_up(exam_with):
     made = pictures(exam, scan)
     for plane in ("coronal", "sagittal"):
         image = pixels(made[f"deposit-1-{plane}-bone.png"])
-        bright = np.argwhere(image == paint.GREYS - 1)[:, 0]
+        bright = np.argwhere(image == png.GREYS - 1)[:, 0]
         assert 0 < bright.max() < image.shape[0] / 2
 
 
@@ -138,48 +136,5 @@ def test_pictures_of_a_scan_without_a_body_or_deposits(exam_with):
 def test_uncertain_ones_are_drawn_in_another_colour(exam_with):
     exam = exam_with(1, per_deposit={"kind": Kind.UNCERTAIN})
     image = pixels(seen(exam)["front.png"])
-    assert (image == paint.INDEX["doubt"]).any()
-    assert not (image == paint.INDEX["ink"]).any()
-
-
-@given(st.data())
-def test_marks_on_planes_are_the_label_volume_cut(data):
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    shape = tuple(int(n) for n in rng.integers(1, 7, size=3))
-    labels = rng.integers(0, 3, size=shape) * (rng.random(shape) < 0.5)
-    parts = []
-    for number in (1, 2):
-        z, y, x = np.nonzero(labels == number)
-        row = (z * shape[1] + y).astype(np.int32)
-        parts.append((number, Runs(shape, row, x.astype(np.int32), (x + 1).astype(np.int32))))
-    marks = Marks(
-        np.concatenate(
-            [
-                np.column_stack([*np.divmod(r.row, shape[1]), r.start, r.stop, [n] * len(r)])
-                for n, r in parts
-            ]
-        ).astype(np.int64),
-        shape,
-    )
-    for axis in range(3):
-        for index in range(shape[axis]):
-            cut = labels.take(index, axis=axis)
-            assert (marks.on_plane(axis, index) == cut).all()
-        for number, runs in parts:
-            if len(runs):
-                area = (labels == number).sum(axis=tuple(k for k in range(3) if k != axis))
-                assert area[fullest(runs, axis)] == area.max()
-
-
-def test_outlines_are_outside_what_they_mark():
-    mask = np.zeros((20, 20), dtype=bool)
-    mask[8:12, 8:12] = True
-    image = np.full((20, 20), 7, dtype=np.uint8)
-    paint.draw_outline(image, mask, "deposit")
-    assert (image[mask] == 7).all()
-    assert (image[7, 8:12] == paint.INDEX["deposit"]).all()
-
-
-@pytest.mark.parametrize(("most", "length"), [(16, 10), (100, 100), (4.9, 2), (0.3, 0.2)])
-def test_scale_bars_have_round_lengths(most, length):
-    assert paint.bar_length(most) == length
+    assert (image == png.INDEX["doubt"]).any()
+    assert not (image == png.INDEX["ink"]).any()
