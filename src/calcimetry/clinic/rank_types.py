@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calcimetry.clinic.base import Entry, Knowledge, Statement
-from calcimetry.clinic.facts import because, holds, refuted, unknown
+from calcimetry.clinic.conditions import because, holds, refuted, unknown
 
 STRENGTHS = ("decisive", "strong", "weak")
 LEAST_WEAK = 2  # weak findings that a type needs where weak ones suffice
@@ -29,7 +29,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class RankedType:
     """A type with what speaks for it, against it, and what is missing to decide."""
 
     id: str
@@ -75,26 +75,26 @@ def patterns(facts: Collection[str], base: Knowledge) -> list[Pattern]:
     return found
 
 
-def weigh(facts: Collection[str], entered: Collection[str], base: Knowledge) -> list[Weighed]:
+def rank(facts: Collection[str], entered: Collection[str], base: Knowledge) -> list[RankedType]:
     """Every type, the best supported first."""
-    found = [_weighed(name, facts, entered, base) for name in base.types]
+    found = [_ranked(name, facts, entered, base) for name in base.types]
     return sorted(found, key=_order)
 
 
-def leading(weighed: Sequence[Weighed]) -> tuple[str, ...]:
+def leading(ranked: Sequence[RankedType]) -> tuple[str, ...]:
     """Ids of the types that may lead, best supported first."""
-    return tuple(w.id for w in weighed if w.may_lead)
+    return tuple(w.id for w in ranked if w.may_lead)
 
 
-def _weighed(
+def _ranked(
     name: str, facts: Collection[str], entered: Collection[str], base: Knowledge
-) -> Weighed:
+) -> RankedType:
     entry = base.types[name]
     rules = [rule for rule in base.rules if rule.data["type"] == name]
     for_ = _found([r for r in rules if r.data["side"] == "for"], facts)
     against = _found([r for r in rules if r.data["side"] == "against"], facts)
     score = _score(for_, against)
-    return Weighed(
+    return RankedType(
         id=name,
         statement=entry.statement,
         label=entry.data["label"],
@@ -145,6 +145,6 @@ def _known(need: str, facts: Collection[str], entered: Collection[str]) -> bool:
     return any(fact.startswith(f"{need}.") for fact in facts)
 
 
-def _order(weighed: Weighed) -> tuple[bool, bool, tuple[int, ...]]:
-    first = weighed.may_lead and weighed.emergency
-    return (not first, not weighed.may_lead, tuple(-n for n in weighed.score))
+def _order(ranked: RankedType) -> tuple[bool, bool, tuple[int, ...]]:
+    first = ranked.may_lead and ranked.emergency
+    return (not first, not ranked.may_lead, tuple(-n for n in ranked.score))

@@ -14,12 +14,14 @@ from typing import Any
 
 from calcimetry.arguments import check
 from calcimetry.bounded import TextError, read_json
-from calcimetry.clinic import choices, fhir, symptoms, weigh
+from calcimetry.clinic import bundle, rank_types, symptoms
 from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
+from calcimetry.clinic.conditions import holds
 from calcimetry.clinic.extent import Extent, examination_of, extent
-from calcimetry.clinic.facts import holds
 from calcimetry.clinic.history import History, history_facts, merged, read_toml, understood
+from calcimetry.clinic.options import Option, options_for
 from calcimetry.clinic.panel import Panel, panel
+from calcimetry.clinic.rank_types import Pattern, RankedType
 from calcimetry.clinic.results import day, read_csv, results, unreadable
 from calcimetry.errors import InputError, UsageError
 from calcimetry.records import Examination
@@ -65,12 +67,12 @@ class Assessment:
     """
 
     leading: tuple[str, ...]
-    types: tuple[weigh.Weighed, ...]
-    patterns: tuple[weigh.Pattern, ...]
+    types: tuple[RankedType, ...]
+    patterns: tuple[Pattern, ...]
     hints: tuple[Entry, ...]
     panel: Panel
     urgent: tuple[Entry, ...]
-    options: tuple[choices.Option, ...]
+    options: tuple[Option, ...]
     symptoms: tuple[Entry, ...]
     deposit_symptoms: Mapping[int, Sequence[Statement]]
     scales: tuple[Mapping[str, Any], ...]
@@ -154,26 +156,26 @@ def _concluded(
     times: tuple[date, int],
     unknown: tuple[str, ...],
 ) -> Assessment:
-    fitting = weigh.patterns(facts, base)
+    fitting = rank_types.patterns(facts, base)
     known = {*facts, *(p.entry.id for p in fitting if p.status == "fits")}
-    weighed = weigh.weigh(known, past.entered, base)
-    may_lead = weigh.leading(weighed)
+    ranked = rank_types.rank(known, past.entered, base)
+    may_lead = rank_types.leading(ranked)
     leading = () if judged.refused else may_lead
-    emergencies = tuple(w.id for w in weighed if w.may_lead and w.emergency)
+    emergencies = tuple(w.id for w in ranked if w.may_lead and w.emergency)
     situation = leading or emergencies  # an emergency does not wait for better labs
     known |= {f"type.{name}" for name in situation}
     flags = _flags(base, judged, past, place, known, times)
-    broken = [entry for entry in unknown if fhir.INVALID in entry]
+    broken = [entry for entry in unknown if bundle.INVALID in entry]
     flags += [_flag(base, "RECORD_UNREADABLE", _listed(broken))] if broken else []
-    flags += _type_flags(base, weighed, leading, judged)
+    flags += _type_flags(base, ranked, leading, judged)
     return Assessment(
         leading=leading,
-        types=tuple(weighed),
+        types=tuple(ranked),
         patterns=tuple(fitting),
         hints=tuple(h for h in base.hints if holds(h.condition, known)),
         panel=judged,
         urgent=tuple(u for u in base.urgent if holds(u.condition, known)),
-        options=tuple(choices.options(situation, known, base)),
+        options=tuple(options_for(situation, known, base)),
         symptoms=tuple(symptoms.at_places(known, base)),
         deposit_symptoms=symptoms.by_deposit(place.places, known, base),
         scales=tuple(symptoms.scales(past, base)),
@@ -194,7 +196,7 @@ def _labs(labs: Labs | None, base: Knowledge) -> tuple[list[Any], dict[str, Any]
     if labs is None:
         return [], {}, []
     if isinstance(labs, Mapping):
-        return fhir.read_bundle(labs, base)
+        return bundle.read_bundle(labs, base)
     if not isinstance(labs, str | Path):
         rows = list(labs)
         if not all(isinstance(row, Mapping) for row in rows):
@@ -202,7 +204,7 @@ def _labs(labs: Labs | None, base: Knowledge) -> tuple[list[Any], dict[str, Any]
         return rows, {}, []
     path = Path(labs)
     if path.name.lower().endswith((".json", ".json.gz")):
-        return fhir.read_bundle(_json(path), base)
+        return bundle.read_bundle(_json(path), base)
     return [*read_csv(path)], {}, []
 
 
@@ -210,10 +212,10 @@ def _json(path: Path) -> Mapping[str, Any]:
     try:
         content = read_json(path)
     except TextError as error:
-        raise fhir.unreadable(str(error), str(path)) from error
+        raise bundle.unreadable(str(error), str(path)) from error
     if isinstance(content, Mapping):
         return content
-    raise fhir.unreadable("JSON that is no object", str(path))
+    raise bundle.unreadable("JSON that is no object", str(path))
 
 
 # Flags and notes --------------------------------------------------------------------------
@@ -266,13 +268,13 @@ def _ages(
 
 
 def _type_flags(
-    base: Knowledge, weighed: Sequence[weigh.Weighed], leading: Sequence[str], judged: Panel
+    base: Knowledge, ranked: Sequence[RankedType], leading: Sequence[str], judged: Panel
 ) -> list[Flag]:
-    both = [w.label for w in weighed if w.contradicted]
+    both = [w.label for w in ranked if w.contradicted]
     codes = [("CONTRADICTION", ", ".join(both))] if both else []
     if not leading and not judged.refused:
         codes.append(("NOT_DECIDABLE", ""))
-    first = next((w for w in weighed if leading and w.id == leading[0]), None)
+    first = next((w for w in ranked if leading and w.id == leading[0]), None)
     if first and all(f.strength == "weak" for f in first.for_):
         codes.append(("WEAK_SUPPORT", first.label))
     return [_flag(base, code, detail) for code, detail in codes]

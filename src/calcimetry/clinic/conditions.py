@@ -1,6 +1,6 @@
-"""Facts: the small words in which inputs are told to the knowledge base's conditions.
+"""Tokens: how labs, history and extent are expressed for the knowledge base's conditions.
 
-A fact is a string; a set of facts holds what is *known to be true*. Families:
+A fact is a token that is *known to be true*; a set of facts holds all of them. Families:
     lab.<analyte>.low|normal|high      a result against its reference range
     kidney.low|normal|egfr_below_30    kidney function; dialysis is low
     derived.<name>                     something computed

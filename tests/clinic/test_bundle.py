@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from calcimetry.clinic import assess, assessment_document
-from calcimetry.clinic.fhir import resources
+from calcimetry.clinic.bundle import resources
 from calcimetry.errors import InputError, UsageError
 
 LOINC = "http://loinc.org"

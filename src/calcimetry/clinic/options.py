@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calcimetry.clinic.base import Entry, Knowledge, Statement
-from calcimetry.clinic.facts import holds
+from calcimetry.clinic.conditions import holds
 
 STANCES = ("for", "weak", "against", "forbidden")
 
@@ -29,7 +29,7 @@ class Option:
     fits: tuple[str, ...]
 
 
-def options(leading: Sequence[str], facts: Collection[str], base: Knowledge) -> list[Option]:
+def options_for(leading: Sequence[str], facts: Collection[str], base: Knowledge) -> list[Option]:
     """The options for the leading types, best evidence for this situation first.
 
     facts : with `type.<id>` of the leading types among them
