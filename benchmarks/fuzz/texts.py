@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcimetry.followup.repeat import repeatability
-
 from calcimetry.anatomy.labelmap import _scheme
 from calcimetry.clinic import assess, assessment_document
 from calcimetry.errors import CalcimetryError
 from calcimetry.followup.events import read_events
+from calcimetry.followup.repeatability import repeatability
 from calcimetry.plan import Plan
 
 DEEP = "@deep@"  # becomes lists within lists when the text is written
