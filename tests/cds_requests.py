@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from clinic.test_fhir import PATIENT, bundle, condition, drug, observation
+from clinic.test_bundle import PATIENT, bundle, condition, drug, observation
 
 TODAY = date.today().isoformat()
 PATH = "/cds-services/calcinosis-assessment"

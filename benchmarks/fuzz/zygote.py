@@ -83,9 +83,10 @@ def _serve() -> None:
 
 def _prepare() -> None:
     """Imports and kernels, by one small measurement on this thread alone."""
-    from calcimetry import cli, outputs  # noqa: F401
+    from calcimetry import cli  # noqa: F401
     from calcimetry.examine import measure
-    from calcimetry.scan import nifti  # noqa: F401
+    from calcimetry.outputs import examination  # noqa: F401
+    from calcimetry.scan.nifti import read  # noqa: F401
     from calcimetry.warm import limb
 
     measure(limb()[0], jobs=1)

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("fhir.resources")
 
+from calcimetry.clinic.assessment import assess
 from calcimetry.clinic.cards import SUMMARY, cards, respond
-from calcimetry.clinic.conclude import assess
 from cds_requests import view
-from clinic.test_fhir import PATIENT
+from clinic.test_bundle import PATIENT
 from counted import calls
 
 CALLS_PER_RESOURCE = 120

@@ -10,7 +10,7 @@ import pytest
 from calcimetry.clinic import knowledge
 from calcimetry.clinic.base import RULES, SOFTWARE, UNVERIFIED, Condition, load
 from calcimetry.clinic.check import problems
-from calcimetry.clinic.facts import holds, vocabulary
+from calcimetry.clinic.conditions import holds, vocabulary
 from calcimetry.errors import InputError
 
 BASE = knowledge()

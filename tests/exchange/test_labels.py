@@ -11,7 +11,7 @@ from calcimetry.exchange.labels import nifti_bytes, saved_labels
 from calcimetry.records import Provenance
 from calcimetry.runs import voxels_of
 from calcimetry.scan import from_array, read
-from calcimetry.scan.nifti import read_volume
+from calcimetry.scan.nifti.read import read_volume
 from drawn import deposit, examination, runs_of
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -12,7 +12,7 @@ from calcimetry.report.followup_figures import figures
 PAYLOAD = "\"'><script>x()</script><a href='javascript:x()'>\x00\x1b\u202e\udcff&"
 
 
-def facts(word: str) -> dict:
+def document_of(word: str) -> dict:
     spread = {"value": 5.0, "low": 4.0, "high": 6.0}
     row = {
         "lineage": word, "fate": word, "visit_from": 1, "visit_to": 2, "mass_from_mg": 5.0,
@@ -25,7 +25,7 @@ def facts(word: str) -> dict:
 @pytest.mark.parametrize("name", ["timeline.svg", "lineages.svg", "crops.svg"])
 def test_texts_are_no_elements(name):
     pictures = [{"deposit-1-axial-bone.png": b"\x89PNG"}] * 2
-    plain, odd = (figures(facts(word), pictures)[name] for word in ("word", PAYLOAD))
+    plain, odd = (figures(document_of(word), pictures)[name] for word in ("word", PAYLOAD))
     assert isinstance(odd, Markup)  # only so does a report draw it
     shapes = [
         [(item.tag, sorted(item.attrib)) for item in ET.fromstring(str(svg)).iter()]

@@ -40,7 +40,7 @@ def test_there_are_at_least_twenty_kinds():
 
 def test_the_catalogue_holds_every_code_that_the_room_raises():
     room = Path(calcimetry.scan.__file__).parent
-    source = "".join(path.read_text() for path in room.glob("*.py") if path.name != "flags.py")
+    source = "".join(path.read_text() for path in room.rglob("*.py") if path.name != "flags.py")
     for code in ERRORS:
         assert f'"{code}"' in source
     quoted = set(re.findall(r'"([A-Z]{2,}(?:_[A-Z]+)+)"', source))

@@ -48,7 +48,7 @@ def test_a_scan_that_cannot_fit_is_refused_before_its_pixels_are_read(
         path = tmp_path / "scan.nii.gz"
         nib.save(nib.Nifti1Image(_scan().hu.T.copy(), np.eye(4)), path)
     machine("meminfo", "MemTotal: 900000 kB\nMemAvailable: 100000 kB\n")
-    for name in ("calcimetry.scan.dicom.fill", "calcimetry.scan.nifti._inflate"):
+    for name in ("calcimetry.scan.dicom.read.fill", "calcimetry.scan.nifti.read._inflate"):
         monkeypatch.setattr(name, lambda *_: pytest.fail("pixels were read"))
     with pytest.raises(InputError) as told:
         cm.read(path)

@@ -18,7 +18,7 @@ pytest.importorskip("uvicorn")
 from calcimetry.clinic.cards import SUMMARY, services
 from calcimetry.serve.cds import app, problem
 from cds_requests import PATH, view
-from clinic.test_fhir import PATIENT, bundle
+from clinic.test_bundle import PATIENT, bundle
 
 DISCOVERY = {
     "type": "object",

@@ -85,7 +85,7 @@ def read_labelmap(path: Path, scheme: str | Path | None = None) -> LabelMap:
         a scheme that is not known or not well formed (LABEL_SCHEME).
     """
     # nibabel takes 0.2 s and 15 MB to import, and most scans come without a label map.
-    from calcimetry.scan.nifti import read_volume  # noqa: PLC0415
+    from calcimetry.scan.nifti.read import read_volume  # noqa: PLC0415
 
     title, structures, made_by = _scheme(_chosen(path, scheme))
     try:

@@ -45,11 +45,11 @@ def assess(
         shown = None
         if exam is not None and document is not None and exam.is_dir():
             shown = document, saved_pictures(exam)
-        facts = fill(found, folder, shown)
+        assessed = fill(found, folder, shown)
     if json:
-        typer.echo(codec.dumps(facts, indent=1, allow_nan=False))
+        typer.echo(codec.dumps(assessed, indent=1, allow_nan=False))
     elif not quiet:
-        _say(facts, out)
+        _say(assessed, out)
     if found.panel.refused:
         raise typer.Exit(5)
 
@@ -64,27 +64,27 @@ def _read(exam: Path, *, quiet: bool) -> dict[str, Any]:
     return document
 
 
-def _say(facts: dict[str, Any], out: Path) -> None:
+def _say(document: dict[str, Any], out: Path) -> None:
     """Urgent things first, then the type, then the options."""
-    for row in facts["urgent"]:
+    for row in document["urgent"]:
         say(f"URGENT: {row['text']} [{row['code']}]")
-    for row in facts["flags"]:
+    for row in document["flags"]:
         if row["severity"] != "info":
             about = f" ({row['detail']})" if row["detail"] else ""
             say(f"{row['severity']}: {row['text']}{about} [{row['code']}]")
-    _say_types(facts)
-    for row in facts["options"]:
+    _say_types(document)
+    for row in document["options"]:
         say(f"  {row['stance']:<9} {row['label']} (grade {row['grade']}) [{row['id']}]")
     say(f"Assessment: {out / 'assessment.json'}")
-    say(facts["research_use"])
+    say(document["research_use"])
 
 
-def _say_types(facts: dict[str, Any]) -> None:
-    leading = facts["leading"]
+def _say_types(document: dict[str, Any]) -> None:
+    leading = document["leading"]
     say(f"Leading type: {', '.join(leading) or 'not decidable'}")
-    for row in facts["patterns"]:
+    for row in document["patterns"]:
         say(f"  lab pattern, {row['status']}: {row['label']} [{row['id']}]")
-    for row in facts["types"]:
+    for row in document["types"]:
         if not leading:
             say(f"  {row['id']}, missing to decide: {', '.join(row['missing']) or 'nothing'}")
         for side in ("for", "against") if row["id"] in leading else ():

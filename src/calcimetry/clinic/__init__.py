@@ -3,8 +3,8 @@
 The facts are data in `knowledge/`; nothing here is stronger than its source. Research use.
 """
 
+from calcimetry.clinic.assessment import Assessment, assess
 from calcimetry.clinic.base import Knowledge, Statement, knowledge
-from calcimetry.clinic.conclude import Assessment, assess
 from calcimetry.clinic.document import assessment_document, claim_rows
 
 __all__ = [

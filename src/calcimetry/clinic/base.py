@@ -2,7 +2,7 @@
 
 A *statement* is any sentence that may be shown to a user: it has an id, a mark (how it is
 known), a grade and references. A *condition* is a set of facts such as ``lab.phosphate.high``
-or ``has.warfarin`` (see `facts.py`) under which an entry applies. Nothing here is code: an
+or ``has.warfarin`` (see `conditions.py`) under which an entry applies. Nothing here is code: an
 editor changes the TOML files, and `check.py` says whether they still hold together.
 """
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+from calcimetry.clinic.assessment import Assessment, assess
 from calcimetry.clinic.base import Statement, knowledge
-from calcimetry.clinic.conclude import Assessment, assess
-from calcimetry.clinic.fhir import INVALID
+from calcimetry.clinic.bundle import INVALID
 from calcimetry.references import short
 
 SERVICE = "calcinosis-assessment"
@@ -71,10 +71,10 @@ def _type_card(found: Assessment) -> dict[str, Any]:
     labels = [found.base.types[name].data["label"].lower() for name in found.leading]
     leading = ", then ".join(labels) or "none given: results are stale, impossible or contradictory"
     lines = [f"**If calcinosis is present, the type best supported:** {leading}"]
-    for weighed in found.types:
-        if weighed.id in found.leading:
-            lines += [f"- for {weighed.label}: {_cited(f.statement)}" for f in weighed.for_]
-            lines += [f"- against {weighed.label}: {_cited(f.statement)}" for f in weighed.against]
+    for ranked in found.types:
+        if ranked.id in found.leading:
+            lines += [f"- for {ranked.label}: {_cited(f.statement)}" for f in ranked.for_]
+            lines += [f"- against {ranked.label}: {_cited(f.statement)}" for f in ranked.against]
     lines += [f"- {f.code}: {_cited(f.statement)}" for f in found.flags if f.severity != "info"]
     for option in found.options:
         said = option.forbids or option.evidence

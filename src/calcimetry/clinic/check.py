@@ -20,7 +20,7 @@ from calcimetry.clinic.base import (
     Statement,
     knowledge,
 )
-from calcimetry.clinic.facts import vocabulary
+from calcimetry.clinic.conditions import vocabulary
 
 GROUPS = ("condition", "medication", "procedure", "antibody", "gene", "symptom", "place")
 VERDICTS = ("supported", "partly", "misleading", "contradicted")

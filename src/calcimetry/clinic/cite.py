@@ -16,7 +16,7 @@ from typing import Any
 
 from calcimetry.bounded import read_json
 from calcimetry.clinic.base import SOFTWARE, Knowledge, knowledge
-from calcimetry.clinic.fhir import missing_extra
+from calcimetry.clinic.bundle import missing_extra
 from calcimetry.errors import InputError, UsageError
 
 STYLES = ("apa", "vancouver", "bibtex", "ris", "csl-json")

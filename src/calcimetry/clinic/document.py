@@ -7,12 +7,12 @@ from typing import Any
 
 from calcimetry.arguments import check
 from calcimetry.clinic import formulas
+from calcimetry.clinic.assessment import Assessment, Flag
 from calcimetry.clinic.base import Entry, Knowledge, Statement, knowledge
-from calcimetry.clinic.choices import Option
-from calcimetry.clinic.conclude import Assessment, Flag
+from calcimetry.clinic.options import Option
 from calcimetry.clinic.panel import Derived
+from calcimetry.clinic.rank_types import Found, Pattern, RankedType
 from calcimetry.clinic.results import Result
-from calcimetry.clinic.weigh import Found, Pattern, Weighed
 from calcimetry.references import short
 from calcimetry.versions import versions
 
@@ -38,7 +38,7 @@ def assessment_document(found: Assessment) -> dict[str, Any]:
         "research_use": base.note("note.research_use").text,
         "urgent": [{"code": u.data["code"], **u.statement.as_dict()} for u in found.urgent],
         "leading": list(found.leading),
-        "types": [_type(weighed) for weighed in found.types],
+        "types": [_type(ranked) for ranked in found.types],
         "patterns": [_pattern(pattern) for pattern in found.patterns],
         "hints": [_labelled(hint) for hint in found.hints],
         "labs": _labs(found),
@@ -89,18 +89,18 @@ def _cited(content: Any) -> Iterable[Sequence[str]]:
             yield from _cited(value)
 
 
-def _type(weighed: Weighed) -> dict[str, Any]:
-    decisive, strong, weak = weighed.score
+def _type(ranked: RankedType) -> dict[str, Any]:
+    decisive, strong, weak = ranked.score
     return {
-        "id": weighed.id,
-        "label": weighed.label,
-        "about": weighed.statement.as_dict(),
-        "may_lead": weighed.may_lead,
+        "id": ranked.id,
+        "label": ranked.label,
+        "about": ranked.statement.as_dict(),
+        "may_lead": ranked.may_lead,
         "balance": {"decisive": decisive, "strong": strong, "weak": weak},
-        "for": [_finding(f) for f in weighed.for_],
-        "against": [_finding(f) for f in weighed.against],
-        "missing": [_need(name) for name in weighed.missing],
-        "contradicted": weighed.contradicted,
+        "for": [_finding(f) for f in ranked.for_],
+        "against": [_finding(f) for f in ranked.against],
+        "missing": [_need(name) for name in ranked.missing],
+        "contradicted": ranked.contradicted,
     }
 
 

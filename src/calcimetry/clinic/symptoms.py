@@ -9,7 +9,7 @@ from typing import Any
 
 from calcimetry.bounded import shown
 from calcimetry.clinic.base import Entry, Knowledge, Statement
-from calcimetry.clinic.facts import holds
+from calcimetry.clinic.conditions import holds
 from calcimetry.clinic.history import History
 from calcimetry.errors import InputError
 

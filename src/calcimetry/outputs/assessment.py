@@ -47,9 +47,9 @@ def fill(
 
     shown : document and pictures of the examination whose report gets the chapter
     """
-    facts = assessment_document(assessment)
-    folder.write("assessment.json", json.dumps(facts, indent=1, allow_nan=False) + "\n")
+    assessed = assessment_document(assessment)
+    folder.write("assessment.json", json.dumps(assessed, indent=1, allow_nan=False) + "\n")
     if shown is not None:
-        page = report.render(*shown, chapters={"clinic": chapter(facts)})
+        page = report.render(*shown, chapters={"clinic": chapter(assessed)})
         folder.write("report.html", page)
-    return facts
+    return assessed

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from calcimetry.report import svg
 from calcimetry.report.numbers import given
-from calcimetry.report.paint import bar_length
+from calcimetry.report.png import bar_length
 
 TALL = 410.0  # units of height of the taller of the views
 WIDE = 600.0  # units of width of both pictures together, at most

@@ -18,26 +18,26 @@ _MOST_ROWS = 100
 _COLUMNS = ("lineage", "visits", "deposits", "fate", "mass, mg", "change", "called", "remarks")
 
 
-def chapter(facts: Mapping[str, Any], drawings: Mapping[str, Markup]) -> dict[str, Any]:
+def chapter(document: Mapping[str, Any], drawings: Mapping[str, Markup]) -> dict[str, Any]:
     """Summary, table, notes and figures from a follow-up's document."""
-    rows = sorted(facts["lineages"], key=lambda row: -row["visit_to"])
+    rows = sorted(document["lineages"], key=lambda row: -row["visit_to"])
     return {
-        "summary": summary(facts),
+        "summary": summary(document),
         "table": {
             "caption": "What became of each deposit",
             "columns": list(_COLUMNS),
             "rows": [_cells(row) for row in rows[:_MOST_ROWS]],
         },
-        "notes": _notes(facts),
+        "notes": _notes(document),
         "figures": list(drawings.values()),
     }
 
 
-def summary(facts: Mapping[str, Any]) -> str:
+def summary(document: Mapping[str, Any]) -> str:
     """What was withheld and why, first of all; then each pair of visits."""
-    reasons = [flag["text"] for flag in facts["flags"] if flag["severity"] == "withheld"]
+    reasons = [flag["text"] for flag in document["flags"] if flag["severity"] == "withheld"]
     head = ["Total change withheld.", *reasons] if reasons else []
-    return " ".join([*head, *(_sentence(pair) for pair in facts["pairs"])])
+    return " ".join([*head, *(_sentence(pair) for pair in document["pairs"])])
 
 
 def _sentence(pair: Mapping[str, Any]) -> str:
@@ -89,8 +89,8 @@ def _joined(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers)) or "-"
 
 
-def _notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
-    rule = facts["repeatability"]
+def _notes(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    rule = document["repeatability"]
     points = ", ".join(f"{100 * c:.0f} % at {given(m)} mg" for m, c in rule["points"])
     text = (
         f"A change is called only beyond the repeatability coefficient of its mass ({points}; "
@@ -98,10 +98,10 @@ def _notes(facts: Mapping[str, Any]) -> list[dict[str, str]]:
         f"{rule['text']}."
     )
     notes = [{"text": text, "source": rule["source"]}]
-    for pair in facts["pairs"]:
+    for pair in document["pairs"]:
         names = f"Visits {pair['visit_from']} and {pair['visit_to']}: "
         notes += [{"text": names + flag["text"]} for flag in pair["flags"]]
-    for score in facts["scores"]:
+    for score in document["scores"]:
         notes.append(
             {
                 "text": f"{score['name']}, entered by a reader: {given(score['from'])} to "

@@ -21,16 +21,18 @@ _EDGE, _GAP = 152.0, 8.0  # of a crop, and between two
 Positions = Mapping[int, float]
 
 
-def figures(facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]) -> dict[str, Markup]:
+def figures(
+    document: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]
+) -> dict[str, Markup]:
     """SVG by file name. `pictures` are the visits' saved PNGs, in order."""
-    made = {"timeline.svg": timeline(facts), "lineages.svg": lineages(facts)}
-    crops = paired_crops(facts, pictures)
+    made = {"timeline.svg": timeline(document), "lineages.svg": lineages(document)}
+    crops = paired_crops(document, pictures)
     return {**made, "crops.svg": crops} if crops else made
 
 
-def timeline(facts: Mapping[str, Any]) -> Markup:
+def timeline(document: Mapping[str, Any]) -> Markup:
     """Total mass of each visit with its 95 % interval."""
-    visits = facts["visits"]
+    visits = document["visits"]
     at = _times(visits)
     tops = [v["mass_mg"]["high"] or v["mass_mg"]["value"] or 0.0 for v in visits]
     scale = svg.linear_scale(tops)
@@ -45,11 +47,11 @@ def timeline(facts: Mapping[str, Any]) -> Markup:
     return _chart("Total mass at each visit, mg, with 95 % interval", [*body, _axis(visits, at)])
 
 
-def lineages(facts: Mapping[str, Any]) -> Markup:
+def lineages(document: Mapping[str, Any]) -> Markup:
     """A line for each lineage, on a logarithmic scale of mass; called changes in colour."""
-    visits = facts["visits"]
+    visits = document["visits"]
     at = _times(visits)
-    rows = sorted(facts["lineages"], key=_heaviest, reverse=True)
+    rows = sorted(document["lineages"], key=_heaviest, reverse=True)
     kept = list(dict.fromkeys(row["lineage"] for row in rows))[:_MOST_LINES]
     shown = [row for row in rows if row["lineage"] in kept and row["fate"] != "not_covered"]
     masses = [m for row in rows for m in (row["mass_from_mg"], row["mass_to_mg"]) if m]
@@ -89,11 +91,11 @@ def _heaviest(row: Mapping[str, Any]) -> float:
 
 
 def paired_crops(
-    facts: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]
+    document: Mapping[str, Any], pictures: Sequence[Mapping[str, bytes]]
 ) -> Markup | None:
     """The biggest lineages' axial crops of both visits side by side, in one orientation."""
     parts: list[Markup] = []
-    for row in sorted(facts["lineages"], key=_heaviest, reverse=True):
+    for row in sorted(document["lineages"], key=_heaviest, reverse=True):
         pair = [
             _crop(pictures[visit - 1], numbers)
             for visit, numbers in (

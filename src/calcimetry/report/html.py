@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from calcimetry.escape import page_text
-from calcimetry.report.catalogue import words
+from calcimetry.report.language import words
 from calcimetry.report.page import Page
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; " + (

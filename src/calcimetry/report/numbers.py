@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calcimetry.digits import decimals, plain
-from calcimetry.report.catalogue import Words
+from calcimetry.report.language import Words
 
 NBSP = "\u00a0"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from calcimetry.report import bodymap, charts, choice, paint, prose, svg
-from calcimetry.report.catalogue import Words
+from calcimetry.report import bodymap, charts, png, prose, selection, svg
+from calcimetry.report.language import Words
 from calcimetry.report.numbers import Numbers, given_places, lookup, pointer
-from calcimetry.report.places import in_words, part_of_body
+from calcimetry.report.place_words import in_words, part_of_body
 
 MEASURES = (
     ("mass", "mass_mg", "mg"),
@@ -33,8 +33,8 @@ class Page:
     filled: Mapping[str, Mapping[str, Any]]  # chapters of other rooms, by key
 
     measures = MEASURES
-    most_cards = choice.CARDS
-    most_thumbs = choice.THUMBNAILS
+    most_cards = selection.CARDS
+    most_thumbs = selection.THUMBNAILS
     pointer = staticmethod(pointer)
 
     @classmethod
@@ -51,7 +51,7 @@ class Page:
     # Which deposits stand where ------------------------------------------------------------
 
     @cached_property
-    def ranks(self) -> list[choice.Rank]:
+    def ranks(self) -> list[selection.Rank]:
         return [
             (d["deposit"], d["kind"] == "deposit", d["mass_mg"], d["volume_130_mm3"])
             for d in self.document["deposits"]
@@ -59,20 +59,20 @@ class Page:
 
     @cached_property
     def index(self) -> Mapping[int, int]:
-        """Place in the document's list, by deposit number."""
+        """Row in the document's list, by deposit number."""
         return {d["deposit"]: k for k, d in enumerate(self.document["deposits"])}
 
     @cached_property
     def cards(self) -> list[int]:
-        """Places of the deposits that get a card, biggest first."""
-        return [self.index[number] for number in choice.carded(self.ranks)]
+        """Rows of the deposits that get a card, biggest first."""
+        return [self.index[number] for number in selection.carded(self.ranks)]
 
     @cached_property
     def small(self) -> list[int]:
-        """Places of the deposits that stand in the table, biggest first."""
+        """Rows of the deposits that stand in the table, biggest first."""
         carded = set(self.cards)
-        order = [self.index[r[0]] for r in choice.biggest_first(self.ranks) if r[1]]
-        return [k for k in order if k not in carded][: choice.ROWS]
+        order = [self.index[r[0]] for r in selection.biggest_first(self.ranks) if r[1]]
+        return [k for k in order if k not in carded][: selection.ROWS]
 
     @cached_property
     def beyond(self) -> int:
@@ -81,15 +81,15 @@ class Page:
 
     @cached_property
     def doubtful(self) -> list[int]:
-        """Places of the doubtful objects, biggest first."""
-        return [self.index[r[0]] for r in choice.biggest_first(self.ranks) if not r[1]]
+        """Rows of the doubtful objects, biggest first."""
+        return [self.index[r[0]] for r in selection.biggest_first(self.ranks) if not r[1]]
 
     @cached_property
     def unsure(self) -> list[int]:
-        """Places in the list of objects of those left out with least confidence."""
+        """Rows, in the list of objects, of those left out with least confidence."""
         objects = self.document["objects"]
         rows = [(o["object"], o["kind"], o["confidence"], o["volume_mm3"]) for o in objects]
-        chosen = choice.doubtful_objects(rows)
+        chosen = selection.doubtful_objects(rows)
         at = {o["object"]: k for k, o in enumerate(objects)}
         return [at[number] for number in chosen]
 
@@ -100,11 +100,11 @@ class Page:
         return lookup(self.document, pointer(*parts))
 
     def deposit(self, k: int, field: str, unit: str = "", places: int | None = None) -> Markup:
-        """A number of the deposit at place `k`."""
+        """A number of the deposit at row `k`."""
         return self.numbers.show(pointer("deposits", k, field), unit, places=places)
 
     def deposit_interval(self, k: int, field: str, unit: str) -> Markup:
-        """The 95 % interval of a number of the deposit at place `k`; empty without one."""
+        """The 95 % interval of a number of the deposit at row `k`; empty without one."""
         at = pointer("deposits", k, field)
         return self.numbers.interval(f"{at}_low", f"{at}_high", unit, like=at)
 
@@ -121,7 +121,7 @@ class Page:
         return self.words.text("summary.tiers", sure=sure, doubt=doubt)
 
     def place(self, k: int) -> Markup:
-        """Where the deposit at place `k` lies, in words."""
+        """Where the deposit at row `k` lies, in words."""
         return in_words(self.numbers, k)
 
     def further_place(self, k: int) -> Markup:
@@ -146,7 +146,7 @@ class Page:
         )
 
     def slices(self, k: int) -> Markup:
-        """First and last slice of the deposit at place `k`, or its only one."""
+        """First and last slice of the deposit at row `k`, or its only one."""
         first, last = (self.deposit(k, name) for name in ("slice_first", "slice_last"))
         row = self.document["deposits"][k]
         key = "slice_value" if row["slice_first"] == row["slice_last"] else "slices_value"
@@ -236,15 +236,15 @@ class Page:
         content = self.pictures.get(name)
         if content is None:
             return Markup("")
-        facts = paint.facts_of(content)
+        about = png.description_of(content)
         return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
-            svg.data_uri(content), facts["width"], facts["height"], Markup(alt).striptags()
+            svg.data_uri(content), about["width"], about["height"], Markup(alt).striptags()
         )
 
     def slice_of(self, name: str) -> int | None:
         """The slice that an axial picture shows, along the stored axis."""
         content = self.pictures.get(name)
-        return None if content is None else paint.facts_of(content).get("slice")
+        return None if content is None else png.description_of(content).get("slice")
 
     @property
     def thumbs(self) -> bool:
@@ -272,15 +272,19 @@ class Page:
     def views(self) -> Mapping[str, Mapping[str, Any]]:
         """The whole views that there are, by name, with what they say of themselves."""
         found = {name: self.pictures.get(f"{name}.png") for name in ("front", "side")}
-        facts = {name: paint.facts_of(png) for name, png in found.items() if png is not None}
-        return {name: view for name, view in facts.items() if "lps_to_pixel" in view}
+        descriptions = {
+            name: png.description_of(content)
+            for name, content in found.items()
+            if content is not None
+        }
+        return {name: view for name, view in descriptions.items() if "lps_to_pixel" in view}
 
     @cached_property
     def numbered(self) -> list[int]:
-        """Places of the deposits that are numbered in the whole views."""
+        """Rows of the deposits that are numbered in the whole views."""
         unit = bodymap.unit_mm(list(self.views.values()))
         room = min(bodymap.room(view, unit) for view in self.views.values())
-        most = min(room, choice.NUMBERED)
+        most = min(room, selection.NUMBERED)
         return [*self.cards, *self.small][:most]
 
     @property
@@ -355,7 +359,7 @@ class Page:
     def distribution(self, field: str, forest_title: str, bins_title: str) -> Markup:
         """Each deposit with its interval while they are few, else a histogram."""
         found, scale = self.spreads(field), self.scales[field]
-        if len(found) <= choice.CARDS:
+        if len(found) <= selection.CARDS:
             alt = self.words.text(
                 "distributions.forest_alt", title=self.words.text(forest_title), count=len(found)
             )

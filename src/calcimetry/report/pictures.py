@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.records import Deposit, Examination, Kind, OtherObject, Scan
-from calcimetry.report import paint
-from calcimetry.report.choice import Rank, carded, doubtful_objects, pictured
-from calcimetry.report.marks import Marks, bounds, fullest
-from calcimetry.report.views import whole_views
+from calcimetry.report import png
+from calcimetry.report.projections import whole_views
+from calcimetry.report.selection import Rank, carded, doubtful_objects, pictured
+from calcimetry.report.slices_of_runs import Marks, bounds, fullest
 
 PIXELS = 232  # edge of a card's picture
 SMALL = 116  # edge of a thumbnail
@@ -82,9 +82,9 @@ def _field(extent_mm: float) -> float:
 
 def _card(scan: Scan, marks: Marks, spot: Spot) -> dict[str, bytes]:
     return {
-        f"deposit-{spot.number}-{plane}-{window}.png": png
+        f"deposit-{spot.number}-{plane}-{window}.png": content
         for plane in AXES
-        for window, png in planes(scan, marks, spot, plane, PIXELS).items()
+        for window, content in planes(scan, marks, spot, plane, PIXELS).items()
     }
 
 
@@ -123,16 +123,16 @@ def planes(scan: Scan, marks: Marks, spot: Spot, plane: str, pixels: int) -> dic
     own = _seen(numbers == spot.number, frame, axis, pixels, 0.0) > 0.5
     others = _seen((numbers > 0) & (numbers != spot.number), frame, axis, pixels, 0.0) > 0.5
     index = scan.stored.slice_index(cut) if axis == 0 else None
-    facts = {"plane": plane, "slice": index, "field_mm": round(spot.field_mm, 1)}
+    description = {"plane": plane, "slice": index, "field_mm": round(spot.field_mm, 1)}
     made = {}
-    for window in paint.WINDOWS:
-        image = paint.greys(hu, window)
-        paint.draw_outline(image, others & ~own, "other")
+    for window in png.WINDOWS:
+        image = png.greys(hu, window)
+        png.draw_outline(image, others & ~own, "other")
         if spot.number:
-            paint.draw_outline(image, own, "deposit")
+            png.draw_outline(image, own, "deposit")
         if pixels == PIXELS:
             _annotate(image, plane, spot.field_mm / pixels)
-        made[window] = paint.png(image, facts | {"window": window})
+        made[window] = png.encode(image, description | {"window": window})
     return made
 
 
@@ -154,14 +154,14 @@ def _seen(
     target = tuple(slice(a, b) for a, b in zip(first - low, last - low, strict=True))
     part[target] = plane[tuple(slice(a, b) for a, b in zip(first, last, strict=True))]
     (top, left), (bottom, right) = frame - low
-    seen = paint.resample(part, (left, top, right, bottom), (pixels, pixels))
+    seen = png.resample(part, (left, top, right, bottom), (pixels, pixels))
     return seen if axis == 0 else seen[::-1]
 
 
 def _annotate(image: NDArray[np.uint8], plane: str, mm_per_pixel: float) -> None:
     edge = image.shape[0]
     top, left, right = LETTERS[plane]
-    paint.write_text(image, (edge // 2, 4), top, "mt")
-    paint.write_text(image, (5, edge // 2), left, "lm")
-    paint.write_text(image, (edge - 5, edge // 2), right, "rm")
-    paint.draw_bar(image, mm_per_pixel)
+    png.write_text(image, (edge // 2, 4), top, "mt")
+    png.write_text(image, (5, edge // 2), left, "lm")
+    png.write_text(image, (edge - 5, edge // 2), right, "rm")
+    png.draw_bar(image, mm_per_pixel)

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calcimetry.report.numbers import Numbers, lookup
-from calcimetry.report.places import part_of_body
+from calcimetry.report.place_words import part_of_body
 
 Chapter = tuple[Markup, list[Markup]]
 """A heading and its sentences."""
@@ -101,7 +101,7 @@ def _scan_facts(numbers: Numbers) -> Markup:
 
 
 def plain_words(numbers: Numbers, biggest: int | None) -> list[Chapter]:
-    """The page for the person scanned; `biggest` is the place of the biggest deposit."""
+    """The page for the person scanned; `biggest` is the row of the biggest deposit."""
     t = numbers.words.text
     return [
         (t("plain.about_title"), [t("plain.about")]),

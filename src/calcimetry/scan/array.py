@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from calcimetry.arguments import check
 from calcimetry.errors import GeometryError, InputError, UsageError
 from calcimetry.records import Acquisition, Flag, Frame, Scan, Source, StoredGrid
-from calcimetry.scan import facts
+from calcimetry.scan.acquisition import check_kvp, shared_flags, with_kvp
 from calcimetry.scan.flags import flag
 from calcimetry.scan.grid import (
+    MIN_SLICES,
+    TILT_DEG,
     check_extent,
     scan_affine,
     scan_shape,
@@ -21,9 +23,8 @@ from calcimetry.scan.grid import (
     stored_grid,
     tilt_degrees,
 )
+from calcimetry.scan.hu_scale import judged
 from calcimetry.scan.memory import check_room
-from calcimetry.scan.scale import judged
-from calcimetry.scan.stack import MIN_SLICES, TILT_DEG
 
 AIR_HU = -1024
 _INT16 = np.iinfo(np.int16)
@@ -56,7 +57,7 @@ def from_array(
     ------
     InputError
         values that are clearly no Hounsfield units (HU_SCALE_WRONG; see
-        `calcimetry.scan.scale`).
+        `calcimetry.scan.hu_scale`).
     UsageError
         both or neither of spacing and affine (ARRAY_GEOMETRY), not a 3-D array of numbers
         (ARRAY_SHAPE), no tube voltage (BAD_KVP), no acquisition (BAD_ARGUMENT).
@@ -64,7 +65,7 @@ def from_array(
         spacing or affine that is no geometry (NO_AFFINE) or not that of a patient's scan
         (VOXEL_SIZE, PLACE_FAR), or fewer than 4 voxels along an axis (TOO_FEW_SLICES).
     """
-    facts.check_kvp(kvp)
+    check_kvp(kvp)
     check(acquisition, (Acquisition, type(None)), "an Acquisition, or None", "acquisition")
     values = _checked(hu, name)
     placed, flags = _geometry(spacing, affine, values.shape[::-1], name)
@@ -72,11 +73,11 @@ def from_array(
     turned = grid.to_scan(values.T)
     out = empty_volume(turned.shape, name)
     lost = sum(write_hu(turned[z], out[z]) for z in range(len(out)))
-    known = facts.with_kvp(acquisition or Acquisition(), kvp)
+    known = with_kvp(acquisition or Acquisition(), kvp)
     if lost:
         flags += (flag("NOT_FINITE", f"{lost} voxels"),)
     digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
-    flags += facts.shared_flags(known, placed)
+    flags += shared_flags(known, placed)
     scan = scan_of(out, grid, known, Source(name, "array", {name: digest}), flags)
     return judged(scan, as_is=hu_as_is)
 

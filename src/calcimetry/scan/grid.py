@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from calcimetry.errors import GeometryError
 from calcimetry.records import StoredGrid
 
+MIN_SLICES = 4
+"""Below this no spacing can be checked: a gap needs intervals on both sides to show."""
+TILT_DEG = 0.1
+"""Less than this shears a 500 mm field of view by under 1 mm; still kept in the affine."""
 EDGE_MM = (0.05, 20.0)
 """Edges of voxels that CT has: from the finest scanners of extremities, with room, to CT of lungs
 with a slice each 10 to 20 mm."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from calcimetry.arguments import check, check_path, threads
 from calcimetry.errors import InputError
 from calcimetry.records import Scan
+from calcimetry.scan.acquisition import check_kvp
 from calcimetry.scan.archive import unpacked
-from calcimetry.scan.dicom import list_dicom, read_dicom
-from calcimetry.scan.facts import check_kvp
-from calcimetry.scan.scale import judged
-from calcimetry.scan.series import SeriesFacts
+from calcimetry.scan.dicom.read import list_dicom, read_dicom
+from calcimetry.scan.dicom.series import SeriesFacts
+from calcimetry.scan.hu_scale import judged
 
 
 def read(
@@ -36,7 +36,7 @@ def read(
         series in the same folder), a NIfTI file (.nii, .nii.gz), or a .zip or .tar archive
         (also compressed) of any of these, which is read as the folder in it is
     series : which series to read: its number, its UID, or the start of either UID or
-        description; by default the rules of `calcimetry.scan.series` choose
+        description; by default the rules of `calcimetry.scan.dicom.series` choose
     kvp : tube voltage, kV; overrides what the file says
     jobs : how many slices to read or decode at a time; all cores unless told
     link_key : file of the key for the patient's link (`calcimetry.link`), by which follow-up
@@ -52,7 +52,7 @@ def read(
     Raises
     ------
     InputError : the path cannot be read, or holds no CT, or its values are clearly no
-        Hounsfield units (HU_SCALE_WRONG; see `calcimetry.scan.scale`)
+        Hounsfield units (HU_SCALE_WRONG; see `calcimetry.scan.hu_scale`)
     GeometryError : the CT's geometry cannot be trusted; names the slices
     UsageError : kvp that is not a voltage (BAD_KVP), a key file that cannot be read, or an
         argument of another type (BAD_ARGUMENT)
@@ -82,7 +82,7 @@ def _read(
     if nifti is None:
         return read_dicom(where, series, kvp, jobs, link_key)
     # nibabel takes 0.2 s to import, and DICOM users do not need it.
-    from calcimetry.scan.nifti import read_nifti  # noqa: PLC0415
+    from calcimetry.scan.nifti.read import read_nifti  # noqa: PLC0415
 
     return read_nifti(nifti, kvp)
 

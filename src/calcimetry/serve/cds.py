@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from calcimetry.bounded import parse_json
 from calcimetry.clinic.base import knowledge
+from calcimetry.clinic.bundle import missing_extra
 from calcimetry.clinic.cards import HOOK, SERVICE, respond, services
-from calcimetry.clinic.fhir import missing_extra
 
 if TYPE_CHECKING:
     from starlette.requests import Request

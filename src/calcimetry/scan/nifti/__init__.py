@@ -1,0 +1,1 @@
+"""NIfTI to a scan: `read` the values, `affine` where the voxels lie."""
