@@ -25,8 +25,8 @@ def as_documented(template: str) -> str:
 
 
 def test_every_rule_has_a_sentence_of_its_own():
-    assert set(REASONS) == set(Rule)
-    assert len(set(REASONS.values())) == len(Rule)
+    assert set(REASONS) == set(Rule) - {Rule.READER}  # a reader is no rule of the finder
+    assert len(set(REASONS.values())) == len(REASONS)
 
 
 def test_the_docs_hold_the_catalogue_in_its_order():
@@ -34,7 +34,7 @@ def test_the_docs_hold_the_catalogue_in_its_order():
     assert rows == [(str(rule), as_documented(text)) for rule, text in REASONS.items()]
 
 
-@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize("rule", REASONS)
 def test_a_sentence_holds_the_values_of_its_rule(rule):
     values = {name: 40 + k for k, name in enumerate(names_in(REASONS[rule]))}
     assert all(str(value) in reason_of(rule, values) for value in values.values())
