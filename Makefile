@@ -9,7 +9,8 @@ demo: $(VENV)/installed
 	@rm -rf demo
 	$(BIN)/calcimetry phantom hand -o demo/phantom
 	$(BIN)/calcimetry measure demo/phantom/scan -o demo/result
-	@echo "Open demo/result/report.html in a browser; the truth is in demo/phantom/truth.csv."
+	@$(BIN)/python tools/demo.py demo
+	@echo "Open demo/result/report.html in a browser."
 
 test: lint unit docs
 
