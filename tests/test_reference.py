@@ -9,10 +9,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from tools import reference
 from tools.docstrings import to_markdown
 
 import calcimetry
+from tools import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
