@@ -265,8 +265,8 @@ PARTS = {
     "distances to the skin": "calcimetry.deposits.find.skin_gaps",
     "distances to bone": "calcimetry.deposits.find.bone_gaps",
     "masses and volumes": "calcimetry.examine.quantify",
-    "places and joints": "calcimetry.deposits.places",
-    "diameters": "calcimetry.examine.form",
+    "places and joints": "calcimetry.examine.places",
+    "diameters": "calcimetry.assemble.form",
     "landmarks": "calcimetry.examine.landmarks",
 }
 """What `measure` does, by the functions that do it."""
