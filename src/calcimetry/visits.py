@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calcimetry import followup
+from calcimetry.arguments import check
 from calcimetry.exchange import document, load
 from calcimetry.followup.events import Events
 from calcimetry.followup.follow import FollowUp
@@ -31,10 +32,11 @@ def follow(
     Totals that cannot be given are withheld, with a flag of that severity that says why: the
     visits could not be laid over each other, are one scan, or leave nothing but doubt.
 
-    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS), InputError for folders that
-    are no examinations or hold no landmarks, WithheldError for visits that cannot be compared
-    (OTHER_PERSON, OTHER_SIDE, OTHER_IMAGES, OTHER_THRESHOLD).
+    Raises UsageError (TOO_FEW_VISITS, BAD_REPEATABILITY, BAD_EVENTS, BAD_ARGUMENT), InputError for
+    folders that are no examinations or hold no landmarks, WithheldError for visits that cannot be
+    compared (OTHER_PERSON, OTHER_SIDE, OTHER_IMAGES, OTHER_THRESHOLD).
     """
+    check(examinations, (list, tuple), "a list of examinations or their folders", "examinations")
     visits = [visit_of(source, number) for number, source in enumerate(examinations, 1)]
     return followup.follow(visits, repeat=repeat, events=events)
 
