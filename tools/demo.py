@@ -61,7 +61,7 @@ def _name(true: Row) -> str:
     size = f"{float(true['diameter_mm']):.1f} mm {true['family']}"
     where = true["tissue"] or true["site"]
     bone = ", touching bone" if true["touches_bone"] == "true" else ""
-    return f"{size} in {where}{bone}"
+    return f"{size}, {where}{bone}"
 
 
 def _line(true: Row, row: Row | None) -> str:

@@ -32,7 +32,7 @@ def test_the_nearest_is_taken_once_and_the_missed_is_named():
     assert "11.0" in lines[2]
     assert lines[3].endswith("missed")
     assert "Found 2 of 3." in lines
-    assert "Missed: 5.0 mm nodule in skin, touching bone." in lines
+    assert "Missed: 5.0 mm nodule, skin, touching bone." in lines
     assert lines[-1] == "Listed, and none of the true ones: deposit 3 (deposit)."
 
 
