@@ -174,7 +174,14 @@ def test_a_corrected_examination_is_kept_and_corrected_again(ready, exam, scan, 
     assert back.edits == edits
     assert cm.document(back) == cm.document(corrected)
     assert cm.document(back.original) == cm.document(exam)
+    undone = cm.remeasure(scan, back, ())
+    cm.write(exam, tmp_path / "before", scan=scan)
+    cm.write(undone, tmp_path / "undone", scan=scan)
+    for name in ("landmarks.npz", "crops.npz", "objects.npz", "examination.json"):
+        one, other = tmp_path / "before" / name, tmp_path / "undone" / name
+        assert one.read_bytes() == other.read_bytes(), name
     again = cm.remeasure(scan, back, (*edits, SetKind(2, Kind.UNCERTAIN)))
+    assert again.landmarks is not None
     assert next(d for d in again.listed if d.number == 2).kind is Kind.UNCERTAIN
     cm.write(back, tmp_path / "b")
     for path in sorted((tmp_path / "a").rglob("*.*")):

@@ -25,6 +25,7 @@ from calcimetry.anatomy import (
 )
 from calcimetry.arguments import check, threads
 from calcimetry.assemble import uid_of
+from calcimetry.describe import crops_about
 from calcimetry.edits import Piece, Pieces
 from calcimetry.errors import InputError
 from calcimetry.plan import Plan
@@ -83,6 +84,8 @@ def prepare(
     count, exam = threads(jobs), exam.original or exam
     pieces = _pieces(exam)
     _check_scan(scan, exam)
+    # An original that was loaded has no crops of its own: they are in the scan.
+    exam = replace(exam, crops=crops_about(scan, exam.listed, known=exam.crops))
     pose = pose_of(scan, jobs=count)
     posed = in_pose(scan, pose)
     body = find_body(posed, jobs=count)

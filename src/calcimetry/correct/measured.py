@@ -129,10 +129,13 @@ def _split_free(ready: Prepared, runs: Runs) -> tuple[list[Runs], list[Runs]]:
 def _voxels_within(dense: Runs, runs: Runs) -> NDArray[np.int64]:
     """For each voxel of runs its place among the dense voxels; one that is not dense, which a
     reader drew, has that of the dense voxel before it."""
-    shape = np.array(dense.shape)
-    keys = [np.ravel_multi_index(tuple(voxels_of(part).T), shape) for part in (dense, runs)]
-    at = np.searchsorted(keys[0], keys[1], side="right") - 1
-    return np.asarray(np.maximum(at, 0), np.int64)
+    width, voxels = dense.shape[2], voxels_of(runs).astype(np.int64)
+    keys = (voxels[:, 0] * dense.shape[1] + voxels[:, 1]) * width + voxels[:, 2]
+    begin = dense.row.astype(np.int64) * width + dense.start
+    length = (dense.stop - dense.start).astype(np.int64)
+    run = np.maximum(np.searchsorted(begin, keys, side="right") - 1, 0)
+    within = np.clip(keys - begin[run], 0, length[run] - 1)
+    return np.asarray((np.cumsum(length) - length)[run] + within, np.int64)
 
 
 def _measured_again(ready: Prepared, after: Pieces) -> dict[int, Any]:

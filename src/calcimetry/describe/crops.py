@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calcimetry.kernels.dilate import dilated_mm
 from calcimetry.records import Crops, Deposit, Frame, Scan
+from calcimetry.records.plain import DECIMALS
 from calcimetry.runs import box_of, crop, paint
 
 MARGIN_MM = 14.0
@@ -26,7 +27,9 @@ def crops_about(
 
     known : earlier crops of the scan, taken as they are
     """
-    kept = [d for d in deposits if d.quantity.relative_error.get("segmentation", 0.0) > 0]
+    # As documents hold it, so that a loaded examination keeps the same ones.
+    errors = [round(d.quantity.relative_error.get("segmentation", 0.0), DECIMALS) for d in deposits]
+    kept = [d for d, error in zip(deposits, errors, strict=True) if error > 0]
     if not kept:
         return None
     earlier = {} if known is None else dict(zip(known.uids, _parts(known), strict=True))

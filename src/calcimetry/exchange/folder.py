@@ -42,12 +42,15 @@ def load(path: str | Path) -> Examination:
     if not folder.is_dir():
         return parse(document)
     voxels = saved_voxels(folder, document) or Voxels(_labelled(folder, document), {})
+    marks = saved_landmarks(folder)
+    before = _original(folder / ORIGINAL) if document.get("edits") else None
     return replace(
         _parsed(document, voxels),
-        landmarks=saved_landmarks(folder),
+        landmarks=marks,
         crops=saved_crops(folder, document),
         pictures=saved_pictures(folder),
-        original=_original(folder / ORIGINAL) if document.get("edits") else None,
+        # An edit moves no landmark: the original's are those of the folder.
+        original=None if before is None else replace(before, landmarks=marks),
     )
 
 
