@@ -88,8 +88,8 @@ def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding
     scan = in_pose(scan, pose)
     dense = objects_of(scan.hu, find_runs(scan.hu, plan.find.threshold_hu, jobs=jobs), jobs=jobs)
     body = find_body(scan, jobs=jobs)
-    probability = finder.network_probability(scan, dense, body, plan, jobs=jobs)
-    found = finder.find(scan, dense, body, plan, probability, jobs=jobs).findings
+    answer = finder.ask_network(scan, dense, body, plan, jobs=jobs)
+    found = finder.find(scan, dense, body, plan, answer, jobs=jobs).findings
     if not is_turned(pose):
         return found
     return tuple(replace(finding, runs=out_of_pose(finding.runs, pose)) for finding in found)

@@ -156,16 +156,16 @@ def _examined(
 @contextmanager
 def _finder(then: Any, found: Any = None) -> Iterator[None]:
     """The finder with its findings changed; with `found`, without running it again."""
-    original, asks = finder.find, finder.network_probability
+    original, asks = finder.find, finder.ask_network
 
-    def network_probability(*values: Any, **names: Any) -> Any:
+    def ask_network(*values: Any, **names: Any) -> Any:
         return asks(*values, **names) if found is None else None
 
     def find(*values: Any, **names: Any) -> Any:
         body = values[2]
         return then(original(*values, **names) if found is None else found, body)
 
-    with mock.patch.multiple(finder, network_probability=network_probability, find=find):
+    with mock.patch.multiple(finder, ask_network=ask_network, find=find):
         yield
 
 

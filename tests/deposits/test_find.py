@@ -9,7 +9,7 @@ import pytest
 
 import limb_maker
 from calcimetry.anatomy import LabelMap, Structure
-from calcimetry.deposits import find, network, network_probability
+from calcimetry.deposits import find, network, ask_network
 from calcimetry.deposits.find import RULES_ALONE
 from calcimetry.errors import UsageError
 from calcimetry.plan import Plan
@@ -127,14 +127,14 @@ def with_finder(kind: str) -> Plan:
 
 def test_the_network_is_not_asked_where_the_plan_wants_rules(limb, monkeypatch):
     monkeypatch.setattr(network, "load", lambda: pytest.fail("asked"))
-    assert network_probability(limb.scan, limb.dense, limb.body, with_finder("rules")) is None
+    assert ask_network(limb.scan, limb.dense, limb.body, with_finder("rules")) is None
 
 
 def test_a_network_that_cannot_run_is_an_error_only_where_it_is_asked_for(limb, monkeypatch):
     monkeypatch.setattr(network, "load", lambda: None)
-    assert network_probability(limb.scan, limb.dense, limb.body, with_finder("auto")) is None
+    assert ask_network(limb.scan, limb.dense, limb.body, with_finder("auto")) is None
     with pytest.raises(UsageError) as caught:
-        network_probability(limb.scan, limb.dense, limb.body, with_finder("network"))
+        ask_network(limb.scan, limb.dense, limb.body, with_finder("network"))
     assert caught.value.code == "NO_NETWORK"
 
 
@@ -148,7 +148,7 @@ def test_it_is_asked_of_what_touches_the_body_and_can_be_listed(limb, monkeypatc
     monkeypatch.setattr(network, "load", object)
     monkeypatch.setattr(network, "probability", surely)
     plan = replace(PLAN, find=replace(PLAN.find, smallest_mm3=100.0))
-    found = network_probability(limb.scan, limb.dense, limb.body, plan)
+    found = ask_network(limb.scan, limb.dense, limb.body, plan)
     mask = limb.scan.hu >= PLAN.find.threshold_hu
     for name in ("plate", "satellite", "speck"):
         mask &= ~limb.masks[name]

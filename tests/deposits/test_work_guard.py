@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from calcimetry.anatomy import find_body
-from calcimetry.deposits import find, network_probability
+from calcimetry.deposits import find, ask_network
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
 from calcimetry.records import Acquisition, Kind, Scan
@@ -68,7 +68,7 @@ def _work(specks, plan):
     scale = calibrate(scan, plan, body=body)
 
     def both():
-        found = find(scan, dense, body, plan, network_probability(scan, dense, body, plan))
+        found = find(scan, dense, body, plan, ask_network(scan, dense, body, plan))
         return found, quantify(scan, found.findings, scale, plan)
 
     (found, _), calls = _counted(both)

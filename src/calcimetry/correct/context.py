@@ -165,5 +165,5 @@ def _network(posed: Scan, body: Body, plan: Plan, jobs: int) -> tuple[Runs, NDAr
     lie, and so the last digits, hang on all that is dense. Raises UsageError NO_NETWORK."""
     dense = dense_objects(posed.hu, plan.find.threshold_hu, jobs=jobs)
     asked = plan.changed("find", {"finder": "network"})
-    found = finder.network_probability(posed, dense, body, asked, jobs=jobs)
-    return dense.runs, np.zeros(0, np.float32) if found is None else found
+    found = finder.ask_network(posed, dense, body, asked, jobs=jobs)
+    return dense.runs, np.zeros(0, np.float32) if found is None else found.probability

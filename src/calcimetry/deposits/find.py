@@ -1,15 +1,14 @@
 """The finder: every dense object of a scan becomes a finding with kind, rule and confidence.
 
-Dense objects are split by the network's probability (`split`); rules say what each component is,
-with evidence computed as they need it (`classify`); then what they say of one another counts
-(`neighbours`).
+The network answers for voxels, and cuts deposits from the bone that they touch (`split`); rules say
+what geometry surely knows (`rules`); the object stage answers for the objects that are left, from
+their features (`features`, `object_stage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from calcimetry.anatomy import (
     Body,
     LabelMap,
     Skeleton,
-    anterior_fraction,
     bone_enclosure,
     bone_gaps,
     enhancement,
@@ -29,11 +27,12 @@ from calcimetry.anatomy import (
     skin_gaps,
     water_equivalent_diameter,
 )
-from calcimetry.deposits import network
-from calcimetry.deposits.classify import EvidenceSteps, classify
-from calcimetry.deposits.neighbours import mark_vessels, promote_satellites, rejoin_remainders
+from calcimetry.deposits import network, object_stage
+from calcimetry.deposits.features import features
+from calcimetry.deposits.network import Answer, Network
+from calcimetry.deposits.object_stage import ObjectStage, judge
 from calcimetry.deposits.reasons import Verdict
-from calcimetry.deposits.rules import SURE
+from calcimetry.deposits.rules import SURE, decided, within_noise
 from calcimetry.deposits.split import Components, split_by_probability, unsplit
 from calcimetry.describe.evidence import (
     Evidence,
@@ -85,36 +84,105 @@ def find(
     dense: Objects,
     body: Body,
     plan: Plan,
-    probability: NDArray[np.float32] | None,
+    answer: Answer | None,
     *,
     labels: LabelMap | None = None,
+    stage: ObjectStage | None = None,
     jobs: Jobs = 1,
 ) -> Found:
     """Findings for every dense object of at least the plan's smallest volume.
 
     dense : connected objects at the plan's threshold
-    probability : of every dense voxel, see `network_probability`; None for rules alone
+    answer : of the network, see `ask_network`; None for geometry alone
     labels : the user's anatomy label map; it outranks what is guessed from the images
+    stage : the object stage; the shipped one unless given
     """
-    if probability is None:
-        components = unsplit(dense)
-    else:
-        components = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
+    seen = look(scan, dense, body, plan, answer, labels=labels, jobs=jobs)
+    stage = stage or object_stage.load(network=answer is not None)
+    judged = judge(stage, seen.features, [seen.evidence[k] for k in seen.candidates])
+    verdicts = list(seen.verdicts)
+    for k, verdict in zip(seen.candidates, judged, strict=True):
+        verdicts[k] = verdict
+    return Found(
+        _findings(seen.objects, [v for v in verdicts if v is not None]),
+        tuple(seen.evidence),
+        seen.centroid,
+        seen.anatomy.skeleton,
+        (RULES_ALONE,) if answer is None else (),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """The dense objects of a scan before the object stage judges them.
+
+    evidence : of each object; that of candidates with all steps
+    verdicts : of the rules; None of candidates
+    centroid : float64 (objects, 3), (z, y, x)
+    candidates : those without a verdict, by index; features : float64 (candidates, names)
+    """
+
+    objects: SampledObjects
+    evidence: list[Evidence]
+    verdicts: list[Verdict | None]
+    centroid: NDArray[np.float64]
+    anatomy: Anatomy
+    candidates: list[int]
+    features: NDArray[np.float64]
+
+
+def look(
+    scan: Scan,
+    dense: Objects,
+    body: Body,
+    plan: Plan,
+    answer: Answer | None,
+    *,
+    labels: LabelMap | None = None,
+    jobs: Jobs = 1,
+) -> Seen:
+    """Objects, what the rules say of them, and the features of those that the rules leave open."""
+    components = _components(scan, dense, body, plan, answer, jobs)
     anatomy = Anatomy(body, _skeleton(scan, components, body, jobs), labels)
     number = np.flatnonzero(components.objects.voxels >= _fewest_voxels(scan, plan))
     objects = sample_objects(object_runs(components.objects, number.tolist()), scan.hu.shape)
-    first = _first_evidence(scan, components, number, objects, anatomy)
-    verdicts, evidence = classify(first, _steps(scan, objects, anatomy, plan, jobs))
-    verdicts = mark_vessels(scan, objects, verdicts, evidence)
-    verdicts = rejoin_remainders(scan, objects, verdicts)
-    verdicts = promote_satellites(scan, objects, verdicts)
-    return Found(
-        _findings(objects, verdicts),
-        tuple(evidence),
-        components.objects.centroid[number],
-        anatomy.skeleton,
-        (RULES_ALONE,) if probability is None else (),
+    evidence = _first_evidence(scan, components, number, objects, anatomy)
+    view = _View(scan, objects, anatomy, plan.find.threshold_hu, jobs)
+    verdicts = [decided(seen) for seen in evidence]
+    evidence = _updated(view, evidence, _open(verdicts), _surroundings)
+    verdicts = [v or within_noise(e) for v, e in zip(verdicts, evidence, strict=True)]
+    evidence = _updated(view, evidence, _listed(verdicts), _distances)
+    candidates = _open(verdicts)
+    table = features(
+        scan,
+        anatomy,
+        objects.subset(candidates),
+        [evidence[k] for k in candidates],
+        answer,
     )
+    centroid = components.objects.centroid[number]
+    return Seen(objects, evidence, verdicts, centroid, anatomy, candidates, table)
+
+
+def _open(verdicts: Sequence[Verdict | None]) -> list[int]:
+    return [k for k, verdict in enumerate(verdicts) if verdict is None]
+
+
+def _listed(verdicts: Sequence[Verdict | None]) -> list[int]:
+    """Those open or listed: the place of each may be reported."""
+    return [k for k, v in enumerate(verdicts) if v is None or v.kind in LISTED]
+
+
+def _components(
+    scan: Scan, dense: Objects, body: Body, plan: Plan, answer: Answer | None, jobs: Jobs
+) -> Components:
+    if answer is None:
+        return unsplit(dense)
+
+    def bones(among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return find_bone(scan, dense, body, among=among, jobs=jobs).members
+
+    return split_by_probability(scan, dense, answer.probability, plan.find, bones, jobs=jobs)
 
 
 def _findings(objects: SampledObjects, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
@@ -133,16 +201,17 @@ class _View:
     jobs: Jobs
 
 
-def _steps(
-    scan: Scan, objects: SampledObjects, anatomy: Anatomy, plan: Plan, jobs: Jobs
-) -> EvidenceSteps:
-    """The evidence steps for the objects of one scan."""
-    view = _View(scan, objects, anatomy, plan.find.threshold_hu, jobs)
-    return EvidenceSteps(
-        partial(_surroundings, view),
-        partial(_thickness_and_bone, view),
-        partial(_depth_and_enclosure, view),
-    )
+Step = Callable[["_View", Sequence[int], Sequence[Evidence]], list[Evidence]]
+
+
+def _updated(
+    view: _View, evidence: Sequence[Evidence], which: Sequence[int], step: Step
+) -> list[Evidence]:
+    """The evidence, with what a step adds to that of some objects."""
+    updated = list(evidence)
+    for k, more in zip(which, step(view, which, [evidence[k] for k in which]), strict=True):
+        updated[k] = more
+    return updated
 
 
 def _surroundings(
@@ -155,51 +224,51 @@ def _surroundings(
     return [seen.with_more(surroundings=shell) for seen, shell in pairs]
 
 
-def _thickness_and_bone(
-    view: _View, which: Sequence[int], evidence: Sequence[Evidence]
-) -> list[Evidence]:
-    """Evidence with what the rules of EARLY_SECOND_PASS ask for."""
-    scan, anatomy, some = view.scan, view.anatomy, view.objects.subset(which)
-    bone = none_for_nan(bone_gaps(anatomy.skeleton, some.points, some.bounds, jobs=view.jobs))
-    contrast = enhancement(scan, anatomy.body, anatomy.skeleton)
-    thick = thicknesses(scan, some.runs, jobs=view.jobs).tolist()
+def _distances(view: _View, which: Sequence[int], evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Evidence with how thick each object is, how far from bone and skin, and amid what."""
+    scan, anatomy, jobs = view.scan, view.anatomy, view.jobs
+    body, skeleton, some = anatomy.body, anatomy.skeleton, view.objects.subset(which)
+    bone = none_for_nan(bone_gaps(skeleton, some.points, some.bounds, jobs=jobs))
+    skin = none_for_nan(skin_gaps(body, scan, some.points, some.bounds, jobs=jobs))
+    ringed = none_for_nan(bone_enclosure(skeleton, body, some.centroids))
+    contrast = enhancement(scan, body, skeleton)
+    thick = thicknesses(scan, some.runs, jobs=jobs).tolist()
     return [
-        seen.with_more(thickness_mm=thick[k], bone_distance_mm=bone[k], contrast_hu=contrast)
+        seen.with_more(
+            thickness_mm=thick[k],
+            bone_distance_mm=bone[k],
+            skin_depth_mm=skin[k],
+            enclosure=ringed[k],
+            contrast_hu=contrast,
+        )
         for k, seen in enumerate(evidence)
     ]
 
 
-def _depth_and_enclosure(
-    view: _View, which: Sequence[int], evidence: Sequence[Evidence]
-) -> list[Evidence]:
-    """Evidence with what only the other rules of SECOND_PASS, and the place of a deposit, need."""
-    scan, body, some = view.scan, view.anatomy.body, view.objects.subset(which)
-    skin = none_for_nan(skin_gaps(body, scan, some.points, some.bounds, jobs=view.jobs))
-    ringed = none_for_nan(bone_enclosure(view.anatomy.skeleton, body, some.centroids))
-    front = none_for_nan(anterior_fraction(scan, body, some.centroids))
-    return [
-        seen.with_more(skin_depth_mm=skin[k], enclosure=ringed[k], front=front[k])
-        for k, seen in enumerate(evidence)
-    ]
+def ask_network(
+    scan: Scan,
+    dense: Objects,
+    body: Body,
+    plan: Plan,
+    *,
+    net: Network | None = None,
+    jobs: Jobs = 1,
+) -> Answer | None:
+    """What the finder's network says of the dense voxels: probability 0 where it was not worth
+    asking. None where the network cannot run, or the plan wants rules alone.
 
+    net : the shipped one unless given
 
-def network_probability(
-    scan: Scan, dense: Objects, body: Body, plan: Plan, *, jobs: Jobs = 1
-) -> NDArray[np.float32] | None:
-    """How probable it is that each dense voxel is deposit, by the finder's network.
-
-    float32 (voxels,), in run order of `dense`; 0 where it was not worth asking. None where the
-    network cannot run, or the plan wants rules alone.
     Raises UsageError NO_NETWORK when the plan asks for the network and it cannot run.
     """
-    net = None if plan.find.finder == "rules" else network.load()
+    net = None if plan.find.finder == "rules" else net or network.load()
     if net is not None:
         asked = _worth_asking(scan, dense, body, plan)[dense.label - 1]
-        probability = np.zeros(dense.runs.voxels, np.float32)
         lengths = dense.runs.stop - dense.runs.start
-        found = network.probability(net, scan, take(dense.runs, asked), jobs=jobs)
-        probability[np.repeat(asked, lengths)] = found
-        return probability
+        answer = network.ask(net, scan, take(dense.runs, asked), jobs=jobs)
+        probability = np.zeros(dense.runs.voxels, np.float32)
+        probability[np.repeat(asked, lengths)] = answer.probability
+        return replace(answer, dense=dense.runs, probability=probability)
     if plan.find.finder == "network":
         raise UsageError(
             "NO_NETWORK",
@@ -221,7 +290,9 @@ def split_free(
     probability : of every voxel of the object, in run order
     """
     dense = objects_of(scan.hu, runs)
-    found = split_by_probability(scan, dense, probability, plan.find, jobs=jobs)
+    found = split_by_probability(
+        scan, dense, probability, plan.find, lambda among: among, jobs=jobs
+    )
     pairs = list(zip(object_runs(found.objects), found.network_positive.tolist(), strict=True))
     return [part for part, own in pairs if own], [part for part, own in pairs if not own]
 

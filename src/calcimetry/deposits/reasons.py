@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from calcimetry.describe.evidence import Evidence
 from calcimetry.records import Kind, Rule
 
 Values = Mapping[str, str | float]
@@ -14,39 +16,10 @@ REASONS: Mapping[Rule, str] = {
     Rule.EXTERNAL: "lies outside the body",
     Rule.METAL: "brighter than mineral (peak {peak_hu} HU)",
     Rule.LABEL_MAP: "lies in the label map's {structure}",
-    Rule.FIELD_EDGE: "the scan's edge cuts it: it may be part of a bone",
-    Rule.LARGE_SPLIT_DOUBTED: "a big part of a bone, of which the network is not sure",
-    Rule.SPLIT_DOUBTED: "beside bone, and more likely bone than deposit by the network",
     Rule.SKELETON: "large, with the make of bone, or part of the skeleton",
     Rule.NOISE: "its peak of {peak_hu} HU is within {sds:.0f} SD of noise ({noise_hu:.0f} HU)",
-    Rule.SPLIT_AMID_BONES: "cut from bone amid bones, and the network is not sure",
-    Rule.SPLIT_FROM_BONE: "the network tells it from the bone it touches",
-    Rule.CONTRAST_POOL: "evenly and moderately bright, without a dense core",
-    Rule.AIR_AROUND: "on the skin or in a tube: mostly air around it",
-    Rule.WITHIN_TRUNK: "within the trunk, where vessels, organs and bowel hold calcium too",
-    Rule.AT_RIBS: (
-        "in the front of the chest's wall at the depth of the ribs: cartilage calcifies there"
-    ),
-    Rule.TRUNK_WALL: (
-        "in the trunk's wall, where ribs and cartilage look like deposits to the network"
-    ),
-    Rule.BESIDE_BONE: "beside bone, and the network takes it for bone",
-    Rule.CONTRAST_LEVEL: (
-        "no brighter than blood and organs with contrast medium here ({contrast_hu:.0f} HU)"
-    ),
-    Rule.LINEAR: "long and thin, as calcium in a vessel's wall is",
-    Rule.SMALL_DEEP: "small, and in a cavity of the body, as phleboliths and arterial calcium are",
-    Rule.NETWORK_POSITIVE: "the network takes it for a deposit",
-    Rule.ISOLATED: "stands alone in soft tissue",
-    Rule.ISOLATED_LOW_PROBABILITY: (
-        "stands alone in soft tissue, though the network does not take it for a deposit"
-    ),
-    Rule.UNDECIDED: "dense, and nothing tells what it is",
-    Rule.VESSEL_COURSE: (
-        "one of several small ones along a line, as calcium in an artery's wall is"
-    ),
-    Rule.REMAINDER: "stands alone in soft tissue, and the rest of it is a deposit by the network",
-    Rule.SATELLITE: "doubtful by itself, but beside a bigger deposit",
+    Rule.OBJECT_STAGE: "{percent:.0f} % deposit, else {like}-like: {evidence}",
+    Rule.UNLIKELY: "{like}-like, {percent:.1f} % deposit: {evidence}",
 }
 """The sentence of each rule, a template (`str.format`) of the rule's values. docs/finder.md holds
 the same table."""
@@ -59,14 +32,59 @@ def reason_of(rule: Rule, values: Values) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an object is, by which rule; `values` are those that the rule's sentence names."""
+    """What an object is, by which rule; `values` are those that the rule's sentence names.
+
+    likeness : what it is most like, of what is no deposit, by the object stage
+    """
 
     kind: Kind
     rule: Rule
     confidence: float
     values: Values = field(default_factory=dict)
+    likeness: str | None = None
 
     @property
     def reason(self) -> str:
         """The rule in words, for readers; programs compare `rule`."""
         return reason_of(self.rule, self.values)
+
+
+TOUCH_MM, NEAR_BONE_MM = 1.5, 15.0
+FAT_SHARE, AIR_SHARE, GAS_SHARE, BONY_SHARE = 0.6, 0.3, 0.03, 0.8
+ALIGNED = 0.95
+
+
+def evidence_in_words(seen: Evidence, own: Mapping[str, float]) -> str:
+    """What an object's probability rests on, for readers: "alone in fat, 12 mm under the skin".
+
+    own : its features, by name
+    """
+    words = [_surrounded(seen, own), *_company(own)]
+    if seen.skin_depth_mm is not None:
+        words.append(f"{seen.skin_depth_mm:.0f} mm under the skin")
+    if seen.touches_field_edge:
+        words.append("cut by the scan's edge")
+    if "core_logit" in own:
+        words.append(f"network {1 / (1 + math.exp(-own['core_logit'])):.2f}")
+    return ", ".join(words)
+
+
+def _surrounded(seen: Evidence, own: Mapping[str, float]) -> str:
+    gap = seen.bone_distance_mm
+    if seen.split_off or (gap is not None and gap < TOUCH_MM):
+        amid = own["bone_far_directions"] >= BONY_SHARE
+        return "touching bone, bone on most sides" if amid else "touching bone"
+    if own["shell_air"] >= AIR_SHARE:
+        return "beside air"
+    if own["gas_10_mm"] >= GAS_SHARE:
+        return "beside gas"
+    tissue = "in fat" if own["shell_fat"] >= FAT_SHARE else "in soft tissue"
+    return f"{tissue}, {gap:.0f} mm from bone" if gap and gap <= NEAR_BONE_MM else tissue
+
+
+def _company(own: Mapping[str, float]) -> list[str]:
+    others = round(math.expm1(own["neighbours_15_mm"]))
+    if not others:
+        return ["alone"]
+    aligned = own["in_line"] >= ALIGNED and own["neighbours_40_mm"] > own["neighbours_15_mm"]
+    return [f"{others} more within 15 mm", *(["in a row with others"] if aligned else [])]

@@ -3,6 +3,7 @@ components of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,17 +89,19 @@ def split_by_probability(
     dense: Objects,
     probability: NDArray[np.float32],
     plan: FindPlan,
+    may_divide: Callable[[NDArray[np.bool_]], NDArray[np.bool_]],
     *,
     jobs: Jobs = 1,
 ) -> Components:
     """Dense objects, with the deposits among them split from the bone they touch.
 
     probability : (voxels,), of every voxel of `dense.runs`, in run order
+    may_divide : which of some objects (bool) are bone (bool): others are never cut
     """
     cores = _cores(scan, dense, probability, plan)
     holds = np.bincount(cores.owner, minlength=len(dense)) > 0
-    positive = holds & (cores.share >= WHOLE_SHARE)
-    divided = holds & ~positive
+    divided = may_divide(holds & (cores.share < WHOLE_SHARE))
+    positive = holds & ~divided
     mean = _means(dense, probability, ~holds)
     # Of an object taken whole, its surest core's.
     np.maximum.at(mean, cores.owner, cores.probability)

@@ -83,6 +83,8 @@ class Rule(StrEnum):
     VESSEL_COURSE = "VESSEL_COURSE"
     REMAINDER = "REMAINDER"
     SATELLITE = "SATELLITE"
+    OBJECT_STAGE = "OBJECT_STAGE"
+    UNLIKELY = "UNLIKELY"
     READER = "READER"  # a reader's correction
 
 

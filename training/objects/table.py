@@ -1,0 +1,137 @@
+"""The table that the object stage is fitted on: features and labels of every scan's candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from benchmarks.finder.natural import true_objects
+from benchmarks.finder.study import inserted
+from numpy.typing import NDArray
+
+from calcimetry.anatomy import find_body, in_pose, pose_of
+from calcimetry.deposits.find import Seen, ask_network, look
+from calcimetry.deposits.network import Network, load_file
+from calcimetry.plan import Plan
+from calcimetry.records import Scan
+from calcimetry.runs import dense_objects, voxels_of
+from calcimetry.scan import read
+from training.guises import GUISES
+from training.objects.labels import (
+    MIXED,
+    UNKNOWN,
+    Judged,
+    filled_by,
+    judgements,
+    natural_label,
+    painted_label,
+)
+from training.sources import Case, network_for
+
+PAINTED = 24
+"""Deposits painted into a scan."""
+
+NATURAL = "natural"
+Label = Callable[[NDArray[np.float64]], tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Candidates of all scans.
+
+    features : float64 (n, names), see `calcimetry.deposits.features`
+    label : class of each, or UNKNOWN; weight : how much it counts
+    patient, look : whose, and in which guise or painting the scan was shown
+    volume_mm3 : of each
+    """
+
+    features: NDArray[np.float64]
+    label: NDArray[np.str_]
+    weight: NDArray[np.float64]
+    patient: NDArray[np.str_]
+    look: NDArray[np.str_]
+    volume_mm3: NDArray[np.float64]
+
+    def part(self, chosen: NDArray[np.bool_]) -> Table:
+        """Some of the rows."""
+        return Table(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+
+def table(cases: Iterable[Case], judged: Path, networks: Path, kept: Path, jobs: int) -> Table:
+    """The table of some cases; what was worked out before is read from the folder `kept`.
+
+    networks : folder with the networks of the folds: each case is asked of that which was not
+        trained on it
+    """
+    words = judgements(judged)
+    parts = []
+    for case in cases:
+        net = load_file(str(network_for(case, networks)))
+        assert net is not None
+        for name in (NATURAL, *GUISES, "painted"):
+            file = kept / f"{case.name}.{name}.npz"
+            if not file.exists():
+                print(case.name, name, flush=True)
+                _write(file, _rows(case, name, net, words.get(case.name), jobs))
+            held = np.load(file)
+            count = len(held["label"])
+            who = np.full(count, case.patient), np.full(count, name)
+            parts.append(
+                Table(held["features"], held["label"], held["weight"], *who, held["volume_mm3"])
+            )
+    return Table(*(np.concatenate([getattr(p, n) for p in parts]) for n in Table.__slots__))
+
+
+def _write(file: Path, rows: dict[str, NDArray[np.generic]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part.npz")
+    np.savez_compressed(part, **rows)  # type: ignore[arg-type]
+    part.replace(file)
+
+
+def _rows(
+    case: Case, name: str, net: Network, judged: Judged | None, jobs: int
+) -> dict[str, NDArray[np.generic]]:
+    scan = read(case.path)
+    known = [scan.to_lps(np.argwhere(mask)) for mask in true_objects(case.name, scan)]
+    label: Label = partial(natural_label, judged=judged, known=known)
+    if name == "painted":
+        scan, truth = inserted(scan, "trained", crc32(case.name.encode()), PAINTED)
+        filled = filled_by(truth)
+
+        def label(points: NDArray[np.float64]) -> tuple[str, float]:
+            return painted_label(points, scan, filled), 1.0
+
+    elif name in GUISES:
+        scan = GUISES[name](scan)
+    posed, seen = shown(scan, net, jobs)
+    told = [label(posed.to_lps(voxels_of(seen.objects.runs[k]))) for k in seen.candidates]
+    words = np.array([word for word, _ in told], "U16")
+    # Of a painted scan only what was painted: the rest stands in the table as it is by nature.
+    use = words == "deposit" if name == "painted" else words != MIXED
+    return {
+        "features": seen.features[use],
+        "label": words[use],
+        "weight": np.array([weight for _, weight in told], np.float64)[use],
+        "volume_mm3": np.array([seen.evidence[k].volume_mm3 for k in seen.candidates])[use],
+    }
+
+
+def shown(scan: Scan, net: Network, jobs: int) -> tuple[Scan, Seen]:
+    """A scan in its pose, and its candidates as the finder sees them."""
+    plan = Plan()
+    posed = in_pose(scan, pose_of(scan, jobs=jobs))
+    body = find_body(posed, jobs=jobs)
+    dense = dense_objects(posed.hu, plan.find.threshold_hu, jobs=jobs)
+    answer = ask_network(posed, dense, body, plan, net=net, jobs=jobs)
+    return posed, look(posed, dense, body, plan, answer, jobs=jobs)
+
+
+def counts(rows: Table) -> Sequence[tuple[str, int]]:
+    """How many rows each label has."""
+    names, number = np.unique(rows.label, return_counts=True)
+    return [(str(n), int(k)) for n, k in zip(names, number, strict=True) if n != UNKNOWN]
