@@ -47,6 +47,7 @@ REASONS: Mapping[Rule, str] = {
     ),
     Rule.REMAINDER: "stands alone in soft tissue, and the rest of it is a deposit by the network",
     Rule.SATELLITE: "doubtful by itself, but beside a bigger deposit",
+    Rule.UNLIKELY: "more likely {kind} than deposit ({percent:.0f} %)",
 }
 """The sentence of each rule, a template (`str.format`) of the rule's values. docs/finder.md holds
 the same table."""
