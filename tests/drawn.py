@@ -71,6 +71,8 @@ def deposit(number: int = 1, **row: Any) -> Deposit:
             agatston_profile=None,
         ),
         flags=row.get("flags", ()),
+        likeness=row.get("likeness"),
+        group=row.get("group"),
     )
 
 

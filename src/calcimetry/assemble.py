@@ -18,6 +18,7 @@ from calcimetry.records import (
     OtherObject,
     Place,
     Quantity,
+    Rule,
     Runs,
     Scan,
     Tier,
@@ -91,6 +92,7 @@ def deposit_of(scan: Scan, number: int, item: Described) -> Deposit:
         ),
         quantity=replace(quantity, flags=()),
         flags=tuple(dict.fromkeys(finding.flags + quantity.flags)),
+        likeness=finding.likeness,
     )
 
 
@@ -107,6 +109,7 @@ def object_of(number: int, item: Described) -> OtherObject:
         mass_mg=item.quantity.mass_mg.value,
         centroid_mm=item.centroid_mm,
         runs=finding.runs,
+        likeness=finding.likeness,
     )
 
 
@@ -129,12 +132,19 @@ def slices_of(frame: Frame, runs: Runs) -> tuple[int, int]:
     return min(ends), max(ends)
 
 
-def totals_of(listed: Sequence[Deposit], scale: Calibration) -> Totals:
-    """Sums over all deposits, and over those of each region and tissue."""
+def totals_of(
+    listed: Sequence[Deposit], objects: Sequence[OtherObject], scale: Calibration
+) -> Totals:
+    """Sums over all deposits, over those of each region and tissue, and over what was too unlikely
+    a deposit to be listed."""
+    masses = [item.mass_mg for item in objects if item.rule is Rule.UNLIKELY]
+    known = [mass for mass in masses if mass is not None]
     return Totals(
         overall=_total(listed, scale),
         by_region=_grouped(listed, scale, lambda deposit: deposit.place.region),
         by_tissue=_grouped(listed, scale, lambda deposit: deposit.place.tissue),
+        unlisted=len(masses),
+        unlisted_mass_mg=sum(known) if len(known) == len(masses) else None,
     )
 
 
@@ -166,7 +176,14 @@ def _total(listed: Sequence[Deposit], scale: Calibration) -> Total:
         sure=len(sure),
         sure_mass_mg=total(sure, scale).mass_mg,
         uncertain_mass_mg=total(doubted, scale).mass_mg,
+        groups=_groups(listed),
     )
+
+
+def _groups(listed: Sequence[Deposit]) -> int | None:
+    """Of how many groups the counted ones are; None where groups are not known."""
+    groups = {deposit.group for deposit in listed if deposit.tier is not Tier.UNCERTAIN}
+    return None if None in groups else len(groups)
 
 
 def flags_by_code(*rooms: Iterable[Flag]) -> tuple[Flag, ...]:

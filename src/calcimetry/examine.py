@@ -178,6 +178,7 @@ def _measured(
     quantities = quantify(scan, found.findings, scale, plan, noise=noise.result(), jobs=pool)
     deposits, others = ranked(_described(scan, found, anatomy, given, quantities))
     named = tuple(deposit_of(scan, n, item) for n, item in enumerate(deposits, 1))
+    rest = tuple(object_of(n, item) for n, item in enumerate(others, 1))
     return Examination(
         frame=scan.frame,
         acquisition=scan.acquisition,
@@ -185,8 +186,8 @@ def _measured(
         plan=plan,
         calibration=scale,
         listed=named,
-        objects=tuple(object_of(n, item) for n, item in enumerate(others, 1)),
-        totals=totals_of(named, scale),
+        objects=rest,
+        totals=totals_of(named, rest, scale),
         flags=flags_by_code(scan.flags, scale.flags, found.flags, site_flags(given.site, scan)),
         timings={},
         versions=versions(),

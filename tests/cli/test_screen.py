@@ -13,7 +13,7 @@ from drawn import deposit, examination
 
 def said(listed, capsys) -> str:
     exam = examination(listed)
-    exam = replace(exam, totals=totals_of(exam.listed, exam.calibration))
+    exam = replace(exam, totals=totals_of(exam.listed, exam.objects, exam.calibration))
     show(document(exam), Path("OUT"))
     return capsys.readouterr().out
 

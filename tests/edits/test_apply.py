@@ -32,7 +32,7 @@ from calcimetry.edits import (
 )
 from calcimetry.edits.apply import changed_voxels, same_voxels
 from calcimetry.errors import CalcimetryError, InputError, UsageError
-from calcimetry.records import Frame, Kind, Rule, Scan
+from calcimetry.records import Frame, Kind, Likeness, Rule, Scan
 from calcimetry.runs import from_mask, to_mask
 
 SHAPE = (6, 12, 14)
@@ -102,6 +102,19 @@ def test_reject_leaves_out_with_a_new_number():
     assert [found.by_number[n].kind for n in (-2, -3)] == [Kind.OTHER, Kind.VESSEL]
     again = after(Reject(1), Accept(-2))
     assert set(again.by_number) == {2, 3, -1}  # 1 is not used again
+
+
+def test_what_it_looks_like_goes_once_a_reader_says_what_it_is():
+    start = pieces()
+    marked = {n: replace(p, likeness=Likeness.VESSEL) for n, p in start.by_number.items()}
+    found = apply(
+        replace(start, by_number=marked), [Accept(2), Erase(Ball(lps(1, 1, 1), 1.0))], seen()
+    )
+    assert {n: piece.likeness for n, piece in found.by_number.items()} == {
+        1: Likeness.VESSEL,
+        2: None,
+        -1: Likeness.VESSEL,
+    }
 
 
 def test_set_kind_keeps_the_number_where_it_can():

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import calcimetry as cm
+import drawn
 from calcimetry.describe import crops_about
 from calcimetry.errors import InputError
 from calcimetry.exchange import checked, load, parse
@@ -30,6 +31,7 @@ from calcimetry.records import (
     Form,
     Frame,
     Kind,
+    Likeness,
     Place,
     Provenance,
     Quantity,
@@ -40,6 +42,8 @@ from calcimetry.records import (
 from calcimetry.runs import from_mask, to_labels, voxels_of
 from calcimetry.scan.grid import stored_grid
 from drawn import deposit, examination
+
+LEFT_OUT = [kind for kind in Kind if kind not in LISTED]
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +182,10 @@ totals = st.builds(
     st.none() | st.integers(0, 9),
     estimates,
     estimates,
+    st.none() | st.integers(0, 9),
 )
+groups = st.none() | st.integers(1, 9)
+likenesses = st.none() | st.sampled_from(Likeness)
 labels = st.none() | st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 slopes = st.none() | st.lists(st.floats(0.1, 2).map(lambda x: round(x, 6)), max_size=3).map(tuple)
 calibrations = st.builds(
@@ -216,6 +223,8 @@ def examinations(draw):
             form=draw(forms),
             quantity=draw(quantities),
             flags=draw(flags),
+            likeness=draw(likenesses),
+            group=draw(groups),
         )
         for n in range(1, 1 + draw(st.integers(0, 3)))
     ]
@@ -232,8 +241,11 @@ def examinations(draw):
         acquisition=draw(acquisitions),
         provenance=Provenance("nifti", draw(st.integers(0, 3)), draw(st.sampled_from([None, "a"]))),
         calibration=draw(calibrations),
-        totals=Totals(draw(totals), {"hand": draw(totals)}, {}),
-        objects=draw(st.lists(st.sampled_from([k for k in Kind if k not in LISTED]), max_size=3)),
+        totals=Totals(draw(totals), {"hand": draw(totals)}, {}, draw(groups), draw(maybe)),
+        objects=[
+            replace(drawn.other(n, kind), likeness=draw(likenesses), group=draw(groups))
+            for n, kind in enumerate(draw(st.lists(st.sampled_from(LEFT_OUT), max_size=3)), 1)
+        ],
         flags=draw(flags),
         subject=draw(labels),
         visit=draw(labels),

@@ -81,15 +81,29 @@ def test_what_was_written_is_read(exam):
     assert document == json.loads((exam / "examination.json").read_text())
 
 
-def test_an_older_one_that_names_no_rules_is_read(exam):
+@pytest.mark.parametrize(
+    ("version", "rows", "totals"),
+    [
+        ("1.3", ("group", "likeness"), ("unlisted", "unlisted_mass_mg")),
+        ("1.2", ("group", "likeness", "rule"), ("unlisted", "unlisted_mass_mg")),
+    ],
+)
+def test_an_older_one_that_lacks_what_came_later_is_read(exam, version, rows, totals):
     path = exam / "examination.json"
     document = json.loads(path.read_text())
-    assert document["schema_version"] == "1.3"
-    document["schema_version"] = "1.2"
+    assert document["schema_version"] == "1.4"
+    document["schema_version"] = version
     for row in document["deposits"] + document["objects"]:
-        del row["rule"]
+        for name in rows:
+            del row[name]
+    for name in totals:
+        del document["totals"][name]
+    del document["totals"]["overall"]["groups"]
     path.write_text(json.dumps(document))
     read_all(exam)
+    found = cm.load(path)
+    assert all(item.group is None and item.likeness is None for item in found.listed)
+    assert (found.totals.unlisted, found.totals.overall.groups) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +113,9 @@ def test_an_older_one_that_names_no_rules_is_read(exam):
         ((("deposits", 0, "confidence", 7),), "deposits[0].confidence"),
         ((("deposits", 0, "rule", "no code"),), "deposits[0].rule"),
         ((("objects", 0, "rule", 3),), "objects[0].rule"),
+        ((("deposits", 0, "group", 0),), "deposits[0].group"),
+        ((("objects", 0, "likeness", "Vessel!"),), "objects[0].likeness"),
+        ((("totals", "unlisted", -1),), "totals.unlisted"),
         ((("deposits", 0, "x_mm", None),), "place"),
         ((("deposits", 0, "mass_mg", "3"),), "deposits[0].mass_mg"),
         ((("deposits", 1, "deposit", 1),), "twice"),

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from calcimetry import records
 from calcimetry.assemble import totals_of
 from calcimetry.errors import UsageError
-from calcimetry.records import SURE_CONFIDENCE, Estimate, Kind, Tier
+from calcimetry.records import SURE_CONFIDENCE, Estimate, Kind, OtherObject, Rule, Tier
 from calcimetry.runs import from_mask
 from drawn import SHAPE, deposit, examination
 
@@ -65,13 +65,45 @@ def test_three_masses_are_those_of_the_tiers(drawn):
         deposit(n, kind="deposit" if kind is Kind.DEPOSIT else "uncertain", confidence=c, mass_mg=m)
         for n, (kind, c, m) in enumerate(drawn, 1)
     ]
-    total = totals_of(listed, examination().calibration).overall
+    total = totals_of(listed, (), examination().calibration).overall
     mass = {tier: sum(d.mass_mg.value for d in listed if d.tier is tier) for tier in Tier}
     assert total.sure_mass_mg.value == pytest.approx(mass[Tier.SURE])
     assert total.uncertain_mass_mg.value == pytest.approx(mass[Tier.UNCERTAIN])
     assert total.mass_mg.value == pytest.approx(mass[Tier.SURE] + mass[Tier.PROBABLE])
     assert total.count + total.uncertain == len(listed)
     assert total.sure == sum(d.tier is Tier.SURE for d in listed)
+
+
+def left_out(number, rule, mass_mg):
+    return OtherObject(number, Kind.VESSEL, "x", rule, 0.9, 40.0, mass_mg, (0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("masses", "total"), [((), 0), ((1.5, 2.5), 4.0), ((1.5, None), None), ((None,), None)]
+)
+def test_what_is_too_unlikely_to_be_listed_is_counted_and_summed(masses, total):
+    objects = [left_out(n, Rule.UNLIKELY, mass) for n, mass in enumerate(masses, 1)]
+    objects.append(left_out(9, Rule.VESSEL_COURSE, 100.0))
+    found = totals_of((), objects, examination().calibration)
+    assert found.unlisted == len(masses)
+    assert found.unlisted_mass_mg == total
+
+
+def test_groups_of_counted_deposits_alone_are_counted():
+    listed = [
+        deposit(1, group=1, region="trunk"),
+        deposit(2, group=1, region="upper limb"),
+        deposit(3, group=2, region="trunk"),
+        deposit(4, group=3, kind="uncertain", region="trunk"),
+    ]
+    found = totals_of(listed, (), examination().calibration)
+    assert found.overall.groups == 2
+    assert {name: part.groups for name, part in found.by_region.items()} == {
+        "trunk": 2,
+        "upper limb": 1,
+    }
+    unknown = totals_of([*listed, deposit(5)], (), examination().calibration)
+    assert unknown.overall.groups is None
 
 
 def test_numbers_at_first_level_are_those_below():

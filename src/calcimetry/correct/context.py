@@ -32,8 +32,10 @@ from calcimetry.plan import Plan
 from calcimetry.quantity import MeasurementContext, calibrate, context_of
 from calcimetry.records import (
     Calibration,
+    Deposit,
     Examination,
     Finding,
+    OtherObject,
     Runs,
     Scan,
     StoredGrid,
@@ -111,7 +113,7 @@ def prepare(
 
 def _pieces(exam: Examination) -> Pieces:
     """The objects of an examination, as edits see them."""
-    made = {d.number: Piece(d.runs, d.kind, d.rule, d.reason, d.confidence) for d in exam.listed}
+    made = {d.number: _piece(d, d.runs) for d in exam.listed}
     for item in exam.objects:
         if item.runs is None:
             raise InputError(
@@ -121,8 +123,12 @@ def _pieces(exam: Examination) -> Pieces:
                 where="the examination to correct",
                 remedy="measure the scan again, then correct that",
             )
-        made[-item.number] = Piece(item.runs, item.kind, item.rule, item.reason, item.confidence)
+        made[-item.number] = _piece(item, item.runs)
     return Pieces(made, max([0, *made]), -min([0, *made]))
+
+
+def _piece(item: Deposit | OtherObject, runs: Runs) -> Piece:
+    return Piece(runs, item.kind, item.rule, item.reason, item.confidence, likeness=item.likeness)
 
 
 def _check_scan(scan: Scan, exam: Examination) -> None:

@@ -87,7 +87,7 @@ def remeasure(
         base,
         listed=deposits,
         objects=objects,
-        totals=totals_of(deposits, base.calibration),
+        totals=totals_of(deposits, objects, base.calibration),
         flags=flags_by_code(base.flags, (_corrected(len(listed)),)),
         crops=_crops(ready, deposits),
         skeleton=bones_of(base, ready.pieces, after),
@@ -177,6 +177,7 @@ def _relabelled(record: Deposit | OtherObject, piece: Piece) -> Deposit | OtherO
         "rule": piece.rule,
         "reason": piece.reason,
         "confidence": piece.confidence,
+        "likeness": piece.likeness,
     }
     if not piece.place and all(getattr(record, name) == told[name] for name in told):
         return record
@@ -231,7 +232,14 @@ def _described(
     quantity: Quantity,
     place: Place | None,
 ) -> Described:
-    finding = Finding(runs, piece.kind, piece.reason, piece.confidence, rule=piece.rule)
+    finding = Finding(
+        runs,
+        piece.kind,
+        piece.reason,
+        piece.confidence,
+        rule=piece.rule,
+        likeness=piece.likeness,
+    )
     x, y, z = ready.posed.to_lps(voxels_of(runs).mean(axis=0)).tolist()
     said = None if place is None else _said(place, piece)
     return Described(finding, quantity, said, axes_of(ready.posed, runs), (x, y, z))

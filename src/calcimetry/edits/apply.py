@@ -25,7 +25,7 @@ from calcimetry.edits.records import (
     SplitBySeeds,
 )
 from calcimetry.errors import UsageError
-from calcimetry.records import LISTED, Kind, Rule, Runs, Scan
+from calcimetry.records import LISTED, Kind, Likeness, Rule, Runs, Scan
 from calcimetry.runs import difference, intersect, union, union_all
 from calcimetry.sites import check_site
 
@@ -51,6 +51,7 @@ class Piece:
     """An object as far as edits change it.
 
     place : what a reader said of where it lies, by the names of `records.Place`
+    likeness : what it looks like, as the finder says; gone once a reader says what it is
     """
 
     runs: Runs
@@ -59,6 +60,7 @@ class Piece:
     reason: str
     confidence: float
     place: Mapping[str, str] = field(default_factory=dict)
+    likeness: Likeness | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +144,12 @@ def _as_kind(pieces: Pieces, number: int, kind: Kind, what: str) -> Pieces:
     """An object of another kind; where it changes sides it gets a number of the other side."""
     piece = _of(pieces, number)
     made = replace(
-        piece, kind=kind, rule=Rule.READER, reason=f"{BY_READER}: {what}", confidence=1.0
+        piece,
+        kind=kind,
+        rule=Rule.READER,
+        reason=f"{BY_READER}: {what}",
+        confidence=1.0,
+        likeness=None,
     )
     if (kind in LISTED) == (number > 0):
         return _with(pieces, {number: made})

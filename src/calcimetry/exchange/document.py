@@ -30,7 +30,7 @@ from calcimetry.records.rows import deposit_row, position
 from calcimetry.sites import body_part, laterality
 from calcimetry.terms import anatomical, code, uid
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 def document(exam: Examination, *, identify: bool = False) -> dict[str, Any]:
@@ -117,7 +117,9 @@ def _input(source: Provenance, instances: tuple[str, ...]) -> dict[str, Any]:
 def _object(item: OtherObject) -> dict[str, Any]:
     row = {
         "object": item.number,
+        "group": item.group,
         "kind": str(item.kind),
+        "likeness": item.likeness and str(item.likeness),
         "reason": item.reason,
         "rule": item.rule and str(item.rule),
         "confidence": item.confidence,
@@ -134,6 +136,8 @@ def _totals(totals: Totals) -> dict[str, Any]:
         "overall": _total(totals.overall),
         "by_region": {name: _total(total) for name, total in totals.by_region.items()},
         "by_tissue": {name: _total(total) for name, total in totals.by_tissue.items()},
+        "unlisted": totals.unlisted,
+        "unlisted_mass_mg": rounded(totals.unlisted_mass_mg),
     }
 
 

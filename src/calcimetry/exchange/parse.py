@@ -23,6 +23,7 @@ from calcimetry.records import (
     Form,
     Frame,
     Kind,
+    Likeness,
     OtherObject,
     Place,
     Provenance,
@@ -137,6 +138,8 @@ def _deposit(row: Row, runs: Runs) -> Deposit:
         ),
         quantity=_quantity(row),
         flags=_flags(row["flags"]),
+        likeness=_likeness(row),
+        group=row.get("group"),
     )
 
 
@@ -162,16 +165,21 @@ def _object(row: Row, runs: Runs | None) -> OtherObject:
         mass_mg=row["mass_mg"],
         centroid_mm=_position(row),
         runs=runs,
+        likeness=_likeness(row),
+        group=row.get("group"),
     )
 
 
 def _totals(given: Row) -> Totals:
+    def parts(key: str) -> dict[str, Total]:
+        return {name: _total(total) for name, total in given[key].items()}
+
     return Totals(
         _total(given["overall"]),
-        *(
-            {name: _total(total) for name, total in given[key].items()}
-            for key in ("by_region", "by_tissue")
-        ),
+        parts("by_region"),
+        parts("by_tissue"),
+        given.get("unlisted"),
+        given.get("unlisted_mass_mg"),
     )
 
 
@@ -188,6 +196,7 @@ def _total(given: Row) -> Total:
         given.get("sure"),
         sum_of("sure_mass_mg"),
         sum_of("uncertain_mass_mg"),
+        given.get("groups"),
     )
 
 
@@ -195,6 +204,12 @@ def _rule(row: Row) -> Rule | None:
     """The finder's rule; None in documents before 1.3, and for codes of later versions."""
     code = row.get("rule")
     return Rule(code) if code in set(Rule) else None
+
+
+def _likeness(row: Row) -> Likeness | None:
+    """What it looks like; None in documents before 1.4, and for codes of later versions."""
+    code = row.get("likeness")
+    return Likeness(code) if code in set(Likeness) else None
 
 
 def _estimate(row: Row, name: str) -> Estimate:

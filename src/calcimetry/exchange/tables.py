@@ -12,7 +12,9 @@ from calcimetry.records.rows import INTEGER, REAL, TEXT, flat
 
 OBJECT_COLUMNS: Mapping[str, str] = {
     "object": INTEGER,
+    "group": INTEGER,
     "kind": TEXT,
+    "likeness": TEXT,
     "reason": TEXT,
     "rule": TEXT,
     "confidence": REAL,

@@ -37,6 +37,21 @@ class Kind(StrEnum):
     OTHER = "other"  # what a reader left out without saying what it is
 
 
+class Likeness(StrEnum):
+    """What, other than a deposit, an object looks most like; people read "vessel-like"."""
+
+    VESSEL = "vessel"
+    CARTILAGE = "cartilage"
+    BONE = "bone"
+    SESAMOID = "sesamoid"
+    CONTRAST = "contrast"
+    METAL = "metal"
+    TOOTH = "tooth"
+    STONE = "stone"
+    NOISE = "noise"
+    ORGAN = "organ"
+
+
 class Tier(StrEnum):
     """How far a listed object can be relied on to be a deposit."""
 
@@ -84,7 +99,7 @@ class Rule(StrEnum):
     REMAINDER = "REMAINDER"
     SATELLITE = "SATELLITE"
     OBJECT_STAGE = "OBJECT_STAGE"
-    UNLIKELY = "UNLIKELY"
+    UNLIKELY = "UNLIKELY"  # too unlikely a deposit to be listed
     READER = "READER"  # a reader's correction
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from calcimetry.records.basics import SURE_CONFIDENCE, Estimate, Flag, Kind, Rule, Tier
+from calcimetry.records.basics import (
+    SURE_CONFIDENCE,
+    Estimate,
+    Flag,
+    Kind,
+    Likeness,
+    Rule,
+    Tier,
+)
 from calcimetry.records.runs import Runs
 from calcimetry.records.words import deposit_words, with_unit
 
@@ -116,6 +124,9 @@ class Deposit:
     form : size and shape (`Form`: mm)
     quantity : how much there is (`Quantity`: mg, mm3, mg/cm3, HU, each with its interval)
     flags : coded remarks on it
+    likeness : what, other than a deposit, it looks most like; None where nothing tells
+    group : number, from 1, of the lesion that it is a piece of; None in examinations of before
+        schema 1.4
 
     What is asked for most stands at first level too:
 
@@ -142,6 +153,8 @@ class Deposit:
     form: Form
     quantity: Quantity
     flags: tuple[Flag, ...] = ()
+    likeness: Likeness | None = None
+    group: int | None = None
 
     def __repr__(self) -> str:
         return f"Deposit({deposit_words(self)})"
@@ -237,6 +250,9 @@ class OtherObject:
     mass_mg : hydroxyapatite that its HU would be, mg; None where that was not measured
     centroid_mm : LPS x, y, z, mm
     runs : its voxels; None: of an examination that did not keep them
+    likeness : what, other than a deposit, it looks most like; None where nothing tells
+    group : number of the line of vascular calcium that it is a piece of, in one series with the
+        groups of deposits; None for all other kinds
     """
 
     number: int
@@ -248,6 +264,8 @@ class OtherObject:
     mass_mg: float | None
     centroid_mm: tuple[float, float, float]
     runs: Runs | None = None
+    likeness: Likeness | None = None
+    group: int | None = None
 
     def __repr__(self) -> str:
         size = with_unit(Estimate(self.volume_mm3), "mm3")

@@ -65,8 +65,10 @@ class Total:
     sure : how many of those counted are of tier `sure`
     sure_mass_mg : mass of these, mg
     uncertain_mass_mg : mass of the uncertain ones, mg
+    groups : how many lesions those counted are pieces of
 
-    The last three are unknown (None) in examinations of before schema 1.3.
+    `sure` and the two masses after it are unknown (None) in examinations of before schema 1.3,
+    `groups` in those of before 1.4.
     """
 
     count: int
@@ -77,6 +79,7 @@ class Total:
     sure: int | None = None
     sure_mass_mg: Estimate = field(default_factory=Estimate)
     uncertain_mass_mg: Estimate = field(default_factory=Estimate)
+    groups: int | None = None
 
     def __repr__(self) -> str:
         return f"Total({total_words(self)})"
@@ -89,11 +92,16 @@ class Totals:
     overall : of the whole scan
     by_region : of each region of the body, by its name; "unknown" where a deposit has none
     by_tissue : of each tissue that deposits lie in
+    unlisted : how many objects are too unlikely a deposit to be listed (`Rule.UNLIKELY`); None in
+        examinations of before schema 1.4
+    unlisted_mass_mg : the sum of their masses; None where that of one is not known
     """
 
     overall: Total
     by_region: Mapping[str, Total]
     by_tissue: Mapping[str, Total]
+    unlisted: int | None = None
+    unlisted_mass_mg: float | None = None
 
     def __repr__(self) -> str:
         parts = [", ".join(names) or "none" for names in (self.by_region, self.by_tissue)]

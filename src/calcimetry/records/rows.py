@@ -20,7 +20,9 @@ INTEGER, REAL, TEXT, TRUTH = "integer", "real", "text", "truth"
 DEPOSIT_COLUMNS: Mapping[str, str] = {
     "deposit": INTEGER,
     "uid": TEXT,
+    "group": INTEGER,
     "kind": TEXT,
+    "likeness": TEXT,
     "confidence": REAL,
     "tissue": TEXT,
     "side": TEXT,
@@ -118,7 +120,9 @@ def deposit_row(deposit: Deposit, *, identify: bool = False) -> dict[str, Any]:
     row: dict[str, Any] = {
         "deposit": deposit.number,
         "uid": deposit.uid,
+        "group": deposit.group,
         "kind": str(deposit.kind),
+        "likeness": deposit.likeness and str(deposit.likeness),
         "tier": str(deposit.tier),
         "confidence": deposit.confidence,
         **asdict(place),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calcimetry.records.basics import Flag, Kind, Rule
+from calcimetry.records.basics import Flag, Kind, Likeness, Rule
 from calcimetry.records.squeezed import Squeezed, squeezed, unsqueezed
 from calcimetry.records.words import by
 
@@ -102,6 +102,7 @@ class Finding:
     confidence : 0 to 1, that the kind is right
     flags : coded remarks on it
     rule : code of the rule that decided; None where the finder did not judge
+    likeness : what, other than a deposit, it looks most like; None where nothing tells
     """
 
     runs: Runs
@@ -110,6 +111,7 @@ class Finding:
     confidence: float
     flags: tuple[Flag, ...] = ()
     rule: Rule | None = None
+    likeness: Likeness | None = None
 
     def __repr__(self) -> str:
         return f"Finding({self.kind}, confidence {self.confidence:.2f}, {self.runs!r})"
