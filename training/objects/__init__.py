@@ -1,1 +1,1 @@
-"""How the object stage (`calcimetry.deposits.object_stage`) is fitted: ``python -m training.objects``."""
+"""Fits the object stage (`calcimetry.deposits.object_stage`): ``python -m training.objects``."""

@@ -6,7 +6,6 @@ when a scan is shifted, turned or cropped, and know no axes.
 
 from __future__ import annotations
 
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -29,11 +28,7 @@ RAYS /= np.linalg.norm(RAYS, axis=1)[:, None]
 NEAR_MM, FAR_MM, STEP_MM = 12.0, 35.0, 2.0
 
 
-
-
-def tissue_shares(
-    body: Body, skeleton: Skeleton, zyx: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def tissue_shares(body: Body, skeleton: Skeleton, zyx: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shares of TISSUES around voxel positions (n, 3) at each of SCALES_MM.
 
     float64 (n, scales x tissues), 0 to 1; what the field does not show counts for nothing.

@@ -187,7 +187,10 @@ def _components(
 
 def _findings(objects: SampledObjects, verdicts: Sequence[Verdict]) -> tuple[Finding, ...]:
     pairs = zip(objects.runs, verdicts, strict=True)
-    return tuple(Finding(runs, v.kind, v.reason, v.confidence, rule=v.rule) for runs, v in pairs)
+    return tuple(
+        Finding(runs, v.kind, v.reason, v.confidence, rule=v.rule, likeness=v.likeness)
+        for runs, v in pairs
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

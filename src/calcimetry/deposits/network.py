@@ -104,7 +104,8 @@ class Answer:
         begin = dense.row.astype(np.int64) * width + dense.start
         run = np.searchsorted(begin, (z * height + y) * width + x, side="right") - 1
         before = np.append(0, np.cumsum(dense.stop - dense.start, dtype=np.int64))
-        return self.probability[before[run] + x - dense.start[run]]
+        found: NDArray[np.float32] = self.probability[before[run] + x - dense.start[run]]
+        return found
 
     def hidden(self, points: NDArray[np.int32]) -> NDArray[np.float32]:
         """The last hidden layer at voxels (n, 3) of the scan, mean of all looks: (n, HIDDEN)."""
@@ -113,7 +114,9 @@ class Answer:
         for look in self.looks:
             found += look.hidden[look.cells[0][z], look.cells[1][y], look.cells[2][x]]
         found /= np.float32(len(self.looks))
-        return (found - np.float32(self.zero)) * np.float32(self.scale)
+        found -= np.float32(self.zero)
+        found *= np.float32(self.scale)
+        return found
 
 
 def load() -> Network | None:

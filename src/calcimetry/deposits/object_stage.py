@@ -1,29 +1,28 @@
 """The object stage: what a candidate object is, from its features.
 
-A small network of one hidden layer, a mean over a few fits of it, gives each candidate a probability
-for each of CLASSES; that of a deposit is calibrated on natural scans and is the confidence that
-readers see. Its weights are numbers in a text file, made by `python -m training.objects`, whose card
-says what each feature is worth.
+A forest of extremely randomised trees (Geurts 2006, doi 10.1007/s10994-006-6226-1) gives each
+candidate a probability for each of CLASSES; that of a deposit is calibrated on natural scans, and is
+the confidence that readers see. `python -m training.objects` makes the forest; its card says what it
+was made from and what each feature is worth.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.deposits.features import GEOMETRY, NAMES
-from calcimetry.deposits.reasons import Verdict, evidence_in_words
+from calcimetry.deposits.reasons import Values, Verdict, evidence_in_words
 from calcimetry.describe.evidence import Evidence
 from calcimetry.errors import InputError
-from calcimetry.records import Kind, Rule
+from calcimetry.records import Kind, Likeness, Rule
 
 CLASSES = (
     "deposit",
@@ -50,51 +49,54 @@ KINDS: Mapping[str, Kind] = {
 }
 """The kind of a candidate that is too unlikely a deposit to be listed."""
 
-CLIP = 3.0
-"""Features are taken no further than this many standard deviations from their mean: beyond what
-was trained on, more of it is no more evidence."""
+COUNTED_FROM, LISTED_FROM = 0.5, 0.05
+"""Probabilities from which a candidate is a deposit, and from which it is listed as uncertain."""
+
+UNKNOWN = len(CLASSES)
+"""The last column of a forest's leaves: no deposit, and of no class that is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectStage:
-    """The weights of one object stage.
+    """A forest, its nodes one after the other, tree by tree; those of a tree before the next.
 
-    centre, scale : float64 (features,), mean and standard deviation
-    inner, direct, outer : of each fit, (fits, features, hidden), (fits, features, classes) and
-        (fits, hidden, classes); inner_bias, outer_bias : (fits, hidden), (fits, classes)
-    slope, shift : of the calibrated logit of a deposit, on the logit that the fits give
-    counted, listed : probabilities from which a candidate is a deposit, and is listed
-    digest : SHA-256 of the file, which names it in results
+    root : int32 (trees,), the first node of each
+    feature : int16 (nodes,), the feature that a node asks for; below 0 in leaves
+    threshold : float32 (nodes,), up to which one goes to `left`, else to `right`, int32 (nodes,)
+    leaf : int32 (nodes,), the row of `share` of a leaf
+    share : uint8 (leaves, CLASSES and UNKNOWN), in 255ths
+    slope, shift : of the calibrated logit of a deposit, on that of the forest
     """
 
-    centre: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    inner: NDArray[np.float64]
-    inner_bias: NDArray[np.float64]
-    direct: NDArray[np.float64]
-    outer: NDArray[np.float64]
-    outer_bias: NDArray[np.float64]
+    root: NDArray[np.int32]
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    leaf: NDArray[np.int32]
+    share: NDArray[np.uint8]
     slope: float
     shift: float
-    counted: float
-    listed: float
-    digest: str
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of each class, float64 (objects, CLASSES), from features (objects, names): rows sum to 1,
-        that of a deposit is calibrated."""
-        x = np.clip((features - self.centre) / self.scale, -CLIP, CLIP)
-        hidden = np.tanh(np.einsum("of,kfh->koh", x, self.inner) + self.inner_bias[:, None])
-        score = np.einsum("of,kfc->koc", x, self.direct)
-        score += np.einsum("koh,khc->koc", hidden, self.outer) + self.outer_bias[:, None]
-        chance = np.exp(score - score.max(axis=-1, keepdims=True))
-        chance /= chance.sum(axis=-1, keepdims=True)
-        return _calibrated(chance.mean(axis=0), self.slope, self.shift)
+        """Of each class, and of none that is known, float64 (objects, CLASSES and UNKNOWN), from
+        features (objects, names): rows sum to 1, that of a deposit is calibrated."""
+        x = features.astype(np.float32)
+        node = np.tile(self.root, (len(x), 1))
+        row = np.arange(len(x))[:, None]
+        asked = self.feature[node]
+        while (asked >= 0).any():
+            below = x[row, np.maximum(asked, 0)] <= self.threshold[node]
+            step = np.where(below, self.left[node], self.right[node])
+            node = np.where(asked >= 0, step, node)
+            asked = self.feature[node]
+        share = self.share[self.leaf[node]].astype(np.float64).mean(axis=1)
+        return _calibrated(share / share.sum(axis=1, keepdims=True), self.slope, self.shift)
 
 
 def _calibrated(chance: NDArray[np.float64], slope: float, shift: float) -> NDArray[np.float64]:
     """Probabilities whose first column is moved, and the others scaled to what is left."""
-    first = np.clip(chance[:, :1], 1e-6, 1 - 1e-6)
+    first = np.clip(chance[:, :1], 1e-3, 1 - 1e-3)
     moved = 1 / (1 + np.exp(-(slope * np.log(first / (1 - first)) + shift)))
     others = chance[:, 1:] * (1 - moved) / np.maximum(chance[:, 1:].sum(1, keepdims=True), 1e-9)
     return np.concatenate([moved, others], axis=1)
@@ -111,21 +113,22 @@ def judge(
     rows = stage.probabilities(features)
     names = NAMES if features.shape[1] == len(NAMES) else GEOMETRY
     return [
-        _verdict(stage, chance, seen, dict(zip(names, own, strict=True)))
+        _verdict(chance, seen, dict(zip(names, own, strict=True)))
         for chance, seen, own in zip(rows, evidence, features.tolist(), strict=True)
     ]
 
 
 def _verdict(
-    stage: ObjectStage, chance: NDArray[np.float64], seen: Evidence, own: Mapping[str, float]
+    chance: NDArray[np.float64], seen: Evidence, own: Mapping[str, float]
 ) -> Verdict:
     deposit = float(chance[0])
-    best = 1 + int(chance[1:].argmax())
-    like = CLASSES[best]
-    values = {"percent": 100 * deposit, "like": like, "evidence": evidence_in_words(seen, own)}
-    if deposit < stage.listed:
+    best = 1 + int(chance[1:UNKNOWN].argmax())
+    like = Likeness(CLASSES[best])
+    words = evidence_in_words(seen, own)
+    values: Values = {"percent": 100 * deposit, "like": str(like), "evidence": words}
+    if deposit < LISTED_FROM:
         return Verdict(KINDS[like], Rule.UNLIKELY, float(chance[best]), values, like)
-    if deposit < stage.counted:
+    if deposit < COUNTED_FROM:
         return Verdict(Kind.UNCERTAIN, Rule.OBJECT_STAGE, deposit, values, like)
     return Verdict(Kind.DEPOSIT, Rule.OBJECT_STAGE, deposit, values, like)
 
@@ -136,39 +139,31 @@ def load(*, network: bool) -> ObjectStage:
 
     Raises InputError WEIGHTS_DAMAGED where its file cannot be read.
     """
-    content = (files("calcimetry.weights") / "objects.json").read_bytes()
+    file = files("calcimetry.weights") / "objects.npz"
     try:
-        return parse(content, "network" if network else "geometry")
-    except (ValueError, KeyError, TypeError) as error:
+        return parse(file.read_bytes(), "network" if network else "geometry")
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(
             "WEIGHTS_DAMAGED",
             found=f"weights of the object stage that cannot be read ({type(error).__name__})",
             expected="the finder's weights as this version came with them",
-            where="calcimetry/weights/objects.json",
+            where="calcimetry/weights/objects.npz",
             remedy="install calcimetry again",
         ) from error
 
 
-def parse(content: bytes, part: str) -> ObjectStage:
-    """The part "network" or "geometry" of a file of weights.
+ARRAYS = ("root", "feature", "threshold", "left", "right", "leaf", "share")
 
-    Raises ValueError, KeyError or TypeError where it is none.
+
+def parse(content: bytes, part: str) -> ObjectStage:
+    """The part "network" or "geometry" of a file of weights (numpy's npz).
+
+    Raises ValueError, KeyError or BadZipFile where it is none.
     """
-    told: dict[str, Any] = json.loads(content)[part]
     names = NAMES if part == "network" else GEOMETRY
-    if tuple(told["features"]) != names:
-        raise ValueError("other features")
-    arrays = {
-        name: np.array(told[name], np.float64)
-        for name in (
-            "centre",
-            "scale",
-            "inner",
-            "inner_bias",
-            "direct",
-            "outer",
-            "outer_bias",
-        )
-    }
-    numbers = {name: float(told[name]) for name in ("slope", "shift", "counted", "listed")}
-    return ObjectStage(**arrays, **numbers, digest=hashlib.sha256(content).hexdigest())
+    with np.load(io.BytesIO(content), allow_pickle=False) as held:
+        if tuple(held[f"{part}_features"].tolist()) != names:
+            raise ValueError("other features")
+        slope, shift = held[f"{part}_scale"].tolist()
+        arrays = (held[f"{part}_{name}"] for name in ARRAYS)
+        return ObjectStage(*arrays, slope=slope, shift=shift)

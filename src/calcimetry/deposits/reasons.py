@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from calcimetry.describe.evidence import Evidence
-from calcimetry.records import Kind, Rule
+from calcimetry.records import Kind, Likeness, Rule
 
 Values = Mapping[str, str | float]
 """What a rule saw, by the names in its template."""
@@ -41,7 +41,7 @@ class Verdict:
     rule: Rule
     confidence: float
     values: Values = field(default_factory=dict)
-    likeness: str | None = None
+    likeness: Likeness | None = None
 
     @property
     def reason(self) -> str:

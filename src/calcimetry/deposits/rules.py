@@ -15,7 +15,7 @@ from calcimetry.records import Kind, Rule
 
 METAL_PEAK_HU = 2500
 """Mineral stays below: enamel reaches some 2,900 HU at 120 kVp, but lies in the skull. Of 146
-natural objects four passed it, clips, hooks and a port, of which most voxels were far less bright."""
+natural objects four passed it: clips, hooks and a port, whose means were below 800."""
 
 MOSTLY_INSIDE = 0.5  # of an object, in the body
 SURE = 0.95  # the network's probability above which an object is no part of the skeleton
