@@ -24,6 +24,8 @@ def show(facts: Mapping[str, Any], out: Path) -> None:
     if len(deposits) > MOST_ROWS:
         say(f"... and {len(deposits) - MOST_ROWS} smaller ones in deposits.csv")
     say(_summary(facts["totals"]["overall"]))
+    if facts["totals"]["unlisted"]:
+        say(_unlisted(facts["totals"]))
     if facts["kinds"]:
         left = ", ".join(f"{count} {kind}" for kind, count in facts["kinds"].items())
         say(f"Left out: {left}; reasons in objects.csv.")
@@ -55,6 +57,7 @@ def _table(rows: list[Mapping[str, Any]]) -> Table:
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("#", justify="right")
+    table.add_column("group", justify="right")
     table.add_column("tier", no_wrap=True)
     table.add_column("place")
     table.add_column("mass mg (95 %)", no_wrap=True)
@@ -73,7 +76,8 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         mass += f" ({interval(row['mass_mg_low'], row['mass_mg_high'])})"
     return (
         str(row["deposit"]),
-        row["tier"],
+        "-" if row["group"] is None else str(row["group"]),
+        _tier(row),
         place if depth is None else f"{place}, {number(depth)} mm deep",
         mass,
         number(row["volume_mm3"]),
@@ -82,12 +86,29 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _tier(row: Mapping[str, Any]) -> str:
+    """The tier; of what is not counted also what it looks like."""
+    if row["tier"] != "uncertain" or row["likeness"] is None:
+        return str(row["tier"])
+    return f"{row['tier']}, {row['likeness']}-like"
+
+
+def _unlisted(totals: Mapping[str, Any]) -> str:
+    """What is too unlikely a deposit to be listed, in a line."""
+    count, mass = totals["unlisted"], number(totals["unlisted_mass_mg"])
+    objects, each = ("1 object", "") if count == 1 else (f"{count} objects", "each ")
+    unlikely = f"{each}unlikely to be a deposit (UNLIKELY in objects.csv)"
+    return f"Not listed: {objects} with {mass} mg, {unlikely}."
+
+
 def _summary(total: Mapping[str, Any]) -> str:
     """Counted mass, of it sure, and what hangs on doubt: never one without the others."""
     count = total["count"]
     word = "deposit" if count == 1 else "deposits"
     mass, volume = total["mass_mg"], total["volume_mm3"]
     text = f"{count} {word}"
+    if total["groups"] is not None and total["groups"] < count:
+        text += f" in {total['groups']} group{'' if total['groups'] == 1 else 's'}"
     if count:
         text += (
             f", {number(mass['value'])} mg hydroxyapatite "

@@ -33,6 +33,7 @@ from calcimetry.deposits import network
 from calcimetry.deposits.classify import EvidenceSteps, classify
 from calcimetry.deposits.neighbours import mark_vessels, promote_satellites, rejoin_remainders
 from calcimetry.deposits.reasons import Verdict
+from calcimetry.deposits.rod import mark_rods
 from calcimetry.deposits.rules import SURE
 from calcimetry.deposits.split import Components, split_by_probability, unsplit
 from calcimetry.describe.evidence import (
@@ -105,6 +106,7 @@ def find(
     objects = sample_objects(object_runs(components.objects, number.tolist()), scan.hu.shape)
     first = _first_evidence(scan, components, number, objects, anatomy)
     verdicts, evidence = classify(first, _steps(scan, objects, anatomy, plan, jobs))
+    verdicts = mark_rods(scan, objects.runs, verdicts, evidence)
     verdicts = mark_vessels(scan, objects, verdicts, evidence)
     verdicts = rejoin_remainders(scan, objects, verdicts)
     verdicts = promote_satellites(scan, objects, verdicts)

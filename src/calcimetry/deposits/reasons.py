@@ -42,6 +42,7 @@ REASONS: Mapping[Rule, str] = {
         "stands alone in soft tissue, though the network does not take it for a deposit"
     ),
     Rule.UNDECIDED: "dense, and nothing tells what it is",
+    Rule.ROD: "an even rod of constant section, as calibration rods are",
     Rule.VESSEL_COURSE: (
         "one of several small ones along a line, as calcium in an artery's wall is"
     ),

@@ -98,6 +98,7 @@ class Rule(StrEnum):
     VESSEL_COURSE = "VESSEL_COURSE"
     REMAINDER = "REMAINDER"
     SATELLITE = "SATELLITE"
+    ROD = "ROD"
     UNLIKELY = "UNLIKELY"  # too unlikely a deposit to be listed
     READER = "READER"  # a reader's correction
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,6 +93,36 @@ class Page:
         chosen = selection.doubtful_objects(rows)
         at = {o["object"]: k for k, o in enumerate(objects)}
         return [at[number] for number in chosen]
+
+    @cached_property
+    def groups(self) -> list[int | None]:
+        """The group of each deposit; None in documents of before schema 1.4."""
+        return [_whole(row.get("group")) for row in self.document["deposits"]]
+
+    @cached_property
+    def grouped(self) -> bool:
+        """Whether any deposit has a group."""
+        return any(self.groups)
+
+    @cached_property
+    def _parts(self) -> Mapping[int | None, int]:
+        others = (_whole(row.get("group")) for row in self.document["objects"])
+        return Counter([*self.groups, *others])
+
+    def parts_of(self, k: int) -> int:
+        """How many objects are in the group of the deposit at row `k`; 1 where it is not known."""
+        return self._parts[self.groups[k]] if self.groups[k] else 1
+
+    @property
+    def fewer_groups(self) -> bool:
+        """Whether any of the counted deposits are pieces of one lesion."""
+        groups = _whole(self.at("totals", "overall", "groups"))
+        return groups is not None and groups < self.document["totals"]["overall"]["count"]
+
+    @property
+    def unlisted(self) -> int:
+        """How many objects were too unlikely a deposit to be listed, as far as is known."""
+        return _whole(self.at("totals", "unlisted")) or 0
 
     # Numbers and words ---------------------------------------------------------------------
 
@@ -375,6 +406,10 @@ class Page:
         """A mass as a part of the total mass, as a bar; empty without either."""
         total = self.at("totals", "overall", "mass_mg", "value")
         return charts.share_bar(mass / total) if mass is not None and total else Markup("")
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _plainly(value: Any) -> str:
