@@ -43,8 +43,9 @@ def test_rows_have_their_group_and_what_doubtful_ones_look_like(capsys):
     text = said(listed, capsys)
     rows = [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()]
     assert [row[:2] for row in rows[:4]] == [["1", "1"], ["2", "1"], ["3", "2"], ["4", "-"]]
-    assert " uncertain, sesamoid-like " in text
+    assert ", sesamoid-like" in text
     assert "bone-like" not in text
+    assert "group" not in said(listed[2:], capsys)  # no two are in one
     assert "\n2 deposits in 1 group, 120 mg hydroxyapatite" in text
 
 

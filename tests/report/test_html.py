@@ -189,7 +189,7 @@ def text_of(html: str) -> str:
 def test_pieces_of_one_lesion_are_told_as_one(exam_with):
     text = text_of(render(grouped(exam_with(3), [1, 1, 2]), {}))
     assert "3 deposits in 2 groups" in text
-    assert text.count("Group 1 , one of 2 parts") == 2
+    assert text.count("Group 1 (2 parts)") == 2
     assert "Group 2" in text
     alone = text_of(render(grouped(exam_with(3), [1, 2, 3]), {}))
     assert "in 3 groups" not in alone
@@ -215,7 +215,7 @@ def test_what_a_doubtful_object_looks_like_and_what_is_its_group(exam_with):
     content["objects"][1]["likeness"] = "cartilage"
     text = text_of(render(content, {}))
     assert "5 · sesamoid-like ·" in text
-    assert "group 4 , one of 2 parts" in text
+    assert "group 4 (2 parts)" in text
     assert "vessel · cartilage-like ·" in text
     content["objects"][1]["likeness"] = "vessel"
     assert "vessel-like" not in text_of(render(content, {}))

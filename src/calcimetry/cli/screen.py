@@ -55,42 +55,41 @@ def _table(rows: list[Mapping[str, Any]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("#", justify="right")
-    table.add_column("group", justify="right")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    groups = [row["group"] for row in rows if row["group"] is not None]
+    shared = len(set(groups)) < len(groups)  # else the column would tell nothing, and take room
+    for name in ("#", "group") if shared else ("#",):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tier", no_wrap=True)
-    table.add_column("place")
+    table.add_column("place", overflow="fold")
     table.add_column("mass mg (95 %)", no_wrap=True)
     for name in ("mm3", "mg/cm3", "slices"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(text_of, _cells(row)))
+        own, group, *others = _cells(row)
+        table.add_row(*map(text_of, (own, group, *others) if shared else (own, *others)))
     return table
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     place = " ".join(row[key] for key in ("side", "site", "tissue") if row[key]) or "-"
-    depth = row["skin_depth_mm"]
+    if (depth := row["skin_depth_mm"]) is not None:
+        place += f", {number(depth)} mm deep"
+    if row["tier"] == "uncertain" and row["likeness"]:
+        place += f", {row['likeness']}-like"
     mass = number(row["mass_mg"])
     if row["mass_mg_low"] is not None:
         mass += f" ({interval(row['mass_mg_low'], row['mass_mg_high'])})"
     return (
         str(row["deposit"]),
         "-" if row["group"] is None else str(row["group"]),
-        _tier(row),
-        place if depth is None else f"{place}, {number(depth)} mm deep",
+        row["tier"],
+        place,
         mass,
         number(row["volume_mm3"]),
         number(row["density_mg_cm3"]),
         f"{row['slice_first']}-{row['slice_last']}",
     )
-
-
-def _tier(row: Mapping[str, Any]) -> str:
-    """The tier; of what is not counted also what it looks like."""
-    if row["tier"] != "uncertain" or row["likeness"] is None:
-        return str(row["tier"])
-    return f"{row['tier']}, {row['likeness']}-like"
 
 
 def _unlisted(totals: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calcimetry.report import bodymap, charts, png, prose, selection, svg
+from calcimetry.report.groups import Groups, whole
 from calcimetry.report.language import Words
 from calcimetry.report.numbers import Numbers, given_places, lookup, pointer
 from calcimetry.report.place_words import in_words, part_of_body
@@ -95,34 +95,14 @@ class Page:
         return [at[number] for number in chosen]
 
     @cached_property
-    def groups(self) -> list[int | None]:
-        """The group of each deposit; None in documents of before schema 1.4."""
-        return [_whole(row.get("group")) for row in self.document["deposits"]]
-
-    @cached_property
-    def grouped(self) -> bool:
-        """Whether any deposit has a group."""
-        return any(self.groups)
-
-    @cached_property
-    def _parts(self) -> Mapping[int | None, int]:
-        others = (_whole(row.get("group")) for row in self.document["objects"])
-        return Counter([*self.groups, *others])
-
-    def parts_of(self, k: int) -> int:
-        """How many objects are in the group of the deposit at row `k`; 1 where it is not known."""
-        return self._parts[self.groups[k]] if self.groups[k] else 1
-
-    @property
-    def fewer_groups(self) -> bool:
-        """Whether any of the counted deposits are pieces of one lesion."""
-        groups = _whole(self.at("totals", "overall", "groups"))
-        return groups is not None and groups < self.document["totals"]["overall"]["count"]
+    def groups(self) -> Groups:
+        """Which deposits are pieces of one lesion."""
+        return Groups.in_document(self.document)
 
     @property
     def unlisted(self) -> int:
         """How many objects were too unlikely a deposit to be listed, as far as is known."""
-        return _whole(self.at("totals", "unlisted")) or 0
+        return whole(self.at("totals", "unlisted")) or 0
 
     # Numbers and words ---------------------------------------------------------------------
 
@@ -406,10 +386,6 @@ class Page:
         """A mass as a part of the total mass, as a bar; empty without either."""
         total = self.at("totals", "overall", "mass_mg", "value")
         return charts.share_bar(mass / total) if mass is not None and total else Markup("")
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def _plainly(value: Any) -> str:
