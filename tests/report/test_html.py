@@ -193,7 +193,7 @@ def test_pieces_of_one_lesion_are_told_as_one(exam_with):
     assert "Group 2" in text
     alone = text_of(render(grouped(exam_with(3), [1, 2, 3]), {}))
     assert "in 3 groups" not in alone
-    assert "parts" not in alone
+    assert "parts)" not in alone
 
 
 def test_a_row_of_the_table_has_its_group_and_an_old_document_no_column(exam_with):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from calcimetry.deposits.boxes import Boxes
 from calcimetry.records import Frame, Runs
 from calcimetry.runs import voxels_of
 
@@ -23,7 +24,17 @@ FEWEST_VOXELS = 8
 SECTORS = 24  # of 15 degrees
 LEAST_ARC = 4  # sectors of each piece: less bends too little to tell a circle from a line
 LEAST_OF_CIRCLE = 12  # sectors of both together: half of the circle
+ACROSS = 2.6  # a ring's width, at most, over the length of its least arc of 45 degrees
 FLAT = 0.3  # of the largest spread: along less the middle of a sphere is not sought
+
+
+def may_be_arcs(boxes: Boxes) -> NDArray[np.bool_]:
+    """Which pairs of objects can be arcs of one ring by their boxes alone: bool (n, n)."""
+    size = np.linalg.norm(boxes.high - boxes.low, axis=1)
+    middle = (boxes.high + boxes.low) / 2.0
+    apart = np.linalg.norm(middle[:, None] - middle, axis=2)
+    facing = apart <= ACROSS * np.minimum(size[:, None], size)
+    return np.asarray(facing & boxes.gaps_within(np.full(3, REACH_MM)))
 
 
 def are_arcs_of_one_ring(frame: Frame, one: Runs, other: Runs) -> bool:
@@ -49,7 +60,7 @@ def _sphere(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     points' main ways (3, 3), widest first. Of points that lie in a plane it is their circle's."""
     mean = points.mean(axis=0)
     around = points - mean
-    _, spread, ways = np.linalg.svd(around, full_matrices=False)
+    spread, ways = main_ways(around)
     square = (around**2).sum(axis=1)
     # |p - c|^2 is the same for all p: 2 p.c = |p|^2 - mean |p|^2, along each of the main ways.
     along = around @ ways.T
@@ -57,6 +68,15 @@ def _sphere(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     middle = np.zeros(3)
     middle[wide] = 0.5 * (along.T @ (square - square.mean()))[wide] / spread[wide] ** 2
     return mean + middle @ ways, ways
+
+
+def main_ways(
+    around: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points about their mean, (n, 3): how far they spread along their main ways, root of the sum
+    of squares (3,), widest first, and these ways, unit vectors (3, 3)."""
+    square, ways = np.linalg.eigh(around.T @ around)
+    return np.sqrt(np.clip(square[::-1], 0.0, None)), ways.T[::-1]
 
 
 def _sectors(flat: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -9,14 +9,17 @@ axis is which.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from calcimetry.deposits.broken_ring import REACH_MM, are_arcs_of_one_ring
+from calcimetry.deposits.boxes import Boxes
+from calcimetry.deposits.broken_ring import are_arcs_of_one_ring, main_ways, may_be_arcs
 from calcimetry.deposits.vessel_course import courses
 from calcimetry.records import LISTED, Box, Frame, Kind, Rule, Runs
 from calcimetry.runs import box_of, paint, voxels_of
@@ -53,17 +56,18 @@ def groups_of(frame: Frame, pieces: Sequence[Piece]) -> list[int | None]:
 
     None for what is neither listed nor a vessel's, and for what has no voxels.
     """
-    listed = [k for k, piece in enumerate(pieces) if piece.kind in LISTED and piece.runs]
-    vessels = [k for k, piece in enumerate(pieces) if _along_vessel(piece) and piece.runs]
     runs = {k: piece.runs for k, piece in enumerate(pieces) if piece.runs}
-    leader = {k: k for k in {*listed, *vessels}}
-    for one, other in _ties(frame, runs, listed, vessels):
-        first, second = _leader(leader, one), _leader(leader, other)
-        leader[max(first, second)] = min(first, second)
-    leaders = [_leader(leader, k) if k in leader else None for k in range(len(pieces))]
-    order = sorted({k for k in leaders if k is not None})
-    number = {k: n for n, k in enumerate(order)}
-    return [None if k is None else number[k] for k in leaders]
+    listed = [k for k in runs if pieces[k].kind in LISTED]
+    vessels = [k for k in runs if _along_vessel(pieces[k])]
+    ties = np.array(list(_ties(frame, runs, listed, vessels)), int).reshape(-1, 2)
+    tied = coo_array((np.ones(len(ties)), ties.T), shape=(len(pieces), len(pieces)))
+    _, label = connected_components(tied, directed=False)
+    number: dict[int, int] = {}
+    members = {*listed, *vessels}
+    return [
+        number.setdefault(own, len(number)) if k in members else None
+        for k, own in enumerate(label.tolist())
+    ]
 
 
 def _along_vessel(piece: Piece) -> bool:
@@ -71,42 +75,25 @@ def _along_vessel(piece: Piece) -> bool:
     return piece.kind is Kind.VESSEL or doubted
 
 
-def _leader(leader: dict[int, int], k: int) -> int:
-    """The first piece of the group that piece `k` is in, so far."""
-    while leader[k] != k:
-        leader[k] = leader[leader[k]]
-        k = leader[k]
-    return k
-
-
 def _ties(
     frame: Frame, runs: dict[int, Runs], listed: Sequence[int], vessels: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
     """Pairs of pieces that belong to one group."""
-    boxes = {k: box_of(piece) for k, piece in runs.items()}
-    for one, other in _near_boxes(frame, boxes, listed):
-        if are_close(frame, runs[one], runs[other]) or are_arcs_of_one_ring(
-            frame, runs[one], runs[other]
-        ):
-            yield one, other
-    for one, other in _near_boxes(frame, boxes, vessels):
-        if are_close(frame, runs[one], runs[other]):
+    lesions, lines = (Boxes.of(frame, [runs[k] for k in which]) for which in (listed, vessels))
+    for which, boxes in ((listed, lesions), (vessels, lines)):
+        for one, other in _pairs(which, boxes.gaps_within(_close_mm(frame))):
+            if are_close(frame, runs[one], runs[other]):
+                yield one, other
+    for one, other in _pairs(listed, may_be_arcs(lesions)):
+        if are_arcs_of_one_ring(frame, runs[one], runs[other]):
             yield one, other
     yield from _along_lines(frame, runs, vessels)
 
 
-def _near_boxes(
-    frame: Frame, boxes: dict[int, Box], which: Sequence[int]
-) -> Iterator[tuple[int, int]]:
-    """Pairs whose boxes lie within the reach of any tie."""
-    reach = np.maximum(_close_mm(frame), REACH_MM)
-    if len(which) < 2:
-        return
-    ends = np.array([[(side.start, side.stop) for side in boxes[k]] for k in which])
-    low, high = ends[..., 0] * frame.spacing, ends[..., 1] * frame.spacing
-    for a, b in combinations(range(len(which)), 2):
-        if (np.maximum(low[a] - high[b], low[b] - high[a]) <= reach).all():
-            yield which[a], which[b]
+def _pairs(which: Sequence[int], tied: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Two of `which` for each pair that is tied, bool (n, n)."""
+    for one, other in np.argwhere(np.triu(tied, 1)).tolist():
+        yield which[one], which[other]
 
 
 def _close_mm(frame: Frame) -> NDArray[np.float64]:
@@ -169,7 +156,7 @@ def _marks(frame: Frame, runs: Runs) -> NDArray[np.float64]:
     """The middle of an object, LPS mm (n, 3), and its two ends where it is LONG_MM or longer."""
     points = frame.to_lps(voxels_of(runs))
     middle = points.mean(axis=0)
-    _, _, ways = np.linalg.svd(points - middle, full_matrices=False)
+    _, ways = main_ways(points - middle)
     along = (points - middle) @ ways[0]
     if np.ptp(along) < LONG_MM:
         return np.asarray(middle[None])
