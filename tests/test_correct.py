@@ -80,6 +80,19 @@ def test_what_was_split_and_merged_has_the_same_mass(ready, exam):
         assert own.uid == deposit.uid
 
 
+def test_groups_keep_their_numbers_and_parts_of_one_are_in_one(ready, exam):
+    before = {d.number: d.group for d in exam.listed}
+    assert sorted(set(before.values())) == list(range(1, len(set(before.values())) + 1))
+    cut = SplitByPlane(1, exam.listed[0].centroid_mm, (1.0, 0.2, 0.0))
+    split = cm.remeasure(ready, edits=[cut])
+    after = {d.number: d.group for d in split.listed}
+    assert {n: after[n] for n in before} == before
+    assert after[max(after)] == before[1]
+    assert split.totals.overall.groups == exam.totals.overall.groups
+    left = cm.remeasure(ready, edits=[Reject(1), Reject(2)])
+    assert all(d.group == before[d.number] for d in left.listed)
+
+
 def test_undo_is_one_edit_less_and_equal_lists_give_equal_documents(ready, exam):
     edits: list[Edit] = [Reject(1), SetPlace(2, side="left"), Accept(-1)]
     twice = [cm.document(cm.remeasure(ready, edits=edits)) for _ in range(2)]

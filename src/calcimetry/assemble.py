@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from calcimetry.deposits import groups_of
 from calcimetry.describe import form, shape_name, shape_numbers
 from calcimetry.quantity import total
 from calcimetry.records import (
@@ -28,6 +30,8 @@ from calcimetry.records import (
 from calcimetry.runs import voxels_of
 
 _NAMESPACE = uuid.UUID("5b0c5a5e-9b1d-5c0e-8a54-6f2f6f0c6a11")  # fixed, so that UIDs repeat
+
+Item = TypeVar("Item", Deposit, OtherObject)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +115,45 @@ def object_of(number: int, item: Described) -> OtherObject:
         runs=finding.runs,
         likeness=finding.likeness,
     )
+
+
+def grouped(
+    frame: Frame, listed: Sequence[Deposit], objects: Sequence[OtherObject], *, last: int = 0
+) -> tuple[tuple[Deposit, ...], tuple[OtherObject, ...]]:
+    """The objects with their groups: numbers from 1, those of deposits first, then those of
+    uncertain objects, then those of vessels, each by falling mass.
+
+    A group whose objects have a number keeps it, and new ones begin after `last`: as after a
+    reader's corrections.
+    """
+    pieces: list[Deposit | OtherObject] = [*listed, *objects]
+    members: dict[int, list[Deposit | OtherObject]] = {}
+    group = groups_of(frame, pieces)
+    for piece, own in zip(pieces, group, strict=True):
+        if own is not None:
+            members.setdefault(own, []).append(piece)
+    number: dict[int, int] = {}
+    for own in sorted(members, key=lambda own: (*_group_rank(members[own]), own)):
+        known = {piece.group for piece in members[own] if piece.group} - set(number.values())
+        last = last if known else last + 1
+        number[own] = min(known, default=last)
+    numbers = [None if own is None else number[own] for own in group]
+    return (
+        tuple(in_group(d, n) for d, n in zip(listed, numbers[: len(listed)], strict=True)),
+        tuple(in_group(o, n) for o, n in zip(objects, numbers[len(listed) :], strict=True)),
+    )
+
+
+def _group_rank(members: Sequence[Deposit | OtherObject]) -> tuple[int, float]:
+    """Deposits before uncertain objects before vessels; then by falling mass."""
+    kinds = [LISTED.index(m.kind) if m.kind in LISTED else len(LISTED) for m in members]
+    masses = [m.mass_mg.value if isinstance(m, Deposit) else m.mass_mg for m in members]
+    return min(kinds), -sum(mass or 0.0 for mass in masses)
+
+
+def in_group(item: Item, number: int | None) -> Item:
+    """The object with the number of its group; itself where that is what it has."""
+    return item if item.group == number else replace(item, group=number)
 
 
 def uid_of(scan: Scan, runs: Runs) -> str:

@@ -32,6 +32,7 @@ from calcimetry.assemble import (
     Described,
     deposit_of,
     flags_by_code,
+    grouped,
     object_of,
     ranked,
     slices_of,
@@ -177,8 +178,11 @@ def _measured(
     scale = calibration.result()
     quantities = quantify(scan, found.findings, scale, plan, noise=noise.result(), jobs=pool)
     deposits, others = ranked(_described(scan, found, anatomy, given, quantities))
-    named = tuple(deposit_of(scan, n, item) for n, item in enumerate(deposits, 1))
-    rest = tuple(object_of(n, item) for n, item in enumerate(others, 1))
+    named, rest = grouped(
+        scan.frame,
+        [deposit_of(scan, n, item) for n, item in enumerate(deposits, 1)],
+        [object_of(n, item) for n, item in enumerate(others, 1)],
+    )
     return Examination(
         frame=scan.frame,
         acquisition=scan.acquisition,

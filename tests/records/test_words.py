@@ -11,6 +11,7 @@ import pytest
 
 import calcimetry as cm
 from calcimetry import records
+from calcimetry.assemble import totals_of
 from calcimetry.phantom import make
 from calcimetry.records import (
     RESEARCH_USE,
@@ -20,8 +21,10 @@ from calcimetry.records import (
     Frame,
     Kind,
     Landmarks,
+    Likeness,
     Objects,
     OtherObject,
+    Rule,
     SoftTissue,
     Source,
 )
@@ -87,6 +90,25 @@ def test_what_an_examination_says():
     assert "1 uncertain" in first
     assert "left out: 1 bone" in repr(exam)
     assert repr(exam.listed[0]) == "Deposit(1: sure, 12.3 mg)"
+
+
+def test_groups_likeness_and_what_is_not_listed():
+    listed = [
+        deposit(1, mass_mg=2.0, group=1, likeness=Likeness.VESSEL),
+        deposit(2, mass_mg=1.0, group=1),
+        deposit(3, group=2, kind="uncertain", likeness=Likeness.SESAMOID),
+    ]
+    objects = [replace(other(1, "bone"), rule=Rule.UNLIKELY, likeness=Likeness.SESAMOID)]
+    exam = examination(listed, objects=objects)
+    exam = replace(exam, totals=totals_of(exam.listed, exam.objects, exam.calibration))
+    assert repr(exam).startswith("Examination(2 deposits in 1 group, ")
+    assert "left out: 1 bone; not listed: 1 with mg unknown; flags" in repr(exam)
+    assert repr(listed[0]) == "Deposit(1: sure, 2.00 mg)"
+    assert repr(listed[2]) == "Deposit(3: uncertain, sesamoid-like, mg unknown)"
+    assert repr(objects[0]) == "OtherObject(1: bone, sesamoid-like, 40.0 mm3, drawn by hand)"
+    html = exam._repr_html_()
+    assert "Not listed: 1 with mg unknown, unlikely to be deposits." in html
+    assert "<td>uncertain, sesamoid-like</td>" in html
 
 
 class Reader(HTMLParser):

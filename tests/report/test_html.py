@@ -15,7 +15,7 @@ import calcimetry.report
 from calcimetry.errors import UsageError
 from calcimetry.exchange.document import document
 from calcimetry.plan import Plan
-from calcimetry.records import Flag, Kind, Place, Severity
+from calcimetry.records import Flag, Kind, Likeness, Place, Severity
 from calcimetry.report import pictures, render, selection
 from calcimetry.report.language import words
 from counted import calls
@@ -169,6 +169,78 @@ def test_rows_beyond_the_table_are_counted(exam_with, monkeypatch):
     monkeypatch.setattr(selection, "ROWS", 10)
     html = render(document(exam_with(60)), {})
     assert "18 more are in deposits.csv." in html  # 48 sure, 20 cards, 10 rows
+
+
+def grouped(exam, groups, **totals):
+    """The examination's document with these groups of its first deposits."""
+    content = document(exam)
+    for row, group in zip(content["deposits"], groups, strict=False):
+        row["group"] = group
+    content["totals"]["overall"]["groups"] = len(set(groups))
+    content["totals"] |= totals
+    return content
+
+
+def text_of(html: str) -> str:
+    """The page's text, blanks as one."""
+    return " ".join(re.sub("<[^>]*>", " ", html).split())
+
+
+def test_pieces_of_one_lesion_are_told_as_one(exam_with):
+    text = text_of(render(grouped(exam_with(3), [1, 1, 2]), {}))
+    assert "3 deposits in 2 groups" in text
+    assert text.count("Group 1 (2 parts)") == 2
+    assert "Group 2" in text
+    alone = text_of(render(grouped(exam_with(3), [1, 2, 3]), {}))
+    assert "in 3 groups" not in alone
+    assert "parts)" not in alone
+
+
+def test_a_row_of_the_table_has_its_group_and_an_old_document_no_column(exam_with):
+    exam = exam_with(30)
+    html = render(grouped(exam, list(range(1, 31))), {})
+    assert '<th scope="col" class="n group">Group</th>' in html
+    rows = re.findall(r'<tr id="deposit-(\d+)">.*?</tr>', html, re.S)
+    assert rows
+    for number in rows:
+        k = int(number) - 1
+        assert f'<td class="n"><data value="{number}" data-at="/deposits/{k}/group">' in html
+    assert "Group</th>" not in render(document(exam), {})
+
+
+def test_what_a_doubtful_object_looks_like_and_what_is_its_group(exam_with):
+    exam = exam_with(5)
+    content = grouped(exam, [1, 2, 3, 4, 4])
+    content["deposits"][4]["likeness"] = "sesamoid"
+    content["objects"][1]["likeness"] = "cartilage"
+    text = text_of(render(content, {}))
+    assert "5 · sesamoid-like ·" in text
+    assert "group 4 (2 parts)" in text
+    assert "vessel · cartilage-like ·" in text
+    content["objects"][1]["likeness"] = "vessel"
+    assert "vessel-like" not in text_of(render(content, {}))
+
+
+def test_a_probable_deposit_says_what_else_it_may_be_and_a_sure_one_does_not(exam_with):
+    for confidence, said in ((0.95, False), (0.6, True)):
+        exam = exam_with(1, per_deposit={"confidence": confidence, "likeness": Likeness.VESSEL})
+        assert ("If it is none vessel-like" in text_of(render(document(exam), {}))) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "mass", "said"),
+    [
+        (57, 412.3, "Not listed: 57 objects, 412 mg, each unlikely to be a deposit."),
+        (1, None, "Not listed: 1 object, not known, unlikely to be a deposit."),
+        (0, 0, None),
+        (None, None, None),
+    ],
+)
+def test_what_is_not_listed_is_one_line(exam_with, count, mass, said):
+    content = grouped(exam_with(2), [1, 2], unlisted=count, unlisted_mass_mg=mass)
+    text = text_of(render(content, {})).replace("\u00a0", " ").replace(" ,", ",")
+    assert ("Not listed" in text) == (said is not None)
+    assert said is None or said in text
 
 
 def test_names_nobody_unless_told(exam_with):

@@ -24,7 +24,11 @@ LIMITS = (
 
 
 def card(
-    rows: Table, chance: NDArray[np.float64], stage: ObjectStage, names: Sequence[str], about: Recipe
+    rows: Table,
+    chance: NDArray[np.float64],
+    stage: ObjectStage,
+    names: Sequence[str],
+    about: Recipe,
 ) -> dict[str, Any]:
     """What the card says of one object stage.
 

@@ -24,6 +24,8 @@ def show(facts: Mapping[str, Any], out: Path) -> None:
     if len(deposits) > MOST_ROWS:
         say(f"... and {len(deposits) - MOST_ROWS} smaller ones in deposits.csv")
     say(_summary(facts["totals"]["overall"]))
+    if facts["totals"]["unlisted"]:
+        say(_unlisted(facts["totals"]))
     if facts["kinds"]:
         left = ", ".join(f"{count} {kind}" for kind, count in facts["kinds"].items())
         say(f"Left out: {left}; reasons in objects.csv.")
@@ -53,33 +55,49 @@ def _table(rows: list[Mapping[str, Any]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("#", justify="right")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    groups = [row["group"] for row in rows if row["group"] is not None]
+    shared = len(set(groups)) < len(groups)  # else the column would tell nothing, and take room
+    for name in ("#", "group") if shared else ("#",):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tier", no_wrap=True)
-    table.add_column("place")
+    table.add_column("place", overflow="fold")
     table.add_column("mass mg (95 %)", no_wrap=True)
     for name in ("mm3", "mg/cm3", "slices"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(text_of, _cells(row)))
+        own, group, *others = _cells(row)
+        table.add_row(*map(text_of, (own, group, *others) if shared else (own, *others)))
     return table
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     place = " ".join(row[key] for key in ("side", "site", "tissue") if row[key]) or "-"
-    depth = row["skin_depth_mm"]
+    if (depth := row["skin_depth_mm"]) is not None:
+        place += f", {number(depth)} mm deep"
+    if row["tier"] == "uncertain" and row["likeness"]:
+        place += f", {row['likeness']}-like"
     mass = number(row["mass_mg"])
     if row["mass_mg_low"] is not None:
         mass += f" ({interval(row['mass_mg_low'], row['mass_mg_high'])})"
     return (
         str(row["deposit"]),
+        "-" if row["group"] is None else str(row["group"]),
         row["tier"],
-        place if depth is None else f"{place}, {number(depth)} mm deep",
+        place,
         mass,
         number(row["volume_mm3"]),
         number(row["density_mg_cm3"]),
         f"{row['slice_first']}-{row['slice_last']}",
     )
+
+
+def _unlisted(totals: Mapping[str, Any]) -> str:
+    """What is too unlikely a deposit to be listed, in a line."""
+    count, mass = totals["unlisted"], number(totals["unlisted_mass_mg"])
+    objects, each = ("1 object", "") if count == 1 else (f"{count} objects", "each ")
+    unlikely = f"{each}unlikely to be a deposit (UNLIKELY in objects.csv)"
+    return f"Not listed: {objects} with {mass} mg, {unlikely}."
 
 
 def _summary(total: Mapping[str, Any]) -> str:
@@ -88,6 +106,8 @@ def _summary(total: Mapping[str, Any]) -> str:
     word = "deposit" if count == 1 else "deposits"
     mass, volume = total["mass_mg"], total["volume_mm3"]
     text = f"{count} {word}"
+    if total["groups"] is not None and total["groups"] < count:
+        text += f" in {total['groups']} group{'' if total['groups'] == 1 else 's'}"
     if count:
         text += (
             f", {number(mass['value'])} mg hydroxyapatite "

@@ -22,7 +22,15 @@ from calcimetry.anatomy import (
     out_of_pose,
     skeleton_of,
 )
-from calcimetry.assemble import Described, deposit_of, flags_by_code, object_of, totals_of
+from calcimetry.assemble import (
+    Described,
+    deposit_of,
+    flags_by_code,
+    grouped,
+    in_group,
+    object_of,
+    totals_of,
+)
 from calcimetry.correct.context import Prepared, numbered, posed_runs_of, prepare
 from calcimetry.correct.touched import bones_of, changed_bones, is_unmoved, touched
 from calcimetry.describe import axes_of, crops_about, locate, places
@@ -65,8 +73,8 @@ def remeasure(
     labels : the anatomy label map that it was measured with
     jobs : threads; all cores unless told
 
-    Numbers of deposits are kept, and new ones begin after the last. The same scan, examination and
-    list give the same document.
+    Numbers of deposits and groups are kept, and new ones begin after the last. The same scan,
+    examination and list give the same document.
 
     Raises UsageError BAD_EDIT, and InputError as `prepare` does.
     """
@@ -81,8 +89,14 @@ def remeasure(
     seen = Seen(ready.scan, partial(_split_free, ready))
     after = apply(ready.pieces, listed, seen)
     made = _measured_again(ready, after)
-    deposits = tuple(made[n] for n in sorted(made) if n > 0)
-    objects = tuple(made[n] for n in sorted(made, reverse=True) if n < 0)
+    known = {n: item.group for n, item in _old(base).items()}
+    made = {n: in_group(item, known.get(n)) for n, item in made.items()}
+    deposits, objects = grouped(
+        base.frame,
+        [made[n] for n in sorted(made) if n > 0],
+        [made[n] for n in sorted(made, reverse=True) if n < 0],
+        last=max((number for number in known.values() if number), default=0),
+    )
     return replace(
         base,
         listed=deposits,

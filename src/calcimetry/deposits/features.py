@@ -90,7 +90,7 @@ def features(
     columns = [
         _of_itself(evidence),
         _of_shell(evidence),
-        _of_place(scan, objects, evidence),
+        _of_place(evidence),
         bone_directions(anatomy.body, anatomy.skeleton, objects.centroids),
         _of_company(scan.to_lps(objects.centroids)),
         np.tile(np.log([min(scan.spacing), max(scan.spacing)]), (len(evidence), 1)),
@@ -140,16 +140,10 @@ def _of_shell(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
     return np.array(rows).reshape(-1, 7)
 
 
-def _of_place(
-    scan: Scan, objects: SampledObjects, evidence: Sequence[Evidence]
-) -> NDArray[np.float64]:
-    step, last = np.array(scan.spacing), np.array(scan.hu.shape) - 1
-    points, begins = objects.points, objects.bounds[:-1]
-    low = np.minimum.reduceat(points, begins) if len(points) else np.zeros((0, 3))
-    high = np.maximum.reduceat(points, begins) if len(points) else np.zeros((0, 3))
-    edge = np.minimum(low, last - high) * step
+def _of_place(evidence: Sequence[Evidence]) -> NDArray[np.float64]:
     rows = [
         (
+            _capped(seen.edge_mm),
             _capped(seen.skin_depth_mm),
             _capped(seen.bone_distance_mm),
             0.0 if seen.enclosure is None else seen.enclosure,
@@ -159,8 +153,7 @@ def _of_place(
         )
         for seen in evidence
     ]
-    nearest = np.minimum(edge.min(axis=1, initial=FAR_MM), FAR_MM)
-    return np.column_stack([nearest, np.array(rows).reshape(-1, 6)])
+    return np.array(rows, np.float64).reshape(-1, 7)
 
 
 def _capped(distance: float | None) -> float:

@@ -29,20 +29,22 @@ from calcimetry.anatomy import (
 )
 from calcimetry.deposits import network, object_stage
 from calcimetry.deposits.features import features
+from calcimetry.deposits.neighbours import end_list, mark_vessels
 from calcimetry.deposits.network import Answer, Network
 from calcimetry.deposits.object_stage import ObjectStage, judge
 from calcimetry.deposits.reasons import Verdict
+from calcimetry.deposits.rod import mark_rods
 from calcimetry.deposits.rules import SURE, decided, within_noise
 from calcimetry.deposits.split import Components, split_by_probability, unsplit
 from calcimetry.describe.evidence import (
     Evidence,
     SampledObjects,
     axes,
+    edge_distances,
     none_for_nan,
     sample_objects,
     structures_of,
     thicknesses,
-    touches_field_edge,
 )
 from calcimetry.describe.surroundings import surroundings
 from calcimetry.errors import UsageError
@@ -100,11 +102,13 @@ def find(
     seen = look(scan, dense, body, plan, answer, labels=labels, jobs=jobs)
     stage = stage or object_stage.load(network=answer is not None)
     judged = judge(stage, seen.features, [seen.evidence[k] for k in seen.candidates])
-    verdicts = list(seen.verdicts)
-    for k, verdict in zip(seen.candidates, judged, strict=True):
-        verdicts[k] = verdict
+    named = dict(zip(seen.candidates, judged, strict=True))
+    verdicts = [v or named[k] for k, v in enumerate(seen.verdicts)]
+    verdicts = mark_rods(scan, seen.objects.runs, verdicts, seen.evidence)
+    verdicts = mark_vessels(scan, seen.objects, verdicts, seen.evidence)
+    verdicts = end_list(verdicts, seen.evidence)
     return Found(
-        _findings(seen.objects, [v for v in verdicts if v is not None]),
+        _findings(seen.objects, verdicts),
         tuple(seen.evidence),
         seen.centroid,
         seen.anatomy.skeleton,
@@ -351,7 +355,7 @@ def _first_evidence(
         "peak_hu": objects.peak[number].tolist(),
         "axes_mm": list(map(tuple, axes(objects.moment[number], scan.spacing).tolist())),
         "fraction_in_body": sampled.fraction_where(inside(anatomy.body, sampled.points)).tolist(),
-        "touches_field_edge": touches_field_edge(objects)[number].tolist(),
+        "edge_mm": edge_distances(objects, scan.spacing)[number].tolist(),
         "skeletal": anatomy.skeleton.members[number].tolist(),
         "contrast_given": [scan.acquisition.contrast] * len(number),
         "in_trunk": (sampled.fraction_where(trunk) > 0.5).tolist(),

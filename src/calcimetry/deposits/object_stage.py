@@ -1,9 +1,9 @@
 """The object stage: what a candidate object is, from its features.
 
 A forest of extremely randomised trees (Geurts 2006, doi 10.1007/s10994-006-6226-1) gives each
-candidate a probability for each of CLASSES; that of a deposit is calibrated on natural scans, and is
-the confidence that readers see. `python -m training.objects` makes the forest; its card says what it
-was made from and what each feature is worth.
+candidate a probability for each of CLASSES; that of a deposit is calibrated on natural scans, and
+is the confidence that readers see. `python -m training.objects` makes the forest; its card says
+what it was made from and what each feature is worth.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from calcimetry.deposits.features import GEOMETRY, NAMES
 from calcimetry.deposits.reasons import Values, Verdict, evidence_in_words
+from calcimetry.deposits.rules import held_back
 from calcimetry.describe.evidence import Evidence
 from calcimetry.errors import InputError
 from calcimetry.records import Kind, Likeness, Rule
@@ -51,6 +52,9 @@ KINDS: Mapping[str, Kind] = {
 
 COUNTED_FROM, LISTED_FROM = 0.5, 0.05
 """Probabilities from which a candidate is a deposit, and from which it is listed as uncertain."""
+
+HELD_BACK = 0.49
+"""The most that is said of what the rules hold back, so that confidence and kind agree."""
 
 UNKNOWN = len(CLASSES)
 """The last column of a forest's leaves: no deposit, and of no class that is known."""
@@ -118,18 +122,24 @@ def judge(
     ]
 
 
-def _verdict(
-    chance: NDArray[np.float64], seen: Evidence, own: Mapping[str, float]
-) -> Verdict:
+def _verdict(chance: NDArray[np.float64], seen: Evidence, own: Mapping[str, float]) -> Verdict:
     deposit = float(chance[0])
     best = 1 + int(chance[1:UNKNOWN].argmax())
     like = Likeness(CLASSES[best])
     words = evidence_in_words(seen, own)
-    values: Values = {"percent": 100 * deposit, "like": str(like), "evidence": words}
+    values: Values = {
+        "percent": 100 * deposit,
+        "like": str(like),
+        "evidence": words,
+        "edge_mm": seen.edge_mm,
+    }
     if deposit < LISTED_FROM:
         return Verdict(KINDS[like], Rule.UNLIKELY, float(chance[best]), values, like)
     if deposit < COUNTED_FROM:
         return Verdict(Kind.UNCERTAIN, Rule.OBJECT_STAGE, deposit, values, like)
+    why = held_back(seen)
+    if why is not None:
+        return Verdict(Kind.UNCERTAIN, why, min(deposit, HELD_BACK), values, like)
     return Verdict(Kind.DEPOSIT, Rule.OBJECT_STAGE, deposit, values, like)
 
 

@@ -20,6 +20,19 @@ REASONS: Mapping[Rule, str] = {
     Rule.NOISE: "its peak of {peak_hu} HU is within {sds:.0f} SD of noise ({noise_hu:.0f} HU)",
     Rule.OBJECT_STAGE: "{percent:.0f} % deposit, else {like}-like: {evidence}",
     Rule.UNLIKELY: "{like}-like, {percent:.1f} % deposit: {evidence}",
+    Rule.ROD: "an even rod of constant section, as calibration rods are",
+    Rule.FIELD_EDGE: (
+        "{edge_mm:.0f} mm from the scan's edge, where it may be part of a bone: {evidence}"
+    ),
+    Rule.WITHIN_TRUNK: (
+        "within the trunk, where vessels, organs and bowel hold calcium too: {evidence}"
+    ),
+    Rule.SMALL_DEEP: (
+        "small, and in a cavity of the body, as phleboliths and arterial calcium are: {evidence}"
+    ),
+    Rule.VESSEL_COURSE: (
+        "one of several small ones along a line, as calcium in an artery's wall is"
+    ),
 }
 """The sentence of each rule, a template (`str.format`) of the rule's values. docs/finder.md holds
 the same table."""
@@ -62,7 +75,7 @@ def evidence_in_words(seen: Evidence, own: Mapping[str, float]) -> str:
     words = [_surrounded(seen, own), *_company(own)]
     if seen.skin_depth_mm is not None:
         words.append(f"{seen.skin_depth_mm:.0f} mm under the skin")
-    if seen.touches_field_edge:
+    if seen.edge_mm == 0:
         words.append("cut by the scan's edge")
     if "core_logit" in own:
         words.append(f"network {1 / (1 + math.exp(-own['core_logit'])):.2f}")

@@ -23,6 +23,14 @@ SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
 
+EDGE_MM = 3.0  # from the scan's edge: of 146 natural objects 20 lay there, one of them a deposit
+SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
+TRUNK_WALL_MM = 40.0
+RINGED, HALF_RINGED = 0.75, 0.5  # within ribs or pelvis; and where it is deep, too
+ENCLOSED = 0.6  # of the directions in its slice: bone before skin; docs/finder.md
+ENCLOSED_AT_BONE, AT_BONE_MM = 0.85, 20.0  # beside a femur or in a knee it alone makes 0.7
+OFF_BONE_MM = 2.0
+
 NAMED = {"bone": Kind.BONE, "cartilage": Kind.CARTILAGE, "vessel": Kind.VESSEL}
 STONE_ORGANS = ("kidney", "gallbladder", "bladder", "ureter", "prostate")
 
@@ -53,6 +61,43 @@ def within_noise(evidence: Evidence) -> Verdict | None:
         return None
     values = {"peak_hu": evidence.peak_hu, "sds": NOISE_SDS, "noise_hu": sd}
     return Verdict(Kind.NOISE, Rule.NOISE, 0.8, values)
+
+
+def held_back(evidence: Evidence) -> Rule | None:
+    """Why an object is no more than uncertain, however probable a deposit it is; None: it is not.
+
+    What the scan's edge cuts cannot be seen whole. Within a trunk, and small and deep in a pelvis,
+    organs, vessels and bowel hold calcium that looks no different.
+    """
+    if evidence.edge_mm <= EDGE_MM:
+        return Rule.FIELD_EDGE
+    if evidence.in_trunk and _within_trunk(evidence):
+        return Rule.WITHIN_TRUNK
+    small = evidence.volume_mm3 <= SMALL_MM3 and _depth(evidence) > DEEP_MM
+    off_bone = evidence.bone_distance_mm is None or evidence.bone_distance_mm > OFF_BONE_MM
+    if small and off_bone and _in_cavity(evidence):
+        return Rule.SMALL_DEEP
+    return None
+
+
+def _within_trunk(evidence: Evidence) -> bool:
+    """Not in its wall: ribs or pelvis all around, or far from the skin with bone on many sides."""
+    deep = _depth(evidence) > TRUNK_WALL_MM
+    if evidence.enclosure is None:
+        return deep
+    return evidence.enclosure >= RINGED or (deep and evidence.enclosure >= HALF_RINGED)
+
+
+def _in_cavity(evidence: Evidence) -> bool:
+    """Within pelvis or trunk; so is what nobody can tell of."""
+    if evidence.in_trunk or evidence.enclosure is None:
+        return True
+    near = evidence.bone_distance_mm is not None and evidence.bone_distance_mm <= AT_BONE_MM
+    return evidence.enclosure >= (ENCLOSED_AT_BONE if near else ENCLOSED)
+
+
+def _depth(evidence: Evidence) -> float:
+    return evidence.skin_depth_mm or 0.0
 
 
 def _external(evidence: Evidence) -> Verdict | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,19 +23,27 @@ MOST = 300
 
 
 def along_course(centres_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the points (n, 3) lie with four others or more along a line: bool (n,).
+    """Which of the points (n, 3) lie with four others or more along a line: bool (n,)."""
+    found = np.zeros(len(np.asarray(centres_mm).reshape(-1, 3)), np.bool_)
+    for line in courses(centres_mm):
+        found |= line
+    return found
+
+
+def courses(centres_mm: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:
+    """The points (n, 3) along each line that holds LEAST or more of them: bool (n,) each.
 
     Every pair of points LEAST_MM apart or more is tried as the ends of a line.
     """
     points = np.asarray(centres_mm, np.float64).reshape(-1, 3)
-    found = np.zeros(len(points), np.bool_)
     if not LEAST <= len(points) <= MOST:
-        return found
+        return
     for first in range(len(points)):
         ways = points[first + 1 :] - points[first]
         for way in ways[np.linalg.norm(ways, axis=1) >= LEAST_MM]:
-            found |= _on_line(points - points[first], way)
-    return found
+            line = _on_line(points - points[first], way)
+            if line.any():
+                yield line
 
 
 def _on_line(offset: NDArray[np.float64], way: NDArray[np.float64]) -> NDArray[np.bool_]:

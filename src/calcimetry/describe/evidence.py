@@ -39,15 +39,16 @@ class Evidence:
     thickness_mm : diameter of the largest ball that fits inside, right to a voxel; this and
         the distances only where a rule asks for them
     fraction_in_body : fraction of it that lies in the body
+    edge_mm : from the scan's nearest edge; 0 where that may cut it
     skeletal : the skeleton's finder took it for bone
     in_trunk : it lies in slices as thick as a trunk
     structure : of the user's label map, that most of it lies in
     enclosure : share of directions in its slice in which bone lies before the skin; with
         the distances
-    front : 0 at the body's back, 1 at its front, in its slice; with the distances
     contrast_hu : of the brightest blood and organs with contrast medium in the scan; None
         where there is none, or is not asked for
-    deposit_probability : the network's mean over it; None without a network
+    deposit_probability : the network's, of the core of what it takes for one, else its mean over
+        it; None without a network
     network_positive : the network takes it for a deposit
     split_off : it was cut from something bigger, such as a bone
     """
@@ -58,7 +59,7 @@ class Evidence:
     peak_hu: int
     axes_mm: tuple[float, float, float]
     fraction_in_body: float
-    touches_field_edge: bool
+    edge_mm: float
     skeletal: bool
     contrast_given: bool | None
     surroundings: Surroundings | None = None
@@ -71,7 +72,6 @@ class Evidence:
     bone_distance_mm: float | None = None
     skin_depth_mm: float | None = None
     enclosure: float | None = None
-    front: float | None = None
     contrast_hu: float | None = None
 
     def with_more(self, **more: Any) -> Evidence:
@@ -245,11 +245,14 @@ def _nearer(
         square[first + at * by] = best
 
 
-def touches_field_edge(objects: Objects) -> NDArray[np.bool_]:
-    """Which objects reach the border of the volume, so that part of them may be missing."""
-    low, high = objects.box[:, ::2], objects.box[:, 1::2]
-    edge: NDArray[np.bool_] = (low == 0).any(axis=1) | (high == objects.runs.shape).any(axis=1)
-    return edge
+def edge_distances(objects: Objects, spacing: tuple[float, float, float]) -> NDArray[np.float64]:
+    """How far each object lies from the border of the volume, mm: 0 where it reaches it, so that
+    part of it may be missing."""
+    low, high = objects.box[:, ::2], np.array(objects.runs.shape) - objects.box[:, 1::2]
+    found: NDArray[np.float64] = (np.minimum(low, high) * np.array(spacing)).min(
+        axis=1, initial=1e9
+    )
+    return found
 
 
 def structures_of(

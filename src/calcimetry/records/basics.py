@@ -99,6 +99,7 @@ class Rule(StrEnum):
     REMAINDER = "REMAINDER"
     SATELLITE = "SATELLITE"
     OBJECT_STAGE = "OBJECT_STAGE"
+    ROD = "ROD"
     UNLIKELY = "UNLIKELY"  # too unlikely a deposit to be listed
     READER = "READER"  # a reader's correction
 

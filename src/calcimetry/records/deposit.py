@@ -269,4 +269,6 @@ class OtherObject:
 
     def __repr__(self) -> str:
         size = with_unit(Estimate(self.volume_mm3), "mm3")
-        return f"OtherObject({self.number}: {self.kind}, {size}, {self.reason})"
+        like = self.likeness and str(self.likeness) != str(self.kind)
+        kind = f"{self.kind}, {self.likeness}-like" if like else str(self.kind)
+        return f"OtherObject({self.number}: {kind}, {size}, {self.reason})"

@@ -18,7 +18,7 @@ from calcimetry.terms import anatomical, code
 
 if TYPE_CHECKING:
     from calcimetry.records.deposit import Deposit
-    from calcimetry.records.examination import Examination, Total
+    from calcimetry.records.examination import Examination, Total, Totals
     from calcimetry.records.scan import Acquisition, Frame
 
 _MOST_ROWS = 20  # of a table in a notebook; the rest is in `exam.table()`
@@ -60,13 +60,29 @@ def place_words(deposit: Deposit) -> str:
 def deposit_words(deposit: Deposit) -> str:
     """Number, tier, mass and place."""
     mass = with_unit(deposit.mass_mg, "mg")
-    said = [f"{deposit.number}: {deposit.tier}", mass, place_words(deposit)]
+    said = [f"{deposit.number}: {tier_words(deposit)}", mass, place_words(deposit)]
     return ", ".join(word for word in said if word)
+
+
+def tier_words(deposit: Deposit) -> str:
+    """The tier; of what is not counted also what it looks like."""
+    if deposit.kind is Kind.DEPOSIT or deposit.likeness is None:
+        return str(deposit.tier)
+    return f"{deposit.tier}, {deposit.likeness}-like"
+
+
+def unlisted_words(totals: Totals) -> str:
+    """What is too unlikely a deposit to be listed; empty where nothing is."""
+    if not totals.unlisted:
+        return ""
+    return f"not listed: {totals.unlisted} with {_mass(Estimate(totals.unlisted_mass_mg))}"
 
 
 def total_words(total: Total) -> str:
     """What is counted, how much of it is sure, and what hangs on doubt: always together."""
     counted = f"{total.count} deposit{'' if total.count == 1 else 's'}"
+    if total.groups is not None and total.groups < total.count:
+        counted += f" in {total.groups} group{'' if total.groups == 1 else 's'}"
     if total.count:
         counted += f", {with_unit(total.mass_mg, 'mg')} hydroxyapatite"
     sure = f"of it {_mass(total.sure_mass_mg)} sure"
@@ -84,10 +100,11 @@ def exam_words(exam: Examination) -> str:
     left = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "nothing"
     flags = ", ".join(flag.code for flag in exam.flags[:5]) or "none"
     more = f" and {len(exam.flags) - 5} more" if len(exam.flags) > 5 else ""
+    below = unlisted_words(exam.totals)
     return (
         f"Examination({total_words(exam.totals.overall)}\n"
         f"  scan: {acquisition_words(exam.acquisition)}, {frame_words(exam.frame)}\n"
-        f"  left out: {left}; flags: {flags}{more})"
+        f"  left out: {left}; {below and f'{below}; '}flags: {flags}{more})"
     )
 
 
@@ -96,7 +113,7 @@ def exam_html(exam: Examination) -> str:
     names = ("#", "tier", "place", "mass mg (95 %)", "volume mm3", "density mg/cm3", "confidence")
     rows = [
         (
-            d.number, d.tier, place_words(d), d.mass_mg, _value(d.volume_mm3),
+            d.number, tier_words(d), place_words(d), d.mass_mg, _value(d.volume_mm3),
             _value(d.density_mg_cm3), f"{d.confidence:.2f}",
         )
         for d in exam.listed[:_MOST_ROWS]
@@ -104,6 +121,8 @@ def exam_html(exam: Examination) -> str:
     more = len(exam.listed) - len(rows)
     notes = [total_words(exam.totals.overall) + "."]
     notes += [f"{more} more in exam.table()."] if more > 0 else []
+    below = unlisted_words(exam.totals)
+    notes += [f"{below.capitalize()}, unlikely to be deposits."] if below else []
     notes += [f"{flag.severity}: {flag.text} [{flag.code}]" for flag in exam.flags]
     return html_table(names, rows, [*notes, RESEARCH_USE])
 

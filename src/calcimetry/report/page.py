@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from calcimetry.report import bodymap, charts, png, prose, selection, svg
+from calcimetry.report.groups import Groups, whole
 from calcimetry.report.language import Words
 from calcimetry.report.numbers import Numbers, given_places, lookup, pointer
 from calcimetry.report.place_words import in_words, part_of_body
@@ -92,6 +93,16 @@ class Page:
         chosen = selection.doubtful_objects(rows)
         at = {o["object"]: k for k, o in enumerate(objects)}
         return [at[number] for number in chosen]
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Which deposits are pieces of one lesion."""
+        return Groups.in_document(self.document)
+
+    @property
+    def unlisted(self) -> int:
+        """How many objects were too unlikely a deposit to be listed, as far as is known."""
+        return whole(self.at("totals", "unlisted")) or 0
 
     # Numbers and words ---------------------------------------------------------------------
 
