@@ -1,0 +1,174 @@
+"""Places in a patch: skin, surfaces of bone and what lies along them, by points in mm.
+
+Points are (z, y, x) in mm from the middle of the patch's first voxel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from calcimetry.deposits.resample import GRID_MM
+from training.paint import PATCH, Patch
+from training.sketch import Mask, Vector
+
+_BODY_HU, _AIR_HU, _FAT_HU, _DENSE_HU = -300.0, -900.0, -200.0, 150.0
+_END_MM = 22.0
+_TRIES = 4
+_WALK = np.arange(1.5, _END_MM, 1.5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A patch to draw into: HU, bone, body, soft tissue without anything dense, outer air."""
+
+    hu: Patch
+    bone: Mask
+    body: Mask
+    soft: Mask
+
+    @classmethod
+    def of(cls, hu: Patch, bone: Mask) -> Scene:
+        body = hu > _BODY_HU
+        return cls(hu, bone, body, (hu > _FAT_HU) & (hu < _DENSE_HU) & ~bone)
+
+
+def any_of(mask: Mask, rng: np.random.Generator) -> Vector | None:
+    held = np.flatnonzero(mask)
+    if not held.size:
+        return None
+    return np.array(np.unravel_index(held[rng.integers(held.size)], mask.shape), float)
+
+
+def surface(inside: Mask, outside: Mask, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
+    """A point (mm) of a surface between two masks, and the unit normal out of the first."""
+    voxel = any_of(inside & _beside(outside), rng)
+    if voxel is None:
+        return None
+    low = np.maximum(voxel - 4, 0).astype(int)
+    high = np.minimum(voxel + 5, PATCH).astype(int)
+    offset = np.argwhere(inside[tuple(map(slice, low, high))]) + low - voxel
+    # Where the patch cuts the box, its missing part must not tilt the normal.
+    mean = offset.mean(axis=0) - ((low + high - 1) / 2 - voxel)
+    if np.linalg.norm(mean) < 0.15:
+        return None
+    normal = -normed(mean)
+    return voxel * GRID_MM + normal * (GRID_MM / 2), normal
+
+
+def _beside(mask: Mask) -> Mask:
+    """Voxels with a neighbour in a mask, by a face."""
+    out = np.zeros_like(mask)
+    for axis in range(3):
+        here, there = np.moveaxis(out, axis, 0), np.moveaxis(mask, axis, 0)
+        here[1:] |= there[:-1]
+        here[:-1] |= there[1:]
+    return out
+
+
+def skin_point(scene: Scene, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
+    """A point of the skin (mm) with open air before it, not a bubble nor a lung."""
+    air = scene.hu < _AIR_HU
+    for _ in range(_TRIES):
+        found = surface(scene.body, ~scene.body, rng)
+        if found is None:
+            return None
+        point, normal = found
+        before = [voxel_of(point + normal * mm) for mm in (4.5, 7.5, 12.0, 18.0)]
+        behind = [voxel_of(point - normal * mm) for mm in (3.0, 6.0)]
+        if all(air[v] for v in before) and all(scene.body[v] for v in behind):
+            return found
+    return None
+
+
+def edge(soft: Mask, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
+    """A point in soft tissue on a face of the patch, and the way in."""
+    axis, last = int(rng.integers(3)), bool(rng.random() < 0.5)
+    face = np.zeros_like(soft)
+    np.moveaxis(face, axis, 0)[-1 if last else 0] = True
+    voxel = any_of(face & soft, rng)
+    if voxel is None:
+        return None
+    return voxel * GRID_MM, np.eye(3)[axis] * (-1.0 if last else 1.0)
+
+
+def depth_of(body: Mask) -> NDArray[np.float32]:
+    """mm under the skin; negative outside."""
+    inside = ndi.distance_transform_edt(body, GRID_MM)
+    outside = ndi.distance_transform_edt(~body, GRID_MM)
+    return (inside - outside).astype(np.float32)
+
+
+def along_skin(
+    depth: NDArray[np.float32], start: Vector, level: float, length: float, bend_mm: float,
+    rng: np.random.Generator,
+) -> Vector:  # fmt: skip
+    """A curved path (n, 3) mm that keeps a depth, in steps of 1 mm, up to the patch's edge."""
+    point, way = start.copy(), unit(rng)
+    turn = rng.choice([-1.0, 1.0]) / rng.uniform(bend_mm / 2, 2 * bend_mm)
+    path = []
+    for _ in range(int(length)):
+        v = np.array(voxel_of(point))
+        low, high = np.maximum(v - 1, 0), np.minimum(v + 1, PATCH - 1)
+        rise = np.array([
+            depth[(*v[:k], high[k], *v[k + 1 :])] - depth[(*v[:k], low[k], *v[k + 1 :])]
+            for k in range(3)
+        ], float)  # fmt: skip
+        if not np.linalg.norm(rise):
+            break
+        rise = normed(rise)
+        point = point + rise * np.clip(level - float(depth[tuple(v)]), -0.4, 0.4)
+        way = normed(way - rise * (way @ rise) + turn * np.cross(rise, way))
+        point = point + way
+        if (point < 0).any() or (point > (PATCH - 1) * GRID_MM).any():
+            break
+        path.append(point)
+    return np.array(path).reshape(-1, 3)
+
+
+def long_axis(bone: Mask, point: Vector) -> Vector:
+    """The direction in which the bone within 13 mm is longest."""
+    v = np.array(voxel_of(point))
+    held = np.argwhere(bone[tuple(slice(max(a - 9, 0), a + 10) for a in v.tolist())][::2, ::2, ::2])
+    if len(held) < 4:
+        return np.array([1.0, 0.0, 0.0])
+    return np.asarray(np.linalg.eigh(np.cov(held.T.astype(float)))[1][:, -1])
+
+
+def near_end(bone: Mask, point: Vector, axis: Vector) -> bool:
+    """Whether a bone ends within _END_MM of a point in it, along its axis."""
+    for sign in (-1.0, 1.0):
+        steps = np.round((point + np.outer(_WALK, sign * axis)) / GRID_MM).astype(int)
+        steps = steps[((steps >= 0) & (steps < PATCH)).all(axis=1)]
+        if len(steps) and not bone[tuple(steps.T)].all():
+            return True
+    return False
+
+
+def thickness(bone: Mask, point: Vector, normal: Vector) -> float:
+    """mm of bone behind a point of its surface."""
+    steps = np.round((point - np.outer(np.arange(1.5, 60, 1.5), normal)) / GRID_MM).astype(int)
+    held = bone[tuple(np.clip(steps, 0, PATCH - 1).T)]
+    return 1.5 * float(len(held) if held.all() else np.argmin(held))
+
+
+def voxel_of(point: Vector) -> tuple[int, int, int]:
+    z, y, x = np.clip(np.round(point / GRID_MM), 0, PATCH - 1).astype(int).tolist()
+    return z, y, x
+
+
+def normed(vector: Vector) -> Vector:
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+def unit(rng: np.random.Generator) -> Vector:
+    return normed(rng.normal(size=3))
+
+
+def frame(first: Vector, near: Vector) -> Vector:
+    """Rows: a unit vector, the one nearest to `near` at right angles to it, and theirs."""
+    second = normed(near - first * (near @ first))
+    return np.array([first, second, np.cross(first, second)])
