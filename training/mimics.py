@@ -20,14 +20,17 @@ from training.places import (
     Scene,
     along_skin,
     any_of,
+    bone_surface,
+    depth_at_skin,
     depth_of,
     edge,
     frame,
+    is_compact_near,
     long_axis,
     near_end,
     normed,
     skin_point,
-    surface,
+    skin_within,
     thickness,
     unit,
     voxel_of,
@@ -85,18 +88,19 @@ def draw(kind: str, scene: Scene, rng: np.random.Generator) -> NDArray[np.bool_]
 def sesamoid(scene: Scene, rng: np.random.Generator) -> Drawn:
     """A corticated ovoid beside a bone end: of hand or foot, or the fabella of a knee."""
     for _ in range(_TRIES):
-        found = surface(scene.bone, scene.soft, rng)
+        found = bone_surface(scene, rng)
         if found is None:
             return None
         point, normal = found
-        axis = long_axis(scene.bone, point)
-        if not near_end(scene.bone, point - 4 * normal, axis):
+        axis, thick = long_axis(scene.bone, point), thickness(scene.bone, point, normal)
+        large = thick >= _FABELLA_BONE_MM
+        under_skin = skin_within(scene, point, normal, 45.0 if large else 24.0)
+        if not (under_skin and near_end(scene.bone, point - 4 * normal, axis)):
             continue
-        thick = thickness(scene.bone, point, normal)
-        if thick >= _FABELLA_BONE_MM:
+        if large:
             length, cortex, gap = rng.uniform(8, 15), rng.uniform(0.7, 1.2), rng.uniform(1.5, 5)
         else:
-            length = np.clip(thick * rng.uniform(0.35, 0.75), 3, 12)
+            length = np.clip(thick * rng.uniform(0.4, 0.8), 3.5, 12)
             cortex, gap = rng.uniform(0.5, 0.9), rng.uniform(1, 4)
         semi = length / 2 * np.array([rng.uniform(0.5, 0.8), 1.0, rng.uniform(0.65, 0.95)])
         centre = point + normal * (gap + semi[0])
@@ -110,7 +114,7 @@ def sesamoid(scene: Scene, rng: np.random.Generator) -> Drawn:
 def tip(scene: Scene, rng: np.random.Generator) -> Drawn:
     """A blunt process: grown from a bone, cut from it by a thin gap, or by the patch's edge."""
     cut_off = rng.random() < 0.25
-    found = edge(scene.soft, rng) if cut_off else surface(scene.bone, scene.soft, rng)
+    found = edge(scene.soft, rng) if cut_off else bone_surface(scene, rng)
     if found is None:
         return None
     point, normal = found
@@ -130,12 +134,13 @@ def tip(scene: Scene, rng: np.random.Generator) -> Drawn:
 
 def enthesophyte(scene: Scene, rng: np.random.Generator) -> Drawn:
     """A dense spur that tapers from a bone along the tendon that pulls there."""
-    found = surface(scene.bone, scene.soft, rng)
+    found = bone_surface(scene, rng)
     if found is None:
         return None
     point, normal = found
     along = long_axis(scene.bone, point) * rng.choice([-1, 1])
-    length, base = rng.uniform(3, 15), rng.uniform(1.0, 2.6)
+    base = rng.uniform(0.9, 2.4)
+    length = rng.uniform(max(3.0, 2.5 * base), 15)
     count = int(length / 0.7) + 2
     lean = np.linspace(0, 1, count)[:, None] * rng.uniform(0.3, 1.2) + rng.uniform(0, 0.8)
     steps = normal + lean * along
@@ -152,20 +157,23 @@ def enthesophyte(scene: Scene, rng: np.random.Generator) -> Drawn:
 
 def bone_island(scene: Scene, rng: np.random.Generator) -> Drawn:
     """Compact bone within cancellous bone, with spicules that radiate into it."""
-    inside = scene.bone & (scene.hu < 450)
-    voxel = any_of(inside, rng)
-    if voxel is None:
+    voxel = any_of(scene.bone & (scene.hu < _CANCELLOUS_HU[1]), rng)
+    if voxel is None or not is_compact_near(scene, voxel * GRID_MM):
         return None
-    size = rng.uniform(1.5, 5.5)
+    size = rng.uniform(1.2, 4.0)
     long = long_axis(scene.bone, voxel * GRID_MM)
     centre = voxel * GRID_MM + rng.uniform(-0.7, 0.7, 3)
-    sketch = Sketch(centre - 1.8 * size, centre + 1.8 * size, scene.bone, 0.97)
+    sketch = Sketch(centre - 2 * size, centre + 2 * size, scene.bone, 0.95)
     offset = [a - np.float32(c) for a, c in zip(sketch.at, centre, strict=True)]
     along = _along(offset, long)
     stretch = 1 - 1 / rng.uniform(1.0, 1.5) ** 2
-    far = np.sqrt(np.maximum(sum(o * o for o in offset) - along**2 * np.float32(stretch), 1e-6))
-    spicules = sum(np.maximum(_along(offset, unit(rng)) / far, 0) ** 12 for _ in range(7))
-    sketch.fill(far - size * (1 + np.float32(0.35) * (spicules - 0.6)), rng.uniform(700, 1400))
+    square = sum(o * o for o in offset) + np.float32(1e-6)
+    spicules = sum(
+        np.maximum(_along(offset, unit(rng)) / np.sqrt(square), 0) ** 16 for _ in range(8)
+    )
+    far = np.sqrt(square - along**2 * np.float32(stretch))
+    rim = np.float32(size) * (np.float32(0.85) + np.float32(0.5) * np.minimum(spicules, 1))
+    sketch.fill(far - rim, rng.uniform(600, 1300), 60, rng)
     return sketch
 
 
@@ -215,9 +223,9 @@ def bowel(scene: Scene, rng: np.random.Generator) -> Drawn:
         down = np.eye(3)[rng.choice([1, 2])] * rng.choice([-1, 1])
     height = _along([a - np.float32(c) for a, c in zip(sketch.at, centre, strict=True)], -down)
     pool, wall = rng.uniform(150, 450), np.float32(rng.uniform(1.2, 3))
-    level = semi.min() * (
-        rng.uniform(-0.85, -0.5) if rng.random() < 0.35 else rng.uniform(-0.4, 0.7)
-    )
+    residue = rng.random() < 0.35
+    level = (semi.min() - wall) * (rng.uniform(-0.8, -0.5) if residue else rng.uniform(-0.4, 0.7))
+    loop += np.float32(rng.uniform(0, 1.5)) * _folds(sketch, rng)
     sketch.fill(loop, rng.uniform(25, 60))
     if rng.random() < 0.4:
         sketch.fill(loop + wall - 0.3, pool * rng.uniform(0.4, 1.0))  # a coat of contrast
@@ -242,15 +250,16 @@ def port(scene: Scene, rng: np.random.Generator) -> Drawn:
     offset = [a - np.float32(c) for a, c in zip(sketch.at, centre, strict=True)]
     up = _along(offset, normal)
     side = np.sqrt(np.maximum(sum(o * o for o in offset) - up**2, 0))
-    outside = np.maximum(side - radius, np.abs(up) - half)
+    round_ = 2.0  # mm, of its edges
+    corner = np.maximum(side - radius + round_, 0), np.maximum(np.abs(up) - half + round_, 0)
+    outside = np.hypot(*corner) - np.float32(round_)
     wall = rng.uniform(1.0, 3.0)
     sketch.fill(sketch.strand(tube, np.full(len(tube), 1.2)), rng.uniform(250, 900))
     sketch.fill(outside, hu)
-    sketch.fill(np.maximum(side - 0.7 * radius, -up - half + wall), rng.uniform(20, 80))
-    lid = np.maximum(np.maximum(side - 0.7 * radius, half - 3 - up), up - half)
-    sketch.fill(lid, rng.uniform(150, 400))
-    sketch.fill(np.maximum(side - 0.7 * radius, half - up), 0.0)
-    sketch.streaks_hu = rng.uniform(0.01, 0.05) * hu
+    lumen = np.maximum(side - 0.7 * radius, np.abs(up) - half)
+    sketch.fill(np.maximum(lumen, wall - half - up), rng.uniform(20, 80))
+    sketch.fill(np.maximum(lumen, half - 3 - up), rng.uniform(150, 400))
+    sketch.streaks_hu = rng.uniform(0.02, 0.06) * hu
     return sketch
 
 
@@ -280,7 +289,7 @@ def marker(scene: Scene, rng: np.random.Generator) -> Drawn:
     ball, hu = rng.random() < 0.5, _log(rng, 400, 8000)
     radius = rng.uniform(1.0, 4.0)
     half = radius if ball else rng.uniform(0.7, 1.6)
-    centre = skin + normal * (half + rng.uniform(0.4, 1.2))
+    centre = skin + normal * (half + rng.uniform(-0.4, 0.5))
     sketch = Sketch(centre - radius, centre + radius, ~scene.bone, 1.0)
     offset = [a - np.float32(c) for a, c in zip(sketch.at, centre, strict=True)]
     up, square = _along(offset, normal), sum(o * o for o in offset)
@@ -300,7 +309,7 @@ def bra_wire(scene: Scene, rng: np.random.Generator) -> Drawn:
     if found is None:
         return None
     level = -rng.uniform(1.0, 2.5)
-    depth = depth_of(scene.body)
+    depth = depth_at_skin(scene.body)
     path = along_skin(depth, found[0], level, rng.uniform(25, 80), 60.0, rng)
     if len(path) < 12:
         return None
@@ -340,6 +349,16 @@ def _bone(
     distance = solid.distance(sketch.at)
     sketch.fill(distance, rng.uniform(*_CORTEX_HU))
     sketch.fill(distance + np.float32(cortex_mm), rng.uniform(*_CANCELLOUS_HU), _GRAIN_HU, rng)
+
+
+def _folds(sketch: Sketch, rng: np.random.Generator) -> Patch:
+    """Smooth waves of some 20 mm between -1 and 1: haustra, folds, an uneven wall."""
+    out = np.ones((1, 1, 1), np.float32)
+    for axis in sketch.at:
+        out = out * np.cos(
+            axis * np.float32(rng.uniform(0.2, 0.45)) + np.float32(rng.uniform(0, 6.3))
+        )
+    return out
 
 
 def _along(offset: list[Patch], way: Vector) -> Patch:

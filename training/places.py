@@ -17,6 +17,9 @@ from training.sketch import Mask, Vector
 
 _BODY_HU, _AIR_HU, _FAT_HU, _DENSE_HU = -300.0, -900.0, -200.0, 150.0
 _END_MM = 22.0
+_CUT_FACE = 0.995  # an outside as straight as this along an axis is the end of the scan
+_COMPACT_HU = 450.0
+_NEAR = 4  # voxels
 _TRIES = 4
 _WALK = np.arange(1.5, _END_MM, 1.5)
 
@@ -48,8 +51,8 @@ def surface(inside: Mask, outside: Mask, rng: np.random.Generator) -> tuple[Vect
     voxel = any_of(inside & _beside(outside), rng)
     if voxel is None:
         return None
-    low = np.maximum(voxel - 4, 0).astype(int)
-    high = np.minimum(voxel + 5, PATCH).astype(int)
+    low = np.maximum(voxel - _NEAR, 0).astype(int)
+    high = np.minimum(voxel + _NEAR + 1, PATCH).astype(int)
     offset = np.argwhere(inside[tuple(map(slice, low, high))]) + low - voxel
     # Where the patch cuts the box, its missing part must not tilt the normal.
     mean = offset.mean(axis=0) - ((low + high - 1) / 2 - voxel)
@@ -57,6 +60,29 @@ def surface(inside: Mask, outside: Mask, rng: np.random.Generator) -> tuple[Vect
         return None
     normal = -normed(mean)
     return voxel * GRID_MM + normal * (GRID_MM / 2), normal
+
+
+def bone_surface(scene: Scene, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
+    """A surface point and normal of bone, not of a bright organ or vessel taken for it."""
+    for _ in range(_TRIES):
+        found = surface(scene.bone, scene.soft, rng)
+        if found is None:
+            return None
+        if is_compact_near(scene, found[0]):
+            return found
+    return None
+
+
+def is_compact_near(scene: Scene, point: Vector) -> bool:
+    """Whether compact bone lies within some 6 mm: it does in bone, not in what has contrast."""
+    box = tuple(slice(max(v - _NEAR, 0), v + _NEAR + 1) for v in voxel_of(point))
+    return bool(((scene.hu[box] > _COMPACT_HU) & scene.bone[box]).any())
+
+
+def skin_within(scene: Scene, point: Vector, normal: Vector, mm: float) -> bool:
+    """Whether the body ends within a distance of a point, along a direction."""
+    steps = np.round((point + np.outer(np.arange(0, mm, 1.5), normal)) / GRID_MM).astype(int)
+    return not scene.body[tuple(np.clip(steps, 0, PATCH - 1).T)].all()
 
 
 def _beside(mask: Mask) -> Mask:
@@ -77,6 +103,8 @@ def skin_point(scene: Scene, rng: np.random.Generator) -> tuple[Vector, Vector] 
         if found is None:
             return None
         point, normal = found
+        if np.abs(normal).max() > _CUT_FACE:
+            continue
         before = [voxel_of(point + normal * mm) for mm in (4.5, 7.5, 12.0, 18.0)]
         behind = [voxel_of(point - normal * mm) for mm in (3.0, 6.0)]
         if all(air[v] for v in before) and all(scene.body[v] for v in behind):
@@ -96,10 +124,19 @@ def edge(soft: Mask, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
 
 
 def depth_of(body: Mask) -> NDArray[np.float32]:
-    """mm under the skin; negative outside."""
-    inside = ndi.distance_transform_edt(body, GRID_MM)
-    outside = ndi.distance_transform_edt(~body, GRID_MM)
-    return (inside - outside).astype(np.float32)
+    """mm under the skin, to some 2 mm; negative outside."""
+    every_other = body[::2, ::2, ::2]
+    inside = ndi.distance_transform_edt(every_other, 2 * GRID_MM)
+    outside = ndi.distance_transform_edt(~every_other, 2 * GRID_MM)
+    depth = (inside - outside).astype(np.float32)
+    return depth.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
+
+
+def depth_at_skin(body: Mask) -> NDArray[np.float32]:
+    """mm under the skin within 4 mm of it, where it is about flat; negative outside."""
+    width = 5
+    share = ndi.uniform_filter(body.astype(np.float32), width)
+    return np.asarray((share - np.float32(0.5)) * np.float32(width * GRID_MM))
 
 
 def along_skin(

@@ -16,6 +16,7 @@ Vector = NDArray[np.float64]
 _MARGIN = 3  # voxels around what is drawn, which its blur reaches
 _SOFT_HU = 60.0
 """What a voxel holds beside a dense mimic: only HU above it count as whose they are."""
+_SEEN_HU = 100.0  # below, nothing takes it for mineral
 _CEILING_HU = 3071.0
 _FILE_AIR_HU = -350
 _FAR = np.float32(1e3)
@@ -110,10 +111,11 @@ class Sketch:
         rest = hu[here] * (1 - cover)
         own = np.maximum(value - _SOFT_HU * cover, 0)
         others = np.maximum(rest - _SOFT_HU * (1 - cover), 0)
-        mine = (cover > 0.5) | (own / (own + others + 20) > 0.6)
+        shown = rest + value
+        mine = (cover > 0.5) | ((own / (own + others + 20) > 0.6) & (shown > _SEEN_HU))
         if not mine.any():
             return None
-        hu[here] = np.minimum(rest + value, np.maximum(hu[here], _CEILING_HU))
+        hu[here] = np.minimum(shown, np.maximum(hu[here], _CEILING_HU))
         mask = np.zeros(hu.shape, bool)
         mask[here] = mine
         return mask
