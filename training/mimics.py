@@ -46,7 +46,9 @@ _CARTILAGE_HU = (90.0, 140.0)
 _STEEL_HU = (4000.0, 12000.0)  # titanium and steel; files end at 3071
 _FABELLA_BONE_MM = 22.0
 """A bone as thick as this has sesamoids like the fabella's, one below it like the hand's."""
+_RIBS_NEAR = 0.005  # of a patch: cartilage lies by ribs or sternum
 _TRIES = 12
+_SHORTEST = 9  # points of a path along the skin, 1.5 mm apart
 
 
 Drawn = Sketch | None
@@ -95,12 +97,12 @@ def sesamoid(scene: Scene, rng: np.random.Generator) -> Drawn:
         axis, thick = long_axis(scene.bone, point), thickness(scene.bone, point, normal)
         large = thick >= _FABELLA_BONE_MM
         under_skin = skin_within(scene, point, normal, 45.0 if large else 24.0)
-        if not (under_skin and near_end(scene.bone, point - 4 * normal, axis)):
+        if not (under_skin and near_end(scene, point - 4 * normal, axis)):
             continue
         if large:
             length, cortex, gap = rng.uniform(8, 15), rng.uniform(0.7, 1.2), rng.uniform(1.5, 5)
         else:
-            length = np.clip(thick * rng.uniform(0.4, 0.8), 3.5, 12)
+            length = np.clip(thick * rng.uniform(0.45, 0.85), 4, 12)
             cortex, gap = rng.uniform(0.5, 0.9), rng.uniform(1, 4)
         semi = length / 2 * np.array([rng.uniform(0.5, 0.8), 1.0, rng.uniform(0.65, 0.95)])
         centre = point + normal * (gap + semi[0])
@@ -160,7 +162,7 @@ def bone_island(scene: Scene, rng: np.random.Generator) -> Drawn:
     voxel = any_of(scene.bone & (scene.hu < _CANCELLOUS_HU[1]), rng)
     if voxel is None or not is_compact_near(scene, voxel * GRID_MM):
         return None
-    size = rng.uniform(1.2, 4.0)
+    size = rng.uniform(1.8, 4.0)
     long = long_axis(scene.bone, voxel * GRID_MM)
     centre = voxel * GRID_MM + rng.uniform(-0.7, 0.7, 3)
     sketch = Sketch(centre - 2 * size, centre + 2 * size, scene.bone, 0.95)
@@ -179,13 +181,15 @@ def bone_island(scene: Scene, rng: np.random.Generator) -> Drawn:
 
 def costal_cartilage(scene: Scene, rng: np.random.Generator) -> Drawn:
     """A curved bar of cartilage along the chest wall, its rim or inside partly calcified."""
+    if scene.bone.mean() < _RIBS_NEAR:
+        return None
     size, depth = rng.uniform(4, 7), depth_of(scene.body)
     level = rng.uniform(size + 3, 25)
     voxel = any_of(scene.soft & (np.abs(depth - level) < 2), rng)
     if voxel is None:
         return None
     path = along_skin(depth, voxel * GRID_MM, level, rng.uniform(30, 60), 80.0, rng)
-    if len(path) < 12:
+    if len(path) < _SHORTEST:
         return None
     wall = (scene.hu > _FAT_HU) & ~scene.bone
     sketch = Sketch(path.min(axis=0) - size, path.max(axis=0) + size, wall, 0.75)
@@ -241,7 +245,7 @@ def port(scene: Scene, rng: np.random.Generator) -> Drawn:
     if found is None:
         return None
     skin, normal = found
-    radius, half, hu = rng.uniform(7.5, 12.5), rng.uniform(4, 6.5), _log(rng, 700, 8000)
+    radius, half, hu = rng.uniform(7.5, 12.5), rng.uniform(4, 6.5), _log(rng, 1200, 8000)
     centre = skin - normal * (rng.uniform(3, 9) + half)
     away = normed(np.cross(normal, unit(rng)))
     tube = centre + np.outer(np.arange(0, rng.uniform(15, 40), 1.0), away - 0.15 * normal)
@@ -311,8 +315,10 @@ def bra_wire(scene: Scene, rng: np.random.Generator) -> Drawn:
     level = -rng.uniform(1.0, 2.5)
     depth = depth_at_skin(scene.body)
     path = along_skin(depth, found[0], level, rng.uniform(25, 80), 60.0, rng)
-    if len(path) < 12:
+    if len(path) < _SHORTEST:
         return None
+    halfway = (path[1:] + path[:-1]) / 2
+    path = np.concatenate([path, halfway])
     radius = rng.uniform(0.5, 1.0)
     sketch = Sketch(path.min(axis=0) - radius, path.max(axis=0) + radius, ~scene.bone, 1.0)
     sketch.fill(sketch.strand(path, np.full(len(path), radius)), _log(rng, 3000, 9000))

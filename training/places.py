@@ -32,11 +32,12 @@ class Scene:
     bone: Mask
     body: Mask
     soft: Mask
+    bone_rim: NDArray[np.int64]
 
     @classmethod
     def of(cls, hu: Patch, bone: Mask) -> Scene:
-        body = hu > _BODY_HU
-        return cls(hu, bone, body, (hu > _FAT_HU) & (hu < _DENSE_HU) & ~bone)
+        soft = (hu > _FAT_HU) & (hu < _DENSE_HU) & ~bone
+        return cls(hu, bone, hu > _BODY_HU, soft, _rim(bone, soft))
 
 
 def any_of(mask: Mask, rng: np.random.Generator) -> Vector | None:
@@ -46,11 +47,16 @@ def any_of(mask: Mask, rng: np.random.Generator) -> Vector | None:
     return np.array(np.unravel_index(held[rng.integers(held.size)], mask.shape), float)
 
 
-def surface(inside: Mask, outside: Mask, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
-    """A point (mm) of a surface between two masks, and the unit normal out of the first."""
-    voxel = any_of(inside & _beside(outside), rng)
-    if voxel is None:
+def surface(
+    inside: Mask, rim: NDArray[np.int64], rng: np.random.Generator
+) -> tuple[Vector, Vector] | None:
+    """A point (mm) of a mask's surface, and the unit normal out of it.
+
+    rim : flat indices of the voxels to choose from
+    """
+    if not rim.size:
         return None
+    voxel = np.array(np.unravel_index(rim[rng.integers(rim.size)], inside.shape), float)
     low = np.maximum(voxel - _NEAR, 0).astype(int)
     high = np.minimum(voxel + _NEAR + 1, PATCH).astype(int)
     offset = np.argwhere(inside[tuple(map(slice, low, high))]) + low - voxel
@@ -65,7 +71,7 @@ def surface(inside: Mask, outside: Mask, rng: np.random.Generator) -> tuple[Vect
 def bone_surface(scene: Scene, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
     """A surface point and normal of bone, not of a bright organ or vessel taken for it."""
     for _ in range(_TRIES):
-        found = surface(scene.bone, scene.soft, rng)
+        found = surface(scene.bone, scene.bone_rim, rng)
         if found is None:
             return None
         if is_compact_near(scene, found[0]):
@@ -85,6 +91,11 @@ def skin_within(scene: Scene, point: Vector, normal: Vector, mm: float) -> bool:
     return not scene.body[tuple(np.clip(steps, 0, PATCH - 1).T)].all()
 
 
+def _rim(inside: Mask, outside: Mask) -> NDArray[np.int64]:
+    """Flat indices of the voxels of a mask beside another."""
+    return np.flatnonzero(inside & _beside(outside))
+
+
 def _beside(mask: Mask) -> Mask:
     """Voxels with a neighbour in a mask, by a face."""
     out = np.zeros_like(mask)
@@ -98,8 +109,9 @@ def _beside(mask: Mask) -> Mask:
 def skin_point(scene: Scene, rng: np.random.Generator) -> tuple[Vector, Vector] | None:
     """A point of the skin (mm) with open air before it, not a bubble nor a lung."""
     air = scene.hu < _AIR_HU
+    rim = _rim(scene.body, ~scene.body)
     for _ in range(_TRIES):
-        found = surface(scene.body, ~scene.body, rng)
+        found = surface(scene.body, rim, rng)
         if found is None:
             return None
         point, normal = found
@@ -143,26 +155,29 @@ def along_skin(
     depth: NDArray[np.float32], start: Vector, level: float, length: float, bend_mm: float,
     rng: np.random.Generator,
 ) -> Vector:  # fmt: skip
-    """A curved path (n, 3) mm that keeps a depth, in steps of 1 mm, up to the patch's edge."""
+    """A curved path (n, 3) mm that keeps a depth, in steps of 1.5 mm, up to the patch's edge."""
     point, way = start.copy(), unit(rng)
     turn = rng.choice([-1.0, 1.0]) / rng.uniform(bend_mm / 2, 2 * bend_mm)
     path = []
-    for _ in range(int(length)):
-        v = np.array(voxel_of(point))
-        low, high = np.maximum(v - 1, 0), np.minimum(v + 1, PATCH - 1)
-        rise = np.array([
-            depth[(*v[:k], high[k], *v[k + 1 :])] - depth[(*v[:k], low[k], *v[k + 1 :])]
-            for k in range(3)
-        ], float)  # fmt: skip
-        if not np.linalg.norm(rise):
-            break
-        rise = normed(rise)
-        point = point + rise * np.clip(level - float(depth[tuple(v)]), -0.4, 0.4)
-        way = normed(way - rise * (way @ rise) + turn * np.cross(rise, way))
-        point = point + way
-        if (point < 0).any() or (point > (PATCH - 1) * GRID_MM).any():
+    for _ in range(int(length / GRID_MM)):
+        if (point < GRID_MM).any() or (point > (PATCH - 2) * GRID_MM).any():
             break
         path.append(point)
+        z, y, x = voxel_of(point)
+        rise = np.array(
+            (
+                depth[z + 1, y, x] - depth[z - 1, y, x],
+                depth[z, y + 1, x] - depth[z, y - 1, x],
+                depth[z, y, x + 1] - depth[z, y, x - 1],
+            ),
+            float,
+        )
+        if not rise.any():
+            break
+        rise = normed(rise)
+        point = point + rise * np.clip(level - float(depth[z, y, x]), -0.6, 0.6)
+        way = normed(way - rise * (way @ rise) + turn * GRID_MM * np.cross(rise, way))
+        point = point + way * GRID_MM
     return np.array(path).reshape(-1, 3)
 
 
@@ -175,12 +190,14 @@ def long_axis(bone: Mask, point: Vector) -> Vector:
     return np.asarray(np.linalg.eigh(np.cov(held.T.astype(float)))[1][:, -1])
 
 
-def near_end(bone: Mask, point: Vector, axis: Vector) -> bool:
-    """Whether a bone ends within _END_MM of a point in it, along its axis."""
+def near_end(scene: Scene, point: Vector, axis: Vector) -> bool:
+    """Whether a bone ends in the body within _END_MM of a point in it, along its axis."""
     for sign in (-1.0, 1.0):
         steps = np.round((point + np.outer(_WALK, sign * axis)) / GRID_MM).astype(int)
         steps = steps[((steps >= 0) & (steps < PATCH)).all(axis=1)]
-        if len(steps) and not bone[tuple(steps.T)].all():
+        held = scene.bone[tuple(steps.T)]
+        # Where the scan ends, the bone goes on.
+        if len(steps) and not held.all() and scene.body[tuple(steps[np.argmin(held)])]:
             return True
     return False
 

@@ -13,6 +13,7 @@ from training.paint import FINE_MM, PATCH, Patch
 
 Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]
+_FEWEST = 3  # voxels; fewer teach nothing
 _MARGIN = 3  # voxels around what is drawn, which its blur reaches
 _SOFT_HU = 60.0
 """What a voxel holds beside a dense mimic: only HU above it count as whose they are."""
@@ -113,7 +114,7 @@ class Sketch:
         others = np.maximum(rest - _SOFT_HU * (1 - cover), 0)
         shown = rest + value
         mine = (cover > 0.5) | ((own / (own + others + 20) > 0.6) & (shown > _SEEN_HU))
-        if not mine.any():
+        if mine.sum() < _FEWEST:
             return None
         hu[here] = np.minimum(shown, np.maximum(hu[here], _CEILING_HU))
         mask = np.zeros(hu.shape, bool)
@@ -127,12 +128,13 @@ class Sketch:
 
 def _matrix(count: int, fwhm_mm: float) -> Patch:
     """From fine cells to voxels of a box along one axis (count, 2 count)."""
-    cell = (np.arange(2 * count) - 0.5) * FINE_MM
-    away = cell[None] - (np.arange(count) * GRID_MM)[:, None]
+    away = (np.arange(-2 * count, 2 * count) + 0.5) * FINE_MM
     sigma = fwhm_mm / _FWHM * np.sqrt(2)
     half = GRID_MM / 2
     share = special.erf((away + half) / sigma) - special.erf((away - half) / sigma)
-    return (share * (0.5 / GRID_MM * FINE_MM)).astype(np.float32)
+    share = (share * (0.5 / GRID_MM * FINE_MM)).astype(np.float32)
+    lag = np.arange(2 * count)[None] - 2 * np.arange(count)[:, None]
+    return np.asarray(share[lag + 2 * count - 1])
 
 
 def streaks(hu: Patch, mask: Mask, most_hu: float, rng: np.random.Generator) -> None:
