@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calcimetry.deposits.resample import GRID_MM, FilterTaps, resample
+from training.mimics import mimic
 from training.natural import Ground
 from training.paint import PATCH, Label, Paint, Patch, axis_matrix, deposit, rendered, tube
 from training.scanner import AIR_HU, OUTSIDE_HU, end_of_field, metal, scanned, tilted
@@ -46,6 +47,8 @@ _JOINT_SMALL, _JOINT_MM = 0.6, 8.0
 what is missed most."""
 
 _TILTED = 0.15
+_MIMICS = 0.12
+"""Shares of patches that lie obliquely, and in which a look-alike is drawn if it has a place."""
 _MOST_OBJECTS = 60
 """A scan with more than these is not drawn more often for it."""
 
@@ -98,6 +101,9 @@ def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label
         label[:] = 0
     told = cut(ground.answer, near, 0)
     label[label == 0] = told[label == 0]
+    mask = mimic(hu, bone, rng, trunk=ground.trunk) if rng.random() < _MIMICS else None
+    if mask is not None:
+        label[mask] = 0
     if rng.random() < 0.03:
         metal(hu, label, rng)
     if rng.random() < _TILTED:
