@@ -1,40 +1,38 @@
-"""``python -m training``: prepare, train, export. Goes on where an earlier call stopped."""
+"""``python -m training``: prepare, train on one fold, export. Goes on where it stopped before."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from training.calibrate import calibrate
-from training.card import write
-from training.export import drawn, export
+from training.finish import finish
 from training.loop import Recipe, train
 from training.net import Finder
 from training.patches import World, patch
-from training.sources import cases
+from training.sources import FOLDS
 from training.start import begin_from
 from training.world import world
 
 
 def main() -> None:
     asked = _arguments()
+    torch.set_num_threads(asked.threads)
     asked.work.mkdir(parents=True, exist_ok=True)
-    grounds = world(asked.data, asked.work / "world.pkl", asked.shapes, asked.seed)
-    begin, digest = (None, "") if asked.start is None else _begun(asked.start, grounds, asked.seed)
-    recipe = Recipe(
-        asked.steps, rate=asked.rate, seed=asked.seed, workers=asked.workers, start=digest
-    )
+    kept = asked.kept or asked.work / "world"
+    grounds = world(asked.data, asked.trunks, kept, asked.fold, asked.start, asked.shapes)
+    recipe = Recipe(asked.steps, rate=asked.rate, seed=asked.seed, fold=asked.fold)
+    begin = None
+    if asked.start is not None:
+        begin, digest = _begun(asked.start, grounds, asked.seed)
+        recipe = replace(recipe, start=digest)
     finder, steps = train(grounds, recipe, asked.work, asked.work / "log.txt", begin)
-    patches = drawn(grounds, asked.seed)
-    export(finder, asked.work / "raw.onnx", patches)
-    scale = calibrate(asked.data, asked.work / "raw.onnx")
-    export(finder, asked.out, patches, scale.temperature, scale.shift)
-    write(asked.out, recipe, cases(asked.data), scale, steps)
+    finish(finder, asked.out, (grounds,), (recipe,), (steps,), asked.data, asked.trunks)
 
 
 def _begun(path: Path, grounds: World, seed: int) -> tuple[Finder, str]:
@@ -51,14 +49,17 @@ def _arguments() -> argparse.Namespace:
     here = Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser("python -m training", description=__doc__)
     parser.add_argument("--data", type=Path, default=here.parent / "shared" / "data")
-    parser.add_argument("--work", type=Path, required=True, help="checkpoints and caches")
+    parser.add_argument("--trunks", type=Path, help="folder that get-trunks filled: more patients")
+    parser.add_argument("--fold", choices=FOLDS, required=True, help="whose patients to train on")
+    parser.add_argument("--work", type=Path, required=True, help="checkpoints and log")
+    parser.add_argument("--kept", type=Path, help="prepared scans, which folds can share")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
-    parser.add_argument("--steps", type=int, default=16000)
-    parser.add_argument("--rate", type=float, default=Recipe().rate)
     parser.add_argument("--start", type=Path, help="exported weights, with card, to begin from")
+    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--rate", type=float, default=Recipe().rate)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", type=int, default=2400)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@ Training weighs deposits and all else alike; in scans deposits are rare, hence t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from calcimetry.phantom.truth import Truth
 from calcimetry.records import Runs, Scan
 from calcimetry.runs import find_runs, voxels_of
 from calcimetry.scan import read
-from training.sources import cases
+from training.sources import Case
 
 THRESHOLD_HU = 130
 BINS = 10
@@ -36,19 +37,22 @@ class Calibration:
     cases: tuple[str, ...]
 
 
-def calibrate(data: Path, weights: Path, seed: int = 5, jobs: int = 2) -> Calibration:
-    """Fit uncalibrated weights' temperature and shift on the validation patients.
+def calibrate(
+    chosen: Sequence[Case], weights: Path, seed: int = 5, turns: int = 2, jobs: int = 2
+) -> Calibration:
+    """Fit uncalibrated weights' temperature and shift on some scans.
 
-    Voxels of deposits that training's shapes, but another painter, put into limbs that
-    training never saw, against all else dense there.
+    Voxels of deposits that training's shapes, but another painter, put into them, against all
+    else dense there.
+
+    turns : how often each scan is painted
     """
     net = load_file(str(weights))
     if net is None:
         raise FileNotFoundError(weights)
-    chosen = [case for case in cases(data) if case.part == "validate"]
     logits, truths = [], []
     for case in chosen:
-        for turn in range(2):
+        for turn in range(turns):
             scan, truth = _painted(read(case.path), seed + turn)
             runs = find_runs(scan.hu, THRESHOLD_HU)
             chance = np.clip(probability(net, scan, runs, jobs=jobs), 1e-6, 1 - 1e-6)

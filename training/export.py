@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from training.net import WINDOWS, Block, Finder, Residual, fold
+from training.net import CHANNELS, WINDOWS, Block, Finder, Residual, fold
 from training.patches import World, patch
 
 WEIGHT_MOST = 63  # 7 bits and a sign: 2 x 255 x 63 fits into 16 bits
@@ -49,7 +49,9 @@ def export(
 
     Its input ``hu`` is float32 (z, y, x, 8): cells of 2x2x2 voxels, as `training.net.fold` makes
     them, sides multiples of 4; its output ``logit`` has the same shape, divided by
-    `temperature`, plus `shift`.
+    `temperature`, plus `shift`. Its output ``features`` is the last hidden layer, from which the
+    logit is made, uint8 (z, y, x, channels): value = ``features_scale`` x (byte -
+    ``features_zero``), both of the model's metadata.
 
     patches : float32 HU (z, y, x), sides multiples of 8; they set the activations' ranges
     """
@@ -190,22 +192,27 @@ class Written:
         self.ranges = ranges
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
+        self.about_features: dict[str, str] = {}
 
     def serialised(self) -> bytes:
-        sides = ["z", "y", "x", 8]
+        sides, deep = ["z", "y", "x", 8], ["z", "y", "x", CHANNELS[0]]
         graph = helper.make_graph(
             self.nodes,
             "finder",
             [helper.make_tensor_value_info("hu", TensorProto.FLOAT, sides)],
-            [helper.make_tensor_value_info("logit", TensorProto.FLOAT, sides)],
+            [
+                helper.make_tensor_value_info("logit", TensorProto.FLOAT, sides),
+                helper.make_tensor_value_info("features", TensorProto.UINT8, deep),
+            ],
             list(self.constants.values()),
         )
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
         made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        helper.set_model_props(made, self.about_features)
         return bytes(made.SerializeToString())
 
     def door(self, name: str, hu: Whole | str) -> Whole:
-        """Both windows share one scale: they become channels of one tensor."""
+        """All windows share one scale: they become channels of one tensor."""
         x = self._whole(name, *self.ranges[name])
         windows = [self._window(str(hu), x, window) for window in WINDOWS]
         self._op("Concat", windows, x.name, axis=3)
@@ -262,6 +269,8 @@ class Written:
     def head(self, weights: Weights, x: Whole | str) -> Whole:
         assert isinstance(x, Whole)
         weight, bias = weights
+        self._op("Identity", [x.name], "features")
+        self.about_features = {"features_scale": repr(x.scale), "features_zero": str(x.zero)}
         wide = self._op("DequantizeLinear", [x.name, *self._about(x)])
         matrix = np.ascontiguousarray(weight[:, :, 0, 0, 0].T)
         y = self._op("MatMul", [wide, self._hold("head_w", matrix)])

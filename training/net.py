@@ -12,8 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as nnf
 
 CHANNELS = (32, 64, 96)
-WINDOWS = ((50.0, 125.0, -200.0, 300.0), (300.0, 400.0, -200.0, 1700.0))
-"""Centre, scale and clipping of the two HU windows that are the network's channels."""
+WINDOWS = (
+    (50.0, 125.0, -200.0, 300.0),
+    (300.0, 400.0, -200.0, 1700.0),
+    (1000.0, 700.0, 1000.0, 3071.0),
+)
+"""Centre, scale and clipping of the HU windows that are the network's channels: soft tissue,
+mineral, and metal, which is 0 wherever nothing is as bright as that."""
 
 
 class Block(nn.Sequential):

@@ -18,6 +18,7 @@ from calcimetry.kernels.compiled import kernel
 from training.shapes import Shape
 
 Patch = NDArray[np.float32]
+Label = NDArray[np.uint8]
 PATCH = 48
 FINE_MM = GRID_MM / 2
 _PAD = 12  # fine cells around a patch, so that what lies outside blurs in
@@ -25,10 +26,10 @@ FINE = 2 * PATCH + 2 * _PAD
 IGNORE = 2
 
 
-def axis_matrix(corner: int, spacing: float, fwhm_mm: float) -> NDArray[np.float32]:
+def axis_matrix(corner: float, spacing: float, fwhm_mm: float) -> NDArray[np.float32]:
     """From fine cells to a patch along one axis, (PATCH, FINE).
 
-    corner : the patch's first voxel on the network's grid of the whole scan
+    corner : the patch's first voxel on the network's grid of the whole scan, or between two
     """
     reach = max(1.0, GRID_MM / spacing)
     centre = (corner + np.arange(PATCH)) * GRID_MM / spacing

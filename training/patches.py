@@ -7,28 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
-from calcimetry.deposits.resample import GRID_MM
+from calcimetry.deposits.resample import GRID_MM, FilterTaps, resample
+from training.mimics import mimic
 from training.natural import Ground
-from training.paint import (
-    IGNORE,
-    PATCH,
-    Paint,
-    Patch,
-    axis_matrix,
-    deposit,
-    rendered,
-    tube,
-)
+from training.paint import PATCH, Label, Paint, Patch, axis_matrix, deposit, rendered, tube
+from training.scanner import AIR_HU, OUTSIDE_HU, end_of_field, metal, scanned, tilted
 from training.shapes import Shape
 
-Label = NDArray[np.uint8]
-_PLACE_SHARE = {"fat": 0.15, "muscle": 0.15, "bone": 0.5, "near": 0.13, "skin": 0.07}
+_PLACE_SHARE = {
+    "fat": 0.15,
+    "muscle": 0.15,
+    "joint": 0.28,
+    "bone": 0.24,
+    "near": 0.11,
+    "skin": 0.07,
+}
+_OBJECT_SHARE = 0.15
+"""Of all patches: in the middle of them what was judged or mined, and nothing is painted."""
+
 _MODES = ["deposits", "null", "natural"]
-_LIMB_MODES = (0.62, 0.06, 0.32)
-_TRUNK_MODES = (0.38, 0.04, 0.58)
-"""Trunks are few, and their spines and ribs are what is taken for deposits most often."""
+_LIMB_MODES = (0.8, 0.06, 0.14)
+_TRUNK_MODES = (0.6, 0.04, 0.36)
+"""Of the other patches. Trunks are few, and their spines and ribs are often taken for deposits."""
 
 _DENSITY = {
     "stone": (500.0, 1700.0),
@@ -41,10 +42,15 @@ _DENSITY = {
 }
 _DENSITY_ELSE = (150.0, 1100.0)
 SMALL_MM, FAINT_MG_CM3 = 12.0, 400.0
-_AIR_HU = -350
-_OUTSIDE_HU = -1024
-TRUNK_MM = 280.0
-"""A scan that is wider holds a trunk."""
+_JOINT_SMALL, _JOINT_MM = 0.6, 8.0
+"""Share of the deposits at joints that are small and faint, and what is small there: those are
+what is missed most."""
+
+_TILTED = 0.15
+_MIMICS = 0.12
+"""Shares of patches that lie obliquely, and in which a look-alike is drawn if it has a place."""
+_MOST_OBJECTS = 60
+"""A scan with more than these is not drawn more often for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +61,25 @@ class World:
     share: NDArray[np.float64]
     bank: Sequence[Shape]
 
+    def hunted(self) -> NDArray[np.float64]:
+        """How often each ground is drawn for its objects: each object alike."""
+        number = np.array([len(g.objects) for g in self.grounds])
+        share = self.share / self.share.max() * np.minimum(number, _MOST_OBJECTS)
+        return np.asarray(share / share.sum()) if share.any() else self.share
+
 
 def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label]:
     """One training patch, the same for a seed: HU, and 1 deposit, 0 not, 2 out of the loss."""
     rng = np.random.default_rng(seed)
-    ground = world.grounds[rng.choice(len(world.grounds), p=world.share)]
-    aim, mode = _aim(ground, rng)
-    corner = np.round(aim).astype(np.int64) - PATCH // 2
-    hu = cut(ground.hu, corner, -1000).astype(np.float32)
-    closed = cut(ground.bone, corner, False) | (hu < _AIR_HU)
+    hunting = rng.random() < _OBJECT_SHARE
+    share = world.hunted() if hunting else world.share
+    ground = world.grounds[rng.choice(len(world.grounds), p=share)]
+    aim, mode = _object(ground, rng) if hunting and len(ground.objects) else _aim(ground, rng)
+    corner = aim - PATCH / 2  # between grid positions: the grid's phase is the scan's, not ours
+    near = np.round(corner).astype(np.int64)
+    hu = shown(ground, corner)
+    bone = cut(ground.bone, near, False)
+    closed = bone | (hu < AIR_HU)
     paint = Paint.empty()
     mineral = 1.0
     if mode == "deposits":
@@ -71,39 +87,56 @@ def patch(world: World, seed: tuple[int, ...]) -> tuple[NDArray[np.int16], Label
     elif mode == "null":
         mineral = rng.uniform(0, 0.06)
         _deposits(paint, ground, world.bank, corner, closed, rng)
-    trunk = _is_trunk(ground)
-    for _ in range(rng.poisson(0.7 if trunk else 0.12)):
+    for _ in range(rng.poisson(0.7 if ground.trunk else 0.12)):
         # In a trunk vessels are wide, and run through lungs, too.
-        through = cut(ground.bone, corner, False) if trunk and rng.random() < 0.5 else closed
-        _vessel(paint, through, 14.0 if trunk else 5.0, rng)
+        through = bone if ground.trunk and rng.random() < 0.5 else closed
+        _vessel(paint, through, 14.0 if ground.trunk else 5.0, rng)
     spread = rng.uniform(0.8, 1.9)
     fwhm = (rng.uniform(0.4, 1.2) * max(ground.spacing[0], 1.0), spread, spread)
-    z, y, x = (
-        axis_matrix(int(c), s, f) for c, s, f in zip(corner, ground.spacing, fwhm, strict=True)
-    )
+    z, y, x = (axis_matrix(c, s, f) for c, s, f in zip(corner, ground.spacing, fwhm, strict=True))
     paint.mineral *= np.float32(mineral)
     base = rng.choice([40.0, 60.0, -20.0, -80.0], p=[0.6, 0.2, 0.1, 0.1])
     hu, label = rendered(hu, paint, (z, y, x), rng.uniform(1.15, 1.75), base)
     if mode == "null":
         label[:] = 0
-    label[cut(ground.unsure, corner, False) & (label == 0)] = IGNORE
+    told = cut(ground.answer, near, 0)
+    label[label == 0] = told[label == 0]
+    mask = mimic(hu, bone, rng, trunk=ground.trunk) if rng.random() < _MIMICS else None
+    if mask is not None:
+        label[mask] = 0
     if rng.random() < 0.03:
-        _metal(hu, label, rng)
-    seen = _scanned(hu, rng)
+        metal(hu, label, rng)
+    if rng.random() < _TILTED:
+        hu, label = tilted(hu, label, rng)
+    seen = scanned(hu, rng)
     if rng.random() < 0.12:
-        _end_of_field(seen, rng)
+        end_of_field(seen, rng)
     return seen, label
 
 
-def _is_trunk(ground: Ground) -> bool:
-    return ground.hu.shape[2] * GRID_MM > TRUNK_MM
+def shown(ground: Ground, corner: NDArray[np.float64]) -> Patch:
+    """HU of the PATCH-sided box that begins at a grid position, whole or not; outside is air."""
+    sides = [
+        _taps(float(c), n, s)
+        for c, n, s in zip(corner, ground.hu.shape, ground.spacing, strict=True)
+    ]
+    hu = resample(ground.hu, *(taps for taps, _ in sides))
+    z, y, x = (there for _, there in sides)
+    hu[~(z[:, None, None] & y[:, None] & x)] = OUTSIDE_HU
+    return hu
 
 
-def _end_of_field(hu: NDArray[np.int16], rng: np.random.Generator) -> None:
-    """Nothing beyond a plane: bones and deposits that the field cuts are still what they are."""
-    at = int(rng.integers(4, PATCH // 2))
-    beyond = slice(0, at) if rng.random() < 0.5 else slice(PATCH - at, PATCH)
-    np.moveaxis(hu, rng.choice(3, p=[0.6, 0.2, 0.2]), 0)[beyond] = _OUTSIDE_HU
+def _taps(corner: float, count: int, spacing: float) -> tuple[FilterTaps, NDArray[np.bool_]]:
+    """`calcimetry.deposits.resample.axis_weights` for PATCH places from any position on, and which
+    of them lie within the scan."""
+    reach = max(1.0, GRID_MM / spacing)
+    centre = (corner + np.arange(PATCH)) * GRID_MM / spacing
+    first = np.floor(centre - reach).astype(np.int64) + 1
+    index = first[:, None] + np.arange(int(np.ceil(2 * reach)) + 1)
+    weight = np.maximum(0.0, 1.0 - np.abs(index - centre[:, None]) / reach)
+    weight /= weight.sum(axis=1, keepdims=True)
+    taps = np.clip(index, 0, count - 1).astype(np.int32), weight.astype(np.float32)
+    return taps, (centre > -0.5) & (centre < count - 0.5)
 
 
 def cut(volume: NDArray, corner: NDArray[np.int64], outside: float) -> NDArray:  # type: ignore[type-arg]
@@ -117,14 +150,17 @@ def cut(volume: NDArray, corner: NDArray[np.int64], outside: float) -> NDArray: 
     return box
 
 
+def _object(ground: Ground, rng: np.random.Generator) -> tuple[NDArray[np.float64], str]:
+    place = ground.objects[rng.integers(len(ground.objects))]
+    return place + rng.uniform(-12, 12, 3), "natural"
+
+
 def _aim(ground: Ground, rng: np.random.Generator) -> tuple[NDArray[np.float64], str]:
-    mode = rng.choice(_MODES, p=_TRUNK_MODES if _is_trunk(ground) else _LIMB_MODES)
-    if mode == "natural" and len(ground.dense):
-        return ground.dense[rng.integers(len(ground.dense))] + rng.uniform(-12, 12, 3), mode
-    place = _place(ground, rng)
+    mode = str(rng.choice(_MODES, p=_TRUNK_MODES if ground.trunk else _LIMB_MODES))
+    place = None if mode == "natural" else _place(ground, rng)
     if place is None:
         return ground.dense[rng.integers(len(ground.dense))] + rng.uniform(-12, 12, 3), "natural"
-    return place + rng.uniform(-14, 14, 3), str(mode)
+    return place + rng.uniform(-14, 14, 3), mode
 
 
 def _place(ground: Ground, rng: np.random.Generator) -> NDArray[np.float64] | None:
@@ -141,17 +177,19 @@ def _deposits(
     paint: Paint,
     ground: Ground,
     bank: Sequence[Shape],
-    corner: NDArray[np.int64],
+    corner: NDArray[np.float64],
     closed: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> None:
     middle = corner + PATCH / 2
     for _ in range(1 + rng.poisson(0.8)):
-        centre = _near(ground, middle, rng)
-        if centre is None:
+        found = _near(ground, middle, rng)
+        if found is None:
             continue
-        shape = _shape(bank, rng)
-        density = _density(shape, rng)
+        name, centre = found
+        small = name == "joint" and rng.random() < _JOINT_SMALL
+        shape = _small(bank, rng) if small else _shape(bank, rng)
+        density = _density(shape, rng, 1.0 if small else 0.3)
         turn = np.eye(3) if shape.family == "fluid_level" else _turn(rng)
         deposit(paint, shape, (centre - corner) * GRID_MM, turn, density, closed)
 
@@ -164,26 +202,33 @@ def _shape(bank: Sequence[Shape], rng: np.random.Generator) -> Shape:
     return shape
 
 
-def _density(shape: Shape, rng: np.random.Generator) -> float:
-    """mg/cm3 of any deposit of a shape's sort, but faint ones more often."""
+def _small(bank: Sequence[Shape], rng: np.random.Generator) -> Shape:
+    shape = bank[rng.integers(len(bank))]
+    while shape.diameter_mm > _JOINT_MM:
+        shape = bank[rng.integers(len(bank))]
+    return shape
+
+
+def _density(shape: Shape, rng: np.random.Generator, faint: float) -> float:
+    """mg/cm3 of any deposit of a shape's sort, but faint ones more often, by a share."""
     low, high = _DENSITY.get(shape.family, _DENSITY_ELSE)
-    if rng.random() < 0.3:
+    if rng.random() < faint:
         high = max(min(high, FAINT_MG_CM3), low)
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _near(
     ground: Ground, middle: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64] | None:
-    """A place of a random sort within the patch."""
+) -> tuple[str, NDArray[np.float64]] | None:
+    """A place of a random sort within the patch, and the name of that sort."""
     for _ in range(4):
-        name = rng.choice(list(_PLACE_SHARE), p=list(_PLACE_SHARE.values()))
+        name = str(rng.choice(list(_PLACE_SHARE), p=list(_PLACE_SHARE.values())))
         points = ground.places[name]
         inside = (np.abs(points - middle) < PATCH / 2 - 3).all(axis=1)
         if inside.any():
             chosen = rng.choice(np.flatnonzero(inside))
             position: NDArray[np.float64] = points[chosen] + rng.uniform(-0.5, 0.5, 3)
-            return position
+            return name, position
     return None
 
 
@@ -202,60 +247,3 @@ def _vessel(
     path += rng.uniform(10, PATCH * GRID_MM - 10, 3) - path[length // 2]
     radius = np.exp(rng.uniform(0, np.log(widest_mm)))
     tube(paint, path, radius, rng.uniform(90, 480), closed)
-
-
-def _metal(hu: Patch, label: Label, rng: np.random.Generator) -> None:
-    """A clip, wire, screw or implant: at the ceiling, with streaks in its slices."""
-    centre = rng.uniform(8, PATCH - 8, 3)
-    axis = _unit(rng)
-    offset = np.indices(hu.shape).reshape(3, -1).T - centre
-    along = offset @ axis
-    off = np.linalg.norm(offset - along[:, None] * axis, axis=1)
-    length, radius = rng.uniform(1, 20), np.exp(rng.uniform(np.log(0.5), np.log(6)))
-    inside = np.clip(radius + 0.5 - off, 0, 1) * (np.abs(along) < length)
-    inside = inside.reshape(hu.shape).astype(np.float32)
-    angle = np.arctan2(offset[:, 1], offset[:, 2]).reshape(hu.shape)
-    far = np.hypot(offset[:, 1], offset[:, 2]).reshape(hu.shape)
-    waves = sum(np.cos(int(k) * angle + rng.uniform(0, 6.3)) for k in rng.integers(2, 14, 4))
-    present = inside.any(axis=(1, 2))[:, None, None]
-    streak = waves * rng.uniform(20, 250) * np.exp(-far / rng.uniform(5, 25)) * present
-    hu += np.where(hu > _AIR_HU, streak, 0).astype(np.float32)
-    hu[:] = hu * (1 - inside) + inside * rng.uniform(2200, 5000)
-    label[(inside > 0.1) | (np.abs(streak) > 60)] = IGNORE
-    label[inside > 0.5] = 0
-
-
-def _unit(rng: np.random.Generator) -> NDArray[np.float64]:
-    vector = rng.normal(size=3)
-    return np.asarray(vector / np.linalg.norm(vector))
-
-
-def _scanned(hu: Patch, rng: np.random.Generator) -> NDArray[np.int16]:
-    """The patch as another scanner might show it: slices, kernel, dose, kVp, HU scale."""
-    if rng.random() < 0.2:
-        hu = _thick(hu, rng)
-    kernel = rng.random()
-    if kernel < 0.25:
-        hu = ndi.gaussian_filter(hu, rng.uniform(0.2, 0.55))
-    elif kernel < 0.5:
-        hu = hu + rng.uniform(0.3, 1.3) * (hu - ndi.gaussian_filter(hu, rng.uniform(0.5, 0.9)))
-    gain = np.exp(rng.uniform(np.log(0.85), np.log(1.4)))
-    hu = np.where(hu > 60, 60 + (hu - 60) * gain, hu) + rng.uniform(-12, 12)
-    if rng.random() < 0.45:
-        noise = rng.standard_normal(hu.shape, dtype=np.float32)
-        if rng.random() < 0.6:
-            noise = ndi.gaussian_filter(noise, rng.uniform(0.3, 0.8))
-        hu = hu + noise * (np.exp(rng.uniform(np.log(3), np.log(40))) / noise.std())
-    return np.clip(np.round(hu), _OUTSIDE_HU, 3071).astype(np.int16)
-
-
-def _thick(hu: Patch, rng: np.random.Generator) -> Patch:
-    """Thicker slices: means over slabs along z, linearly interpolated."""
-    thick = rng.uniform(2.5, 5.0) / GRID_MM
-    at = np.arange(PATCH)
-    slices = np.arange(-rng.random() * thick, PATCH + thick, thick)
-    mean = np.clip(thick / 2 + 0.5 - np.abs(slices[:, None] - at[None]), 0, 1)
-    mean /= np.maximum(mean.sum(1, keepdims=True), 1e-6)
-    back = np.maximum(0, 1 - np.abs(at[:, None] - slices[None]) / thick)
-    matrix = (back @ mean).astype(np.float32)
-    return np.tensordot(matrix, hu, axes=(1, 0)).astype(np.float32)

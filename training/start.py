@@ -95,8 +95,12 @@ def _dequantised(
 
 
 def _cubed(weight: NDArray[np.float32], convolution: nn.Conv3d) -> NDArray[np.float32]:
-    """A 2D kernel over three slices' channels as the 3D kernel it was made from."""
+    """A 2D kernel over three slices' channels as the 3D kernel it was made from.
+
+    Channels that the convolution has and the kernel lacks, those of a window that is new, are 0.
+    """
     outside, inside = convolution.weight.shape[:2]
     if convolution.kernel_size[0] == 1:
         return weight[:, :, None]
-    return np.ascontiguousarray(weight.reshape(outside, 3, inside, 3, 3).transpose(0, 2, 1, 3, 4))
+    cube = weight.reshape(outside, 3, -1, 3, 3).transpose(0, 2, 1, 3, 4)
+    return np.pad(cube, ((0, 0), (0, inside - cube.shape[1]), (0, 0), (0, 0), (0, 0)))

@@ -1,64 +1,114 @@
-"""The world that patches are drawn from: real CTs without calcinosis, phantoms, shapes."""
+"""The world that patches are drawn from: real CTs, phantoms without deposits, shapes.
+
+What takes long is kept in a folder, a file for each scan, for the next call and the other fold.
+"""
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from calcimetry.deposits.network import load_file
 from calcimetry.phantom.body import make
+from calcimetry.records import Scan
+from calcimetry.scan import read
+from training.judged import judged
+from training.mining import mined
 from training.natural import Ground, ground
 from training.patches import World
+from training.scanner import OUTSIDE_HU
 from training.shapes import bank
-from training.sources import Case, cases, read
+from training.sources import Case, cases
+
+T = TypeVar("T")
+Weighted = list[tuple[Ground, float]]
 
 BODIES = (
-    *(("hand", 1001 + k, (0.75 + 0.25 * k, 0.5 + 0.05 * k, 0.5 + 0.05 * k)) for k in range(8)),
-    *(("elbow", 1101 + k, (1.0 + k, 0.9, 0.9)) for k in range(2)),
-    *(("knee", 1201 + k, (1.5 + k, 0.9, 0.9)) for k in range(2)),
-    *(("shoulder", 1301 + k, (2.0 + k, 1.0, 1.0)) for k in range(2)),
-    *(("trunk", 1401 + k, (1.5 + k, 1.2, 1.2)) for k in range(2)),
+    *(("hand", 1001 + k, (0.75 + 0.5 * k, 0.5 + 0.1 * k, 0.5 + 0.1 * k)) for k in range(3)),
+    ("elbow", 1101, (1.0, 0.9, 0.9)),
+    ("knee", 1201, (1.5, 0.9, 0.9)),
+    ("shoulder", 1301, (2.0, 1.0, 1.0)),
 )
 """Phantoms without deposits: the real CTs hold one hand. Region, seed, spacing in mm."""
 
-SCALES = (1.0, 0.7, 0.5)
-TRUNK_SCALES = (1.0, 0.8)
-"""Limbs are also shown as if they were smaller: fingers, children. And trunks, a little."""
+LIMB_SCALES = {1.0: 1.0, 0.6: 0.5}
+"""Limbs are also shown as if they were smaller: fingers, children. Scale, and how often."""
 
-_SHARE = {"STS_019": 3.0, "STS_005": 2.0, "lidc0314": 9.0, "crlm1004": 6.0}
-_SCALE_SHARE = {1.0: 1.0, 0.8: 0.4, 0.7: 0.25, 0.5: 0.35}
+_SHARE = {"STS_019": 3.0, "STS_005": 2.0, "STS_049": 3.0}
+_OTHER_SHARE = 2.0
+_PHANTOM_SHARE = 0.8
 
 
-def world(data: Path, kept: Path, shapes: int, seed: int) -> World:
-    """Read and prepare everything, or take it from the file `kept` where that exists."""
-    if kept.exists():
-        return pickle.loads(kept.read_bytes())  # type: ignore[no-any-return]
-    chosen = [case for case in cases(data) if case.part == "train"]
+def world(
+    data: Path, trunks: Path | None, kept: Path, fold: str, hunter: Path | None, shapes: int = 2400
+) -> World:
+    """Everything for a fold.
+
+    kept : folder for what is prepared
+    hunter : weights whose false deposits are mined
+    """
+    kept.mkdir(parents=True, exist_ok=True)
+    chosen = [case for case in cases(data, trunks) if case.fold == fold]
     with ProcessPoolExecutor(2) as pool:
-        made = list(pool.map(_grounds, chosen)) + list(pool.map(_phantom, BODIES))
-    pairs = [pair for part in made for pair in part]
+        real = pool.map(partial(_grounds, data=data, kept=kept, hunter=hunter), chosen)
+        drawn = pool.map(partial(_phantom, kept=kept, hunter=hunter), BODIES)
+        pairs = [pair for part in (*real, *drawn) for pair in part]
     share = np.array([weight for _, weight in pairs])
-    whole = World([g for g, _ in pairs], share / share.sum(), bank(shapes, seed))
-    kept.write_bytes(pickle.dumps(whole))
-    return whole
+    drawn_shapes = _once(kept / f"shapes-{shapes}.pkl", lambda: bank(shapes, 0))
+    return World([g for g, _ in pairs], share / share.sum(), drawn_shapes)
 
 
-def _grounds(case: Case) -> list[tuple[Ground, float]]:
-    hu, spacing = read(case.path)
-    scales = SCALES if case.name.startswith("STS") else TRUNK_SCALES
-    made = []
-    for scale in scales:
-        size = (spacing[0] * scale, spacing[1] * scale, spacing[2] * scale)
-        one = ground(f"{case.name}x{scale}", hu, size, unsure=case.unsure)
-        made.append((one, _SHARE.get(case.name, 1.0) * _SCALE_SHARE[scale]))
+def _once(path: Path, work: Callable[[], T]) -> T:
+    """What `work` makes, or made before."""
+    if path.exists():
+        return pickle.loads(path.read_bytes())  # type: ignore[no-any-return]
+    made = work()
+    path.with_suffix(".new").write_bytes(pickle.dumps(made))
+    path.with_suffix(".new").replace(path)
     return made
 
 
-def _phantom(about: tuple[str, int, tuple[float, float, float]]) -> list[tuple[Ground, float]]:
+def _grounds(case: Case, data: Path, kept: Path, hunter: Path | None) -> Weighted:
+    def work() -> Weighted:
+        scan = read(case.path)
+        objects = judged(case, scan, data)
+        found = _hunted(case.name, scan, kept, hunter)
+        hu = np.maximum(scan.hu, OUTSIDE_HU)
+        weight = _SHARE.get(case.name, 1.0) if case.limb else _OTHER_SHARE
+        about = {"trunk": not case.limb, "objects": objects, "mined_mm": found}
+        return [
+            (ground(case.name, hu, scan.spacing, scale=scale, **about), weight * share)
+            for scale, share in LIMB_SCALES.items()
+            if case.limb or scale == 1
+        ]
+
+    return _once(kept / f"{case.name}.pkl", work)
+
+
+def _phantom(
+    about: tuple[str, int, tuple[float, float, float]], kept: Path, hunter: Path | None
+) -> Weighted:
     region, seed, spacing = about
-    noise = float(np.random.default_rng(seed).uniform(8, 30))
-    scan = make(region, seed=seed, spacing=spacing, deposits=0, noise_hu=noise).scan
-    share = 0.7 if region == "hand" else 0.3
-    return [(ground(f"{region}{seed}", scan.hu, scan.spacing, unsure=False), share)]
+
+    def work() -> Weighted:
+        noise = float(np.random.default_rng(seed).uniform(8, 30))
+        scan = make(region, seed=seed, spacing=spacing, deposits=0, noise_hu=noise).scan
+        found = _hunted(f"{region}{seed}", scan, kept, hunter)
+        made = ground(f"{region}{seed}", scan.hu, scan.spacing, mined_mm=found)
+        return [(made, _PHANTOM_SHARE)]
+
+    return _once(kept / f"{region}{seed}.pkl", work)
+
+
+def _hunted(name: str, scan: Scan, kept: Path, hunter: Path | None) -> NDArray[np.float64] | None:
+    network = None if hunter is None else load_file(str(hunter))
+    if network is None:
+        return None
+    return _once(kept / f"{name}-mined.pkl", lambda: mined(network, scan))

@@ -73,6 +73,40 @@ def test_training_begins_where_an_export_stopped(finder, written, patches):
     assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.98
 
 
+def test_the_last_hidden_layer_is_an_output_that_makes_the_logit(written, patches):
+    session = load_file(str(written)).session
+    about = session.get_modelmeta().custom_metadata_map
+    scale, zero = float(about["features_scale"]), int(about["features_zero"])
+    logit, features = session.run(["logit", "features"], {"hu": folded(patches[1])})
+    assert features.dtype == np.uint8
+    assert features.shape == (*logit.shape[:3], Finder().head.in_channels)
+    held = {c.name: onnx.numpy_helper.to_array(c) for c in onnx.load(written).graph.initializer}
+    value = (features.astype(np.float32) - zero) * np.float32(scale)
+    assert np.allclose(value @ held["head_w"] + held["head_b"], logit, atol=1e-4)
+
+
+def test_a_window_that_older_weights_lack_begins_silent(written, patches):
+    begun = Finder()
+    hu = torch.from_numpy(np.stack(patches)[:, None])
+    begin_from(begun, _without_last_window(written), hu, SCALE)
+    assert (begun.stem[0].weight[:, -8:] == 0).all()
+    assert (begun.stem[0].weight[:, :-8] != 0).any()
+
+
+def _without_last_window(path):
+    """The file as it would be had its network not had the last window."""
+    model = onnx.load(path)
+    for constant in model.graph.initializer:
+        if constant.name == "stem_w":
+            wide = onnx.numpy_helper.to_array(constant)
+            parts = wide.reshape(len(wide), 3, -1, 3, 3)[:, :, :-8]
+            fewer = np.ascontiguousarray(parts.reshape(len(wide), -1, 3, 3))
+            constant.CopyFrom(onnx.numpy_helper.from_array(fewer, "stem_w"))
+    older = path.with_name("older.onnx")
+    onnx.save(model, older)
+    return older
+
+
 def test_weights_leave_room_for_16_bit_sums(written):
     model = onnx.load(written)
     weights = [onnx.numpy_helper.to_array(c) for c in model.graph.initializer]
