@@ -92,6 +92,16 @@ class Case:
     limb: bool
 
     @property
+    def patient(self) -> str:
+        """Who it shows: the two reformats of a spine are one patient's."""
+        return "spine-lumbar_taichi" if self.name.startswith("spine-lumbar_taichi") else self.name
+
+    @property
+    def unseen_by(self) -> str:
+        """The fold whose weights were not made from it."""
+        return "B" if self.fold == "A" else "A"
+
+    @property
     def stem(self) -> str:
         """What the scan is called where its objects were judged."""
         return self.path.name.removesuffix(".nii.gz").removesuffix("_CT")

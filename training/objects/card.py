@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,12 @@ def card(
 
 
 def reliability(rows: Table, chance: NDArray[np.float64]) -> list[tuple[float, float, int, float]]:
-    """Of natural objects, vessel calcium apart, in each of BANDS: from, to, how many, true share."""
-    use = (rows.look == NATURAL) & (rows.label != "vessel")
+    """Of natural objects that no rule holds back, vessel calcium apart, in each of BANDS: from, to,
+    how many, and the share that is true."""
+    use = (rows.look == NATURAL) & (rows.label != "vessel") & ~rows.held_back
     seen, true = chance[use], rows.label[use] == "deposit"
     found = []
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in pairwise(BANDS):
         band = (seen >= low) & (seen < high if high < 1 else seen <= 1)
         share = float(true[band].mean()) if band.any() else float("nan")
         found.append((low, high, int(band.sum()), round(share, 3)))

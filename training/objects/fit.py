@@ -85,7 +85,7 @@ def weights_of(rows: Table, recipe: Recipe) -> NDArray[np.float64]:
     weight = rows.weight.copy()
     deposit, painted = rows.label == "deposit", rows.look == "painted"
     weight[deposit & ~painted] *= recipe.true
-    weight[painted] = np.where(rows.within[painted], recipe.within, recipe.painted)
+    weight[painted] = np.where(rows.held_back[painted], recipe.within, recipe.painted)
     weight[~painted] /= len(np.unique(rows.look[~painted]))
     return weight
 
@@ -111,11 +111,11 @@ def calibrated(
     """Slope and shift of the logit that make probabilities right on patients left out.
 
     Natural objects that no rule holds back count in full, whatever the fit gave them; painted
-    deposits as in the fit. What is calcium of a vessel's wall counts for neither side: whether it is
-    a lesion is a question of words.
+    deposits as in the fit. Calcium of a vessel's wall counts for neither side: whether it is a
+    lesion is a question of words.
     """
     natural, painted = rows.look == NATURAL, rows.look == "painted"
-    use = (natural | painted) & ~rows.within & (rows.label != "vessel")
+    use = (natural | painted) & ~rows.held_back & (rows.label != "vessel")
     true = rows.label[use] == "deposit"
     weight = np.where(painted[use], recipe.painted * spread, 1.0)
     seen = np.clip(chance[use], 1e-3, 1 - 1e-3)

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from calcimetry.anatomy import find_body, in_pose, pose_of
 from calcimetry.deposits.find import Seen, ask_network, look
-from calcimetry.deposits.network import Network, load_file
+from calcimetry.deposits.network import Network, load, load_file
+from calcimetry.deposits.rules import held_back
+from calcimetry.describe.evidence import Evidence
 from calcimetry.plan import Plan
-from calcimetry.records import Scan
+from calcimetry.records import Rule, Scan
 from calcimetry.runs import dense_objects, voxels_of
 from calcimetry.scan import read
 from training.guises import GUISES
@@ -30,7 +32,7 @@ from training.objects.labels import (
     natural_label,
     painted_label,
 )
-from training.sources import Case, network_for
+from training.sources import TEST, Case
 
 PAINTED = 24
 """Deposits painted into a scan."""
@@ -46,7 +48,8 @@ class Table:
     features : float64 (n, names), see `calcimetry.deposits.features`
     label : class of each, or UNKNOWN; weight : how much it counts
     patient, look : whose, and in which guise or painting the scan was shown
-    volume_mm3 : of each
+    shipped : whether the weights that are shipped may be made from it
+    volume_mm3, held_back : of each; whether a rule would hold it back
     """
 
     features: NDArray[np.float64]
@@ -54,36 +57,56 @@ class Table:
     weight: NDArray[np.float64]
     patient: NDArray[np.str_]
     look: NDArray[np.str_]
+    shipped: NDArray[np.bool_]
     volume_mm3: NDArray[np.float64]
+    held_back: NDArray[np.bool_]
 
     def part(self, chosen: NDArray[np.bool_]) -> Table:
         """Some of the rows."""
         return Table(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
-def table(cases: Iterable[Case], judged: Path, networks: Path, kept: Path, jobs: int) -> Table:
+def table(
+    cases: Iterable[Case], judged: Path, networks: Path | None, kept: Path, jobs: int
+) -> Table:
     """The table of some cases; what was worked out before is read from the folder `kept`.
 
-    networks : folder with the networks of the folds: each case is asked of that which was not
-        trained on it
+    networks : folder with a network for each fold, ``A.onnx`` and ``B.onnx``: each case is asked of
+        the one that was not trained on it; None: of the shipped one
     """
     words = judgements(judged)
     parts = []
     for case in cases:
-        net = load_file(str(network_for(case, networks)))
-        assert net is not None
         for name in (NATURAL, *GUISES, "painted"):
             file = kept / f"{case.name}.{name}.npz"
             if not file.exists():
                 print(case.name, name, flush=True)
-                _write(file, _rows(case, name, net, words.get(case.name), jobs))
-            held = np.load(file)
-            count = len(held["label"])
-            who = np.full(count, case.patient), np.full(count, name)
-            parts.append(
-                Table(held["features"], held["label"], held["weight"], *who, held["volume_mm3"])
-            )
+                net = _network(case, networks)
+                _write(file, _rows(case, name, net, words.get(case.stem), jobs))
+            parts.append(_part(case, name, file))
     return Table(*(np.concatenate([getattr(p, n) for p in parts]) for n in Table.__slots__))
+
+
+def _part(case: Case, name: str, file: Path) -> Table:
+    held = np.load(file)
+    count = len(held["label"])
+    return Table(
+        held["features"],
+        held["label"],
+        held["weight"],
+        np.full(count, case.patient),
+        np.full(count, name),
+        np.full(count, case.fold != TEST),
+        held["volume_mm3"],
+        held["held_back"],
+    )
+
+
+def _network(case: Case, folder: Path | None) -> Network:
+    """The network that has not seen a case."""
+    net = load() if folder is None else load_file(str(folder / f"{case.unseen_by}.onnx"))
+    assert net is not None
+    return net
 
 
 def _write(file: Path, rows: dict[str, NDArray[np.generic]]) -> None:
@@ -111,14 +134,21 @@ def _rows(
     posed, seen = shown(scan, net, jobs)
     told = [label(posed.to_lps(voxels_of(seen.objects.runs[k]))) for k in seen.candidates]
     words = np.array([word for word, _ in told], "U16")
+    evidence = [seen.evidence[k] for k in seen.candidates]
     # Of a painted scan only what was painted: the rest stands in the table as it is by nature.
     use = words == "deposit" if name == "painted" else words != MIXED
     return {
         "features": seen.features[use],
         "label": words[use],
         "weight": np.array([weight for _, weight in told], np.float64)[use],
-        "volume_mm3": np.array([seen.evidence[k].volume_mm3 for k in seen.candidates])[use],
+        "volume_mm3": np.array([one.volume_mm3 for one in evidence])[use],
+        "held_back": np.array([_in_cavity(one) for one in evidence], np.bool_)[use],
     }
+
+
+def _in_cavity(evidence: Evidence) -> bool:
+    """Whether a rule holds it back for where in the body it lies."""
+    return held_back(evidence) in (Rule.WITHIN_TRUNK, Rule.SMALL_DEEP)
 
 
 def shown(scan: Scan, net: Network, jobs: int) -> tuple[Scan, Seen]:

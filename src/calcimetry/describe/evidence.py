@@ -249,10 +249,8 @@ def edge_distances(objects: Objects, spacing: tuple[float, float, float]) -> NDA
     """How far each object lies from the border of the volume, mm: 0 where it reaches it, so that
     part of it may be missing."""
     low, high = objects.box[:, ::2], np.array(objects.runs.shape) - objects.box[:, 1::2]
-    found: NDArray[np.float64] = (np.minimum(low, high) * np.array(spacing)).min(
-        axis=1, initial=1e9
-    )
-    return found
+    gap: NDArray[np.float64] = np.minimum(low, high) * np.array(spacing)
+    return gap.min(axis=1)
 
 
 def structures_of(
