@@ -175,5 +175,7 @@ def parse(content: bytes, part: str) -> ObjectStage:
         if tuple(held[f"{part}_features"].tolist()) != names:
             raise ValueError("other features")
         slope, shift = held[f"{part}_scale"].tolist()
-        arrays = (held[f"{part}_{name}"] for name in ARRAYS)
-        return ObjectStage(*arrays, slope=slope, shift=shift)
+        root, feature, threshold, left, right, leaf, share = (
+            held[f"{part}_{name}"] for name in ARRAYS
+        )
+    return ObjectStage(root, feature, threshold, left, right, leaf, share, slope, shift)

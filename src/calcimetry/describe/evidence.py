@@ -250,7 +250,8 @@ def edge_distances(objects: Objects, spacing: tuple[float, float, float]) -> NDA
     part of it may be missing."""
     low, high = objects.box[:, ::2], np.array(objects.runs.shape) - objects.box[:, 1::2]
     gap: NDArray[np.float64] = np.minimum(low, high) * np.array(spacing)
-    return gap.min(axis=1)
+    nearest: NDArray[np.float64] = gap.min(axis=1)
+    return nearest
 
 
 def structures_of(
