@@ -102,7 +102,8 @@ def _calibrated(chance: NDArray[np.float64], slope: float, shift: float) -> NDAr
     """Probabilities whose first column is moved, and the others scaled to what is left."""
     first = np.clip(chance[:, :1], 1e-3, 1 - 1e-3)
     moved = 1 / (1 + np.exp(-(slope * np.log(first / (1 - first)) + shift)))
-    others = chance[:, 1:] * (1 - moved) / np.maximum(chance[:, 1:].sum(1, keepdims=True), 1e-9)
+    others = np.maximum(chance[:, 1:], 1e-9)  # where all trees say deposit there are none
+    others *= (1 - moved) / others.sum(axis=1, keepdims=True)
     return np.concatenate([moved, others], axis=1)
 
 
