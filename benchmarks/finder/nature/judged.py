@@ -121,7 +121,7 @@ def _row(
     judgement = "true" if outlined else found[0].judgement if found else NOT_JUDGED
     z, y, x = voxels[len(voxels) // 2].tolist()
     volume = len(voxels) * scan.voxel_mm3
-    title = f"{case.name[-7:]} {judgement[:8]} {volume:.0f} {deposit.confidence:.2f}"
+    title = f"{case.name[:9]} {judgement[:8]} {volume:.0f} {deposit.confidence:.2f}"
     return Row(
         case=case,
         tier=deposit.tier,
@@ -145,7 +145,7 @@ def _truth(case: Case, scan: Scan, judged: Judged, here: Sequence[Deposit], kind
     ]
     called, listed = (min(s / max(judged.volume_mm3, 1e-9), 1.0) for s in sums)
     z, y, x = np.rint(scan.to_zyx(np.array(judged.place))).astype(int).tolist()
-    picture = tile(scan, (z, y, x), f"{case.name[-7:]} {judged.volume_mm3:.0f} {kind}")
+    picture = tile(scan, (z, y, x), f"{case.name[:9]} {judged.volume_mm3:.0f} {kind}")
     what, volume = judged.judgement, judged.volume_mm3
     return Truth(case, what, judged.place, volume, called, listed, kind, picture)
 
@@ -160,7 +160,7 @@ def _outlined(case: Case, scan: Scan, exam: Examination, mask: NDArray[np.bool_]
     z, y, x = held[len(held) // 2].tolist()
     place = tuple(scan.to_lps(held.mean(axis=0)).tolist())
     volume = len(held) * scan.voxel_mm3
-    picture = tile(scan, (z, y, x), f"{case.name[-7:]} {volume:.0f}")
+    picture = tile(scan, (z, y, x), f"{case.name[:9]} {volume:.0f}")
     return Truth(case, "outlined", place, volume, called, listed, str(most), picture)
 
 
