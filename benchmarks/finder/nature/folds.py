@@ -51,12 +51,9 @@ class Folds:
 
     def weights(self, case: str) -> dict[str, str]:
         """The weights that a case is asked of: name to the first 16 digits of their SHA-256."""
-        shipped = [p for p in SHIPPED.glob("*.*") if _is_weights(p)]
-        files = {path.name: path for path in sorted(shipped)}
-        if self.network is not None and case != PHANTOM:
-            files["finder.onnx"] = self._network(case)
-        if self.objects is not None and case != PHANTOM:
-            files["objects.json"] = self._objects(case)
+        files = {path.name: path for path in sorted(SHIPPED.glob("*.*")) if _is_weights(path)}
+        own = {"finder.onnx": self._network(case), "objects.json": self._objects(case)}
+        files |= {name: path for name, path in own.items() if path is not None}
         return {name: digest(path.read_bytes()) for name, path in files.items()}
 
     def left_out(self) -> str:
@@ -70,25 +67,32 @@ class Folds:
 
     @contextmanager
     def _loaded(self, case: str) -> Iterator[None]:
+        weights, objects = self._network(case), self._objects(case)
         with ExitStack() as stack:
-            if self.network is not None and case != PHANTOM:
-                net = network.load_file(str(self._network(case)))
+            if weights is not None:
+                net = network.load_file(str(weights))
                 stack.enter_context(mock.patch.object(network, "load", return_value=net))
-            if self.objects is not None and case != PHANTOM:
-                from calcimetry.deposits import candidates
+            if objects is not None:
+                from calcimetry.deposits import object_stage
 
-                stage = candidates.load_file(str(self._objects(case)))
-                stack.enter_context(mock.patch.object(candidates, "load", return_value=stage))
+                stages = {
+                    seen: object_stage.parse(objects.read_bytes(), part)
+                    for seen, part in ((True, "network"), (False, "geometry"))
+                }
+                stack.enter_context(
+                    mock.patch.object(object_stage, "load", lambda *, network: stages[network])
+                )
             yield
 
-    def _network(self, case: str) -> Path:
-        assert self.network is not None
+    def _network(self, case: str) -> Path | None:
+        """The case's own network. Raises KeyError where the table names none for it."""
+        if self.network is None or case == PHANTOM:
+            return None
         table = json.loads((self.network / TABLE).read_text(encoding="utf-8"))
         return self.network / table[case]
 
-    def _objects(self, case: str) -> Path:
-        assert self.objects is not None
-        return self.objects / f"{case}.json"
+    def _objects(self, case: str) -> Path | None:
+        return None if self.objects is None or case == PHANTOM else self.objects / f"{case}.json"
 
 
 def _is_weights(path: Path) -> bool:

@@ -19,7 +19,8 @@ ALIKE = 0.05
 def alike(pairs: Sequence[Alike], key: Callable[[Alike], str]) -> str:
     """What scans and their guises have in common."""
     lines = []
-    for name in [*dict.fromkeys(map(key, pairs)), "all"]:
+    names = list(dict.fromkeys(map(key, pairs)))
+    for name in [*names, "all"][: None if len(names) > 1 else 1]:
         part = [p for p in pairs if name in (key(p), "all")]
         both = [had for p in part for had in (*p.there, *p.back)]
         listed = [had for p in part for had in p.listed]
