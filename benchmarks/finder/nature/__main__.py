@@ -56,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--page", type=Path, default=root / "docs" / "finder-nature.md")
     parser.add_argument("--work", type=Path, required=True, help="what is kept, and montages")
     parser.add_argument("--scans", nargs="+", help="only scans whose names begin so")
-    parser.add_argument("--objects-dir", type=Path, help="CASE.json: fitted without its patient")
+    parser.add_argument("--objects-dir", type=Path, help="CASE.npz: fitted without its patient")
     parser.add_argument("--network-dir", type=Path, help="networks, and folds.json: case to file")
     parser.add_argument("--deposits", type=int, default=24, help="painted into a scan at a time")
     parser.add_argument("--rounds", type=int, default=1, help="of painting each scan")

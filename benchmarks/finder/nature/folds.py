@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 import calcimetry
-from calcimetry.deposits import network
+from calcimetry.deposits import network, object_stage
 from calcimetry.examine import measure
 from calcimetry.records import Examination, Scan
 
@@ -36,7 +36,7 @@ PHANTOM = ""
 class Folds:
     """Which weights each case is asked of; the shipped ones where there is no folder.
 
-    objects : folder of CASE.json, the object stage's weights without that case's patient
+    objects : folder of CASE.npz, the object stage's weights without that case's patient
     network : folder of networks and of `TABLE`, {case: file name}
     """
 
@@ -52,7 +52,7 @@ class Folds:
     def weights(self, case: str) -> dict[str, str]:
         """The weights that a case is asked of: name to the first 16 digits of their SHA-256."""
         files = {path.name: path for path in sorted(SHIPPED.glob("*.*")) if _is_weights(path)}
-        own = {"finder.onnx": self._network(case), "objects.json": self._objects(case)}
+        own = {"finder.onnx": self._network(case), "objects.npz": self._objects(case)}
         files |= {name: path for name, path in own.items() if path is not None}
         return {name: digest(path.read_bytes()) for name, path in files.items()}
 
@@ -73,8 +73,6 @@ class Folds:
                 net = network.load_file(str(weights))
                 stack.enter_context(mock.patch.object(network, "load", return_value=net))
             if objects is not None:
-                from calcimetry.deposits import object_stage
-
                 stages = {
                     seen: object_stage.parse(objects.read_bytes(), part)
                     for seen, part in ((True, "network"), (False, "geometry"))
@@ -92,11 +90,11 @@ class Folds:
         return self.network / table[case]
 
     def _objects(self, case: str) -> Path | None:
-        return None if self.objects is None or case == PHANTOM else self.objects / f"{case}.json"
+        return None if self.objects is None or case == PHANTOM else self.objects / f"{case}.npz"
 
 
 def _is_weights(path: Path) -> bool:
-    return path.suffix in (".onnx", ".json") and ".card." not in path.name
+    return path.suffix in (".onnx", ".npz")
 
 
 def digest(content: bytes) -> str:
