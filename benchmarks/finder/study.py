@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calcimetry import deposits as finder
 from calcimetry.anatomy import find_body, in_pose, is_turned, out_of_pose, pose_of
 from calcimetry.phantom.insertion import insert
-from calcimetry.phantom.placement import Mix, candidate_sites, random_placements
+from calcimetry.phantom.placement import Mix, Pool, candidate_sites, random_placements
 from calcimetry.phantom.shapes_independent import Make, draw_independent, insert_independent
 from calcimetry.phantom.spec import Imaging, Placement
 from calcimetry.phantom.truth import Painted, Truth
@@ -95,15 +95,28 @@ def judged(scan: Scan, plan: Plan | None = None, jobs: int = 2) -> tuple[Finding
     return tuple(replace(finding, runs=out_of_pose(finding.runs, pose)) for finding in found)
 
 
-def inserted(scan: Scan, generator: str, seed: int, count: int) -> tuple[Scan, Truth]:
-    """`count` deposits and half as many null insertions, by either generator."""
+MIX = Mix(diameter_mm=(3.0, 22.0), density_mg_cm3=(180.0, 1100.0), null_share=0.4)
+
+
+def inserted(
+    scan: Scan,
+    generator: str,
+    seed: int,
+    count: int,
+    *,
+    sites: Mapping[str, Pool] | None = None,
+    mix: Mix = MIX,
+    hu_per_mg_cm3: float | None = None,
+) -> tuple[Scan, Truth]:
+    """`count` deposits, and with the usual mix null insertions, by either generator.
+
+    sites : places by pool; all that the scan has unless given
+    hu_per_mg_cm3 : of the mineral; drawn unless given
+    """
     rng = np.random.default_rng((seed, len(generator)))
-    mix = Mix(diameter_mm=(3.0, 22.0), density_mg_cm3=(180.0, 1100.0), null_share=0.4)
-    placed = random_placements(scan, count, rng, sites=candidate_sites(scan), mix=mix)
-    spread = rng.uniform(0.8, 1.6)
-    look = Imaging(
-        fwhm_mm=(scan.spacing[0] * 0.6, spread), hu_per_mg_cm3=float(rng.uniform(1.25, 1.6))
-    )
+    placed = random_placements(scan, count, rng, sites=sites or candidate_sites(scan), mix=mix)
+    spread, drawn = rng.uniform(0.8, 1.6), float(rng.uniform(1.25, 1.6))
+    look = Imaging(fwhm_mm=(scan.spacing[0] * 0.6, spread), hu_per_mg_cm3=hu_per_mg_cm3 or drawn)
     if generator == "trained":
         return insert(scan, placed, rng, look)
     return insert_independent(scan, [_redrawn(place, rng) for place in placed], rng, look)

@@ -51,8 +51,8 @@ def main() -> None:
             apart.setdefault(patient, {})[part] = stage
         print(part, told[part]["reliability on patients left out"], flush=True)
     _write(asked.out, whole)
-    for patient, both in apart.items():
-        _write(asked.work / "left_out" / f"{patient}.npz", both)
+    for case in chosen:
+        _write(asked.work / "left_out" / f"{case.stem}.npz", apart[case.patient])
     digest = hashlib.sha256(asked.out.read_bytes()).hexdigest()
     asked.out.with_suffix(".card.json").write_text(
         json.dumps({"sha256": digest, **told}, indent=1) + "\n", encoding="utf-8"

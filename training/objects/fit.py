@@ -13,7 +13,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from calcimetry.deposits.features import GEOMETRY, NAMES
 from calcimetry.deposits.object_stage import ARRAYS, CLASSES, UNKNOWN, ObjectStage
 from training.objects import labels
-from training.objects.table import NATURAL, Table
+from training.objects.table import NATURAL, PAINTED, PHANTOM, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Recipe:
     trees, leaves, fewest : how many trees, of how many leaves at most, of how many rows at least
     tried : share of the features that each node tries
     painted : weight of a painted deposit: natural ones are few, and lie in no fat
+    wall : the same in the wall of a trunk: few are painted there
     within : weight of a painted deposit in the cavity of a trunk, where the rules count none
     true : weight of a natural deposit
     """
@@ -31,7 +32,8 @@ class Recipe:
     leaves: int = 150
     fewest: int = 3
     tried: float = 0.3
-    painted: float = 0.3
+    painted: float = 0.2
+    wall: float = 0.4
     within: float = 0.02
     true: float = 3.0
     seed: int = 0
@@ -83,10 +85,13 @@ def _as_stage(forest: ExtraTreesClassifier) -> ObjectStage:
 def weights_of(rows: Table, recipe: Recipe) -> NDArray[np.float64]:
     """How much each row counts: a scan's guises share what its own rows would have alone."""
     weight = rows.weight.copy()
-    deposit, painted = rows.label == "deposit", rows.look == "painted"
-    weight[deposit & ~painted] *= recipe.true
-    weight[painted] = np.where(rows.held_back[painted], recipe.within, recipe.painted)
-    weight[~painted] /= len(np.unique(rows.look[~painted]))
+    deposit = rows.label == "deposit"
+    natural = ~np.isin(rows.look, (PAINTED, PHANTOM))
+    painted = deposit & ~natural
+    weight[deposit & natural] *= recipe.true
+    weight[painted] = np.where(rows.limb[painted], recipe.painted, recipe.wall)
+    weight[painted & rows.held_back] = recipe.within
+    weight[natural] /= max(1, len(np.unique(rows.look[natural])))
     return weight
 
 
@@ -105,19 +110,17 @@ def predicted(rows: Table, stages: Mapping[str, ObjectStage]) -> NDArray[np.floa
     return found
 
 
-def calibrated(
-    rows: Table, chance: NDArray[np.float64], recipe: Recipe, spread: float = 1.0
-) -> tuple[float, float]:
+def calibrated(rows: Table, chance: NDArray[np.float64], recipe: Recipe) -> tuple[float, float]:
     """Slope and shift of the logit that make probabilities right on patients left out.
 
     Natural objects that no rule holds back count in full, whatever the fit gave them; painted
-    deposits as in the fit. Calcium of a vessel's wall counts for neither side: whether it is a
+    deposits half of what they count in the fit: in a scan of a patient there are fewer. Calcium of a vessel's wall counts for neither side: whether it is a
     lesion is a question of words.
     """
-    natural, painted = rows.look == NATURAL, rows.look == "painted"
+    natural, painted = rows.look == NATURAL, rows.look == PAINTED
     use = (natural | painted) & ~rows.held_back & (rows.label != "vessel")
     true = rows.label[use] == "deposit"
-    weight = np.where(painted[use], recipe.painted * spread, 1.0)
+    weight = np.where(painted[use], recipe.painted / 2, 1.0)
     seen = np.clip(chance[use], 1e-3, 1 - 1e-3)
     logit, sign = np.log(seen / (1 - seen)), np.where(true, 1.0, -1.0)
 

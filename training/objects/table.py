@@ -18,6 +18,7 @@ from calcimetry.deposits.find import Seen, ask_network, look
 from calcimetry.deposits.network import Network, load, load_file
 from calcimetry.deposits.rules import held_back
 from calcimetry.describe.evidence import Evidence
+from calcimetry.phantom.body import make
 from calcimetry.plan import Plan
 from calcimetry.records import Rule, Scan
 from calcimetry.runs import dense_objects, voxels_of
@@ -26,6 +27,7 @@ from training.guises import GUISES
 from training.objects.labels import (
     MIXED,
     UNKNOWN,
+    UNKNOWN_WEIGHT,
     Judged,
     filled_by,
     judgements,
@@ -34,10 +36,19 @@ from training.objects.labels import (
 )
 from training.sources import TEST, Case
 
-PAINTED = 24
+INSERTED = 24
 """Deposits painted into a scan."""
 
-NATURAL = "natural"
+NATURAL, PAINTED, PHANTOM = "natural", "painted", "phantom"
+
+BODIES = (
+    *(("hand", 2001 + k, (0.75 + 0.25 * k, 0.5 + 0.05 * k, 0.5 + 0.05 * k)) for k in range(6)),
+    *(("elbow", 2101 + k, (1.0 + k, 0.9, 0.9)) for k in range(2)),
+    *(("knee", 2201 + k, (1.5 + k, 0.9, 0.9)) for k in range(2)),
+    *(("shoulder", 2301 + k, (2.0 + k, 1.0, 1.0)) for k in range(2)),
+)
+"""Phantoms with deposits: region, seed, spacing in mm. The natural scans hold one hand."""
+
 Label = Callable[[NDArray[np.float64]], tuple[str, float]]
 
 
@@ -48,6 +59,7 @@ class Table:
     features : float64 (n, names), see `calcimetry.deposits.features`
     label : class of each, or UNKNOWN; weight : how much it counts
     patient, look : whose, and in which guise or painting the scan was shown
+    limb : whether of the limb set, or a phantom
     shipped : whether the weights that are shipped may be made from it
     volume_mm3, held_back : of each; whether a rule would hold it back
     """
@@ -57,6 +69,7 @@ class Table:
     weight: NDArray[np.float64]
     patient: NDArray[np.str_]
     look: NDArray[np.str_]
+    limb: NDArray[np.bool_]
     shipped: NDArray[np.bool_]
     volume_mm3: NDArray[np.float64]
     held_back: NDArray[np.bool_]
@@ -77,14 +90,33 @@ def table(
     words = judgements(judged)
     parts = []
     for case in cases:
-        for name in (NATURAL, *GUISES, "painted"):
+        for name in (NATURAL, *GUISES, PAINTED):
             file = kept / f"{case.name}.{name}.npz"
             if not file.exists():
                 print(case.name, name, flush=True)
                 net = _network(case, networks)
                 _write(file, _rows(case, name, net, words.get(case.stem), jobs))
             parts.append(_part(case, name, file))
+    parts += [_phantom(body, networks, kept, jobs) for body in BODIES]
     return Table(*(np.concatenate([getattr(p, n) for p in parts]) for n in Table.__slots__))
+
+
+def _phantom(
+    body: tuple[str, int, tuple[float, float, float]], networks: Path | None, kept: Path, jobs: int
+) -> Table:
+    """The candidates of a phantom: its deposits, and its bones and vessels, which are none."""
+    region, seed, spacing = body
+    file = kept / f"{region}{seed}.{PHANTOM}.npz"
+    case = Case(f"{region}{seed}", file, "A", "calcimetry.phantom", limb=True)
+    if not file.exists():
+        made = make(region, seed=seed, spacing=spacing)
+        filled = filled_by(made.truth)
+
+        def label(points: NDArray[np.float64]) -> tuple[str, float]:
+            return painted_label(points, made.scan, filled), UNKNOWN_WEIGHT
+
+        _write(file, _labelled(made.scan, label, _network(case, networks), jobs, (MIXED,)))
+    return _part(case, PHANTOM, file)
 
 
 def _part(case: Case, name: str, file: Path) -> Table:
@@ -96,6 +128,7 @@ def _part(case: Case, name: str, file: Path) -> Table:
         held["weight"],
         np.full(count, case.patient),
         np.full(count, name),
+        np.full(count, case.limb),
         np.full(count, case.fold != TEST),
         held["volume_mm3"],
         held["held_back"],
@@ -122,8 +155,8 @@ def _rows(
     scan = read(case.path)
     known = [scan.to_lps(np.argwhere(mask)) for mask in true_objects(case.name, scan)]
     label: Label = partial(natural_label, judged=judged, known=known)
-    if name == "painted":
-        scan, truth = inserted(scan, "trained", crc32(case.name.encode()), PAINTED)
+    if name == PAINTED:
+        scan, truth = inserted(scan, "trained", crc32(case.name.encode()), INSERTED)
         filled = filled_by(truth)
 
         def label(points: NDArray[np.float64]) -> tuple[str, float]:
@@ -131,12 +164,19 @@ def _rows(
 
     elif name in GUISES:
         scan = GUISES[name](scan)
+    # Of a painted scan only what was painted: the rest stands in the table as it is by nature.
+    return _labelled(scan, label, net, jobs, (MIXED, UNKNOWN) if name == PAINTED else (MIXED,))
+
+
+def _labelled(
+    scan: Scan, label: Label, net: Network, jobs: int, without: Sequence[str]
+) -> dict[str, NDArray[np.generic]]:
+    """The candidates of a scan, but for those with labels that are left out."""
     posed, seen = shown(scan, net, jobs)
     told = [label(posed.to_lps(voxels_of(seen.objects.runs[k]))) for k in seen.candidates]
     words = np.array([word for word, _ in told], "U16")
     evidence = [seen.evidence[k] for k in seen.candidates]
-    # Of a painted scan only what was painted: the rest stands in the table as it is by nature.
-    use = words == "deposit" if name == "painted" else words != MIXED
+    use = ~np.isin(words, without)
     return {
         "features": seen.features[use],
         "label": words[use],
