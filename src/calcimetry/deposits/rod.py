@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from calcimetry.deposits.reasons import Verdict
-from calcimetry.deposits.rules import POOL_MEAN_HU, TYPICAL_NOISE_HU
 from calcimetry.describe.evidence import Evidence
 from calcimetry.records import LISTED, Kind, Rule, Runs, Scan
 from calcimetry.runs import box_of, paint
@@ -25,15 +25,23 @@ ROUND = 0.97  # a disc has 1, an ellipse of axes 4:5 0.976, a square 0.955
 STRAY_MM = 0.8  # of the sections' middles from a straight line
 RIM_MM = 2.5  # blurred: left out where evenness is asked for
 FEWEST_WITHIN = 30  # voxels within the rim
+BLOOD_HU = 330.0  # contrast medium in vessels stays below
+TYPICAL_NOISE_HU = 20.0  # where it could not be measured
+
+Open = TypeVar("Open", bound=Verdict | None)
+"""A verdict, or None of an object that is still open."""
 
 
 def mark_rods(
-    scan: Scan, pieces: Sequence[Runs], verdicts: Sequence[Verdict], evidence: Sequence[Evidence]
-) -> list[Verdict]:
-    """The verdicts, but what would be listed and is a rod is none of the body's."""
+    scan: Scan,
+    pieces: Sequence[Runs],
+    verdicts: Sequence[Open],
+    evidence: Sequence[Evidence],
+) -> list[Open | Verdict]:
+    """The verdicts, but what is open or would be listed and is a rod is none of the body's."""
     return [
         Verdict(Kind.EXTERNAL, Rule.ROD, 0.9)
-        if verdict.kind in LISTED and is_rod(scan, runs, _noise_hu(seen))
+        if (verdict is None or verdict.kind in LISTED) and is_rod(scan, runs, _noise_hu(seen))
         else verdict
         for runs, verdict, seen in zip(pieces, verdicts, evidence, strict=True)
     ]
@@ -65,7 +73,7 @@ def is_rod(scan: Scan, runs: Runs, noise_hu: float) -> bool:
             continue
         cut = box[axis].start == 0 and box[axis].stop == scan.hu.shape[axis]
         # Through the whole field run vessels with contrast medium, too.
-        return not cut or bool(values[same][sections[same]].mean() >= POOL_MEAN_HU)
+        return not cut or bool(values[same][sections[same]].mean() >= BLOOD_HU)
     return False
 
 
