@@ -18,6 +18,7 @@ NARROWEST_MM, WIDEST_MM = 8.0, 40.0
 """Diameters of rods. Inserts that stand for deposits are of 5 mm and less (QRM, cardiac)."""
 
 SHORTEST_MM = 10.0
+TILTED_MM = 20.0  # by which the box of a tilted rod is wider than the rod
 SAME_SECTION = 0.1  # how far areas may lie from their median, as a fraction of it
 MOSTLY = 0.6  # of an object's slices: blur and flat ends take one or two at each end
 FEWEST_SLICES = 3
@@ -61,8 +62,8 @@ def is_rod(scan: Scan, runs: Runs, noise_hu: float) -> bool:
     lengths = sorted(
         (side.stop - side.start) * step for side, step in zip(box, scan.spacing, strict=True)
     )
-    if lengths[0] < NARROWEST_MM or lengths[2] < SHORTEST_MM:
-        return False
+    if lengths[0] < NARROWEST_MM or lengths[2] < SHORTEST_MM or lengths[1] > WIDEST_MM + TILTED_MM:
+        return False  # by its box alone: the big pools and bones of a scan are many voxels
     mask, hu = paint(box, runs), scan.hu[box]
     for axis in range(3):
         rest = [k for k in range(3) if k != axis]
