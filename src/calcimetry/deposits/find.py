@@ -106,7 +106,8 @@ def find(
     objects = sample_objects(object_runs(components.objects, number.tolist()), scan.hu.shape)
     first = _first_evidence(scan, components, number, objects, anatomy)
     verdicts, evidence = classify(first, _steps(scan, objects, anatomy, plan, jobs))
-    verdicts = mark_rods(scan, objects.runs, verdicts, evidence)
+    marked = mark_rods(scan, objects.runs, verdicts, evidence)
+    verdicts = [verdict for verdict in marked if verdict is not None]
     verdicts = mark_vessels(scan, objects, verdicts, evidence)
     verdicts = rejoin_remainders(scan, objects, verdicts)
     verdicts = promote_satellites(scan, objects, verdicts)

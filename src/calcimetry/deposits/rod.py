@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +28,15 @@ FEWEST_WITHIN = 30  # voxels within the rim
 BLOOD_HU = 330.0  # contrast medium in vessels stays below
 TYPICAL_NOISE_HU = 20.0  # where it could not be measured
 
-Open = TypeVar("Open", bound=Verdict | None)
-"""A verdict, or None of an object that is still open."""
-
 
 def mark_rods(
     scan: Scan,
     pieces: Sequence[Runs],
-    verdicts: Sequence[Open],
+    verdicts: Sequence[Verdict | None],
     evidence: Sequence[Evidence],
-) -> list[Open | Verdict]:
-    """The verdicts, but what is open or would be listed and is a rod is none of the body's."""
+) -> list[Verdict | None]:
+    """The verdicts, but what is open (None) or would be listed and is a rod is none of the
+    body's."""
     return [
         Verdict(Kind.EXTERNAL, Rule.ROD, 0.9)
         if (verdict is None or verdict.kind in LISTED) and is_rod(scan, runs, _noise_hu(seen))
