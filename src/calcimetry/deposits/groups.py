@@ -1,6 +1,6 @@
 """Which objects are pieces of one lesion, or of one line of vascular calcium.
 
-Three ties make a group, each of two objects alone, so that a further object can join groups and
+Three ties make a group, and none is undone by a further object, which can join groups and
 never part one: pieces that lie close together, arcs of one broken ring (`broken_ring`), and objects
 of vessels along one course (`vessel_course`). Nothing depends on the objects' order, nor on which
 axis is which.
