@@ -55,7 +55,7 @@ ANY = Evidence(
     peak_hu=0,
     axes_mm=(0.0, 0.0, 0.0),
     fraction_in_body=1.0,
-    touches_field_edge=False,
+    edge_mm=40.0,
     skeletal=False,
     contrast_given=None,
 )

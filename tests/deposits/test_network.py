@@ -71,6 +71,50 @@ def test_no_dense_voxels_no_answers(net, limb):
     assert network.probability(net, scan, none).shape == (0,)
 
 
+def test_the_answer_is_known_at_each_voxel_of_it(net, limb):
+    scan, *_ = limb
+    runs = find_runs(scan.hu, 130)
+    answer = network.ask(net, scan, runs)
+    points = voxels_of(runs).astype(np.int32)
+    some = np.random.default_rng(5).permutation(len(points))[:500]
+    assert np.array_equal(answer.probability_at(points[some]), answer.probability[some])
+    assert np.array_equal(answer.probability_at(points), answer.probability)
+    assert len(answer.looks) == 2, "a limb"
+
+
+def test_the_hidden_layer_is_that_of_the_cells_around(net, limb):
+    """A linear head makes the logit of it: where cells are like their voxels, they tell alike."""
+    scan, touching, free, bone = limb
+    answer = network.ask(net, scan, find_runs(scan.hu, 130))
+    balls, bones = (
+        answer.hidden(np.argwhere(part).astype(np.int32)) for part in (touching | free, bone)
+    )
+    assert balls.shape == ((touching | free).sum(), network.HIDDEN)
+    assert balls.dtype == np.float32
+    apart = np.abs(balls.mean(axis=0) - bones.mean(axis=0))
+    assert (apart / (balls.std(axis=0) + bones.std(axis=0) + 1e-6)).max() > 1.5
+    none = answer.hidden(np.zeros((0, 3), np.int32))
+    assert none.shape == (0, network.HIDDEN)
+
+
+def test_the_hidden_layer_is_the_mean_of_all_looks():
+    rng = np.random.default_rng(2)
+    shape, halves = (4, 6, 8), (2, 3, 4)
+    looks = []
+    for backwards in (False, True):
+        cells = [np.arange(n, dtype=np.int32) // 2 for n in shape]
+        cells = [c[::-1].copy() if backwards else c for c in cells]
+        held = rng.integers(0, 256, (*halves, network.HIDDEN)).astype(np.uint8)
+        looks.append(network.Look(held, tuple(cells)))
+    dense = from_mask(np.ones(shape, bool))
+    chance = np.zeros(dense.voxels, np.float32)
+    answer = network.Answer(dense, chance, tuple(looks), scale=0.5, zero=100)
+    point = np.array([[3, 1, 7]], np.int32)
+    first, second = looks[0].hidden[1, 0, 3], looks[1].hidden[0, 2, 0]
+    expected = ((first.astype(float) + second) / 2 - 100) * 0.5
+    assert answer.hidden(point)[0] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("spacing", [(0.6, 0.3, 0.3), (5.0, 1.4, 1.4), (1.5, 1.5, 1.5)])
 def test_any_spacing_and_edges_of_the_volume(net, spacing):
     hu = np.full((9, 33, 21), 40, np.int16)

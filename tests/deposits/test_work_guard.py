@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from calcimetry.anatomy import find_body
-from calcimetry.deposits import find, ask_network
+from calcimetry.deposits import ask_network, find
 from calcimetry.plan import Plan
 from calcimetry.quantity import calibrate, quantify
 from calcimetry.records import Acquisition, Kind, Scan

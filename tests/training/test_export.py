@@ -37,7 +37,7 @@ def finder(patches):
 
 
 def _logits(path, hu):
-    return unfolded(load_file(str(path)).logits(folded(hu)))
+    return unfolded(load_file(str(path)).answer(folded(hu))[0])
 
 
 def _own(net, hu):

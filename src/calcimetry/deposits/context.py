@@ -60,10 +60,10 @@ def bone_directions(
     held = skeleton.held | skeleton.marrow
     reach = np.arange(0.0, FAR_MM + STEP_MM, STEP_MM)
     away = RAYS[:, None] * reach[:, None] / step  # (26, steps, 3)
-    cells = body.grid.of(points[:, None, None] + away)
-    shape = np.array(held.shape) * body.grid.cell
-    seen = ((points[:, None, None] + away >= 0) & (points[:, None, None] + away < shape)).all(-1)
-    met = held[tuple(np.moveaxis(cells, -1, 0))] & seen
+    along = points[:, None, None] + away
+    end = np.array(held.shape) * body.grid.cell - 0.5  # voxels are as wide as their indices' steps
+    seen = ((along >= -0.5) & (along < end)).all(-1)
+    met = held[tuple(np.moveaxis(body.grid.of(along), -1, 0))] & seen
     near = met[..., reach <= NEAR_MM].any(-1).mean(-1)
     return np.stack([near, met.any(-1).mean(-1)], axis=1)
 

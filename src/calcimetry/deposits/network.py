@@ -9,7 +9,6 @@ scan's own voxels by trilinear interpolation.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -34,7 +33,7 @@ from calcimetry.deposits.resample import (
     unfolded,
 )
 from calcimetry.deposits.tiles import BLOCK, MARGINS, Bounds, padded, tiles
-from calcimetry.errors import InputError
+from calcimetry.deposits.weights import checked
 from calcimetry.kernels.compiled import read_only
 from calcimetry.kernels.types import RunColumns
 from calcimetry.offline import onnxruntime as quiet_onnxruntime
@@ -130,26 +129,11 @@ def load() -> Network | None:
 @cache
 def load_shipped(folder: str) -> Network | None:
     """The network ``finder.onnx`` of a folder, if its digest is that of ``finder.card.json``."""
-    weights, card = Path(folder) / "finder.onnx", Path(folder) / "finder.card.json"
+    weights = Path(folder) / "finder.onnx"
     if not weights.is_file():
         return None
-    try:
-        stated = json.loads(card.read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _damaged(f"no model card that can be read ({type(error).__name__})", card) from error
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != stated:
-        raise _damaged("weights of another digest than their card states", weights)
+    checked(weights, besides="a plan with find.finder = 'rules' does without them")
     return load_file(str(weights))
-
-
-def _damaged(found: str, where: Path) -> InputError:
-    return InputError(
-        "WEIGHTS_DAMAGED",
-        found=found,
-        expected="the finder's weights as this version came with them",
-        where=str(where),
-        remedy="install calcimetry again; a plan with find.finder = 'rules' does without them",
-    )
 
 
 _DECIMALS = 5

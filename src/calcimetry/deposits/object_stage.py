@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from zipfile import BadZipFile
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from calcimetry.deposits.features import GEOMETRY, NAMES
 from calcimetry.deposits.reasons import Values, Verdict, evidence_in_words
 from calcimetry.deposits.rules import held_back
+from calcimetry.deposits.weights import checked
 from calcimetry.describe.evidence import Evidence
-from calcimetry.errors import InputError
 from calcimetry.records import Kind, Likeness, Rule
 
 CLASSES = (
@@ -102,7 +102,8 @@ def _calibrated(chance: NDArray[np.float64], slope: float, shift: float) -> NDAr
     """Probabilities whose first column is moved, and the others scaled to what is left."""
     first = np.clip(chance[:, :1], 1e-3, 1 - 1e-3)
     moved = 1 / (1 + np.exp(-(slope * np.log(first / (1 - first)) + shift)))
-    others = chance[:, 1:] * (1 - moved) / np.maximum(chance[:, 1:].sum(1, keepdims=True), 1e-9)
+    others = np.maximum(chance[:, 1:], 1e-9)  # where all trees say deposit there are none
+    others *= (1 - moved) / others.sum(axis=1, keepdims=True)
     return np.concatenate([moved, others], axis=1)
 
 
@@ -147,19 +148,10 @@ def _verdict(chance: NDArray[np.float64], seen: Evidence, own: Mapping[str, floa
 def load(*, network: bool) -> ObjectStage:
     """The shipped object stage: for objects that the network has seen, or for geometry alone.
 
-    Raises InputError WEIGHTS_DAMAGED where its file cannot be read.
+    Raises InputError WEIGHTS_DAMAGED where its file is not that of its card.
     """
-    file = files("calcimetry.weights") / "objects.npz"
-    try:
-        return parse(file.read_bytes(), "network" if network else "geometry")
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise InputError(
-            "WEIGHTS_DAMAGED",
-            found=f"weights of the object stage that cannot be read ({type(error).__name__})",
-            expected="the finder's weights as this version came with them",
-            where="calcimetry/weights/objects.npz",
-            remedy="install calcimetry again",
-        ) from error
+    content = checked(Path(str(files("calcimetry.weights"))) / "objects.npz")
+    return parse(content, "network" if network else "geometry")
 
 
 ARRAYS = ("root", "feature", "threshold", "left", "right", "leaf", "share")
@@ -168,7 +160,7 @@ ARRAYS = ("root", "feature", "threshold", "left", "right", "leaf", "share")
 def parse(content: bytes, part: str) -> ObjectStage:
     """The part "network" or "geometry" of a file of weights (numpy's npz).
 
-    Raises ValueError, KeyError or BadZipFile where it is none.
+    Raises ValueError where its features are others than those of this version.
     """
     names = NAMES if part == "network" else GEOMETRY
     with np.load(io.BytesIO(content), allow_pickle=False) as held:
