@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calcimetry.deposits.groups import CLOSE_MM, CLOSE_SLICES, are_close, groups_of
-from calcimetry.records import Frame, Kind, Rule, Runs
+from calcimetry.records import Frame, Kind, Likeness, Runs
 from calcimetry.runs import from_mask, voxels_of
 
 SHAPE = (9, 14, 17)
@@ -24,7 +24,7 @@ class Drawn:
 
     runs: Runs | None
     kind: Kind = Kind.DEPOSIT
-    rule: Rule | None = None
+    likeness: Likeness | None = None
 
 
 def frame_of(shape, spacing) -> Frame:
@@ -48,7 +48,7 @@ def partition(groups) -> set[frozenset[int]]:
 
 @st.composite
 def volumes(draw):
-    """A spacing, and masks of pieces that share no voxel, each with a kind and a rule."""
+    """A spacing, and masks of pieces that share no voxel, each with a kind and a likeness."""
     spacing = draw(st.sampled_from(SPACINGS))
     taken, found = np.zeros(SHAPE, bool), []
     for _ in range(draw(st.integers(1, 7))):
@@ -56,27 +56,27 @@ def volumes(draw):
         size = [draw(st.integers(1, 4)) for _ in SHAPE]
         mask = box(corner, size) & ~taken
         taken |= mask
-        kind, rule = draw(st.sampled_from(KINDS))
+        kind, like = draw(st.sampled_from(KINDS))
         if mask.any():
-            found.append((mask, kind, rule))
+            found.append((mask, kind, like))
     return spacing, found
 
 
 KINDS = [
-    (Kind.DEPOSIT, Rule.NETWORK_POSITIVE),
+    (Kind.DEPOSIT, Likeness.VESSEL),
     (Kind.DEPOSIT, None),
-    (Kind.UNCERTAIN, Rule.LINEAR),
-    (Kind.UNCERTAIN, Rule.SMALL_DEEP),
-    (Kind.VESSEL, Rule.VESSEL_COURSE),
-    (Kind.BONE, Rule.SKELETON),
+    (Kind.UNCERTAIN, Likeness.VESSEL),
+    (Kind.UNCERTAIN, Likeness.BONE),
+    (Kind.VESSEL, None),
+    (Kind.BONE, Likeness.VESSEL),
 ]
 
 
 def groups_in(spacing, pieces, axes=(0, 1, 2), flips=()):
     """The groups of pieces in a volume that is turned: axes permuted, then some flipped."""
     drawn = [
-        Drawn(from_mask(np.ascontiguousarray(np.flip(m.transpose(axes), flips))), kind, rule)
-        for m, kind, rule in pieces
+        Drawn(from_mask(np.ascontiguousarray(np.flip(m.transpose(axes), flips))), kind, like)
+        for m, kind, like in pieces
     ]
     shape = tuple(SHAPE[axis] for axis in axes)
     return groups_of(frame_of(shape, [spacing[axis] for axis in axes]), drawn)
@@ -164,10 +164,10 @@ def test_thick_slices_one_without_a_dense_voxel_may_lie_between(apart, together)
     assert (found[0] == found[1]) == together
 
 
-def strung(count, step=4, kind=Kind.VESSEL, rule=Rule.VESSEL_COURSE):
+def strung(count, step=4, kind=Kind.VESSEL, like=None):
     """Specks every `step` voxels of 5 mm along a line."""
     shape = (4 + step * count, 6, 6)
-    return [Drawn(from_mask(box((1 + step * k, 2, 2), (1, 1, 1), shape)), kind, rule)
+    return [Drawn(from_mask(box((1 + step * k, 2, 2), (1, 1, 1), shape)), kind, like)
             for k in range(count)]  # fmt: skip
 
 
@@ -178,13 +178,13 @@ def groups_along(pieces) -> list[int | None]:
 def test_a_line_of_vascular_calcium_is_one_group():
     assert groups_along(strung(6)) == [0] * 6
     assert groups_along(strung(4)) == [0, 1, 2, 3]  # too few to tell a line from chance
-    assert groups_along(strung(6, kind=Kind.DEPOSIT, rule=None)) == list(range(6))
+    assert groups_along(strung(6, kind=Kind.DEPOSIT, like=Likeness.VESSEL)) == list(range(6))
 
 
 def test_two_long_pieces_in_one_line_are_a_line():
     shape = (60, 20, 20)
     pieces = [
-        Drawn(from_mask(box(corner, (20, 1, 1), shape)), Kind.UNCERTAIN, Rule.LINEAR)
+        Drawn(from_mask(box(corner, (20, 1, 1), shape)), Kind.UNCERTAIN, Likeness.VESSEL)
         for corner in ((2, 4, 4), (30, 5, 4), (2, 18, 18))
     ]
     found = groups_of(frame_of(shape, (2.0, 2.0, 2.0)), pieces)

@@ -114,10 +114,12 @@ def test_only_what_would_be_listed_becomes_a_rod():
     verdicts = [
         Verdict(Kind.DEPOSIT, Rule.NETWORK_POSITIVE, 1.0),
         Verdict(Kind.UNCERTAIN, Rule.LINEAR, 0.5),
+        None,  # nothing was decided yet
         Verdict(Kind.BONE, Rule.SKELETON, 0.9),
     ]
-    found = mark_rods(scan, [runs] * 3, verdicts, [evidence(scan, runs)] * 3)
+    found = mark_rods(scan, [runs] * 4, verdicts, [evidence(scan, runs)] * 4)
     assert [(v.kind, v.rule) for v in found] == [
+        (Kind.EXTERNAL, Rule.ROD),
         (Kind.EXTERNAL, Rule.ROD),
         (Kind.EXTERNAL, Rule.ROD),
         (Kind.BONE, Rule.SKELETON),

@@ -29,13 +29,13 @@ class Recipe:
     """
 
     trees: int = 100
-    leaves: int = 150
-    fewest: int = 3
+    leaves: int = 200
+    fewest: int = 5
     tried: float = 0.3
     painted: float = 0.2
     wall: float = 0.4
     within: float = 0.02
-    true: float = 3.0
+    true: float = 6.0
     seed: int = 0
 
 

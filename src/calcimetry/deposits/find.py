@@ -104,7 +104,6 @@ def find(
     judged = judge(stage, seen.features, [seen.evidence[k] for k in seen.candidates])
     named = dict(zip(seen.candidates, judged, strict=True))
     verdicts = [v or named[k] for k, v in enumerate(seen.verdicts)]
-    verdicts = mark_rods(scan, seen.objects.runs, verdicts, seen.evidence)
     verdicts = mark_vessels(scan, seen.objects, verdicts, seen.evidence)
     verdicts = end_list(verdicts, seen.evidence)
     return Found(
@@ -155,6 +154,7 @@ def look(
     verdicts = [decided(seen) for seen in evidence]
     evidence = _updated(view, evidence, _open(verdicts), _surroundings)
     verdicts = [v or within_noise(e) for v, e in zip(verdicts, evidence, strict=True)]
+    verdicts = mark_rods(scan, objects.runs, verdicts, evidence)
     evidence = _updated(view, evidence, _listed(verdicts), _distances)
     candidates = _open(verdicts)
     table = features(

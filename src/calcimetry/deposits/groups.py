@@ -1,6 +1,6 @@
 """Which objects are pieces of one lesion, or of one line of vascular calcium.
 
-Three ties make a group, each of two objects alone, so that a further object can join groups and
+Three ties make a group, and none is undone by a further object, which can join groups and
 never part one: pieces that lie close together, arcs of one broken ring (`broken_ring`), and objects
 of vessels along one course (`vessel_course`). Nothing depends on the objects' order, nor on which
 axis is which.
@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from calcimetry.deposits.boxes import Boxes
 from calcimetry.deposits.broken_ring import are_arcs_of_one_ring, main_ways, may_be_arcs
 from calcimetry.deposits.vessel_course import courses
-from calcimetry.records import LISTED, Box, Frame, Kind, Rule, Runs
+from calcimetry.records import LISTED, Box, Frame, Kind, Likeness, Runs
 from calcimetry.runs import box_of, paint, voxels_of
 
 CLOSE_MM = 4.0
@@ -36,9 +36,6 @@ lie between two pieces, two may not."""
 LONG_MM = 12.0
 """From here on an object in a vessel's wall has a course of its own: its ends count as well."""
 
-ALONG_VESSELS = (Rule.VESSEL_COURSE, Rule.LINEAR)
-"""Rules whose uncertain objects lie along a vessel as far as geometry tells."""
-
 
 class Piece(Protocol):
     """What a group is told from: a finding, a deposit or an object that was left out."""
@@ -48,7 +45,7 @@ class Piece(Protocol):
     @property
     def kind(self) -> Kind: ...
     @property
-    def rule(self) -> Rule | None: ...
+    def likeness(self) -> Likeness | None: ...
 
 
 def groups_of(frame: Frame, pieces: Sequence[Piece]) -> list[int | None]:
@@ -71,7 +68,7 @@ def groups_of(frame: Frame, pieces: Sequence[Piece]) -> list[int | None]:
 
 
 def _along_vessel(piece: Piece) -> bool:
-    doubted = piece.kind is Kind.UNCERTAIN and piece.rule in ALONG_VESSELS
+    doubted = piece.kind is Kind.UNCERTAIN and piece.likeness is Likeness.VESSEL
     return piece.kind is Kind.VESSEL or doubted
 
 

@@ -50,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
 }
 """The kind of a candidate that is too unlikely a deposit to be listed."""
 
-COUNTED_FROM, LISTED_FROM = 0.5, 0.05
+COUNTED_FROM, LISTED_FROM = 0.5, 0.02
 """Probabilities from which a candidate is a deposit, and from which it is listed as uncertain."""
 
 HELD_BACK = 0.49

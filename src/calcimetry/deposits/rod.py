@@ -17,6 +17,7 @@ NARROWEST_MM, WIDEST_MM = 8.0, 40.0
 """Diameters of rods. Inserts that stand for deposits are of 5 mm and less (QRM, cardiac)."""
 
 SHORTEST_MM = 10.0
+TILTED_MM = 20.0  # by which the box of a tilted rod is wider than the rod
 SAME_SECTION = 0.1  # how far areas may lie from their median, as a fraction of it
 MOSTLY = 0.6  # of an object's slices: blur and flat ends take one or two at each end
 FEWEST_SLICES = 3
@@ -24,17 +25,21 @@ ROUND = 0.97  # a disc has 1, an ellipse of axes 4:5 0.976, a square 0.955
 STRAY_MM = 0.8  # of the sections' middles from a straight line
 RIM_MM = 2.5  # blurred: left out where evenness is asked for
 FEWEST_WITHIN = 30  # voxels within the rim
-TYPICAL_NOISE_HU = 20.0
-POOL_MEAN_HU = 330.0  # vessels with contrast medium stay below
+BLOOD_HU = 330.0  # contrast medium in vessels stays below
+TYPICAL_NOISE_HU = 20.0  # where it could not be measured
 
 
 def mark_rods(
-    scan: Scan, pieces: Sequence[Runs], verdicts: Sequence[Verdict], evidence: Sequence[Evidence]
-) -> list[Verdict]:
-    """The verdicts, but what would be listed and is a rod is none of the body's."""
+    scan: Scan,
+    pieces: Sequence[Runs],
+    verdicts: Sequence[Verdict | None],
+    evidence: Sequence[Evidence],
+) -> list[Verdict | None]:
+    """The verdicts, but what is open (None) or would be listed and is a rod is none of the
+    body's."""
     return [
         Verdict(Kind.EXTERNAL, Rule.ROD, 0.9)
-        if verdict.kind in LISTED and is_rod(scan, runs, _noise_hu(seen))
+        if (verdict is None or verdict.kind in LISTED) and is_rod(scan, runs, _noise_hu(seen))
         else verdict
         for runs, verdict, seen in zip(pieces, verdicts, evidence, strict=True)
     ]
@@ -54,8 +59,8 @@ def is_rod(scan: Scan, runs: Runs, noise_hu: float) -> bool:
     lengths = sorted(
         (side.stop - side.start) * step for side, step in zip(box, scan.spacing, strict=True)
     )
-    if lengths[0] < NARROWEST_MM or lengths[2] < SHORTEST_MM:
-        return False
+    if lengths[0] < NARROWEST_MM or lengths[2] < SHORTEST_MM or lengths[1] > WIDEST_MM + TILTED_MM:
+        return False  # by its box alone: the big pools and bones of a scan are many voxels
     mask, hu = paint(box, runs), scan.hu[box]
     for axis in range(3):
         rest = [k for k in range(3) if k != axis]
@@ -66,7 +71,7 @@ def is_rod(scan: Scan, runs: Runs, noise_hu: float) -> bool:
             continue
         cut = box[axis].start == 0 and box[axis].stop == scan.hu.shape[axis]
         # Through the whole field run vessels with contrast medium, too.
-        return not cut or bool(values[same][sections[same]].mean() >= POOL_MEAN_HU)
+        return not cut or bool(values[same][sections[same]].mean() >= BLOOD_HU)
     return False
 
 

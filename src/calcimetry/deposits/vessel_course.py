@@ -40,19 +40,21 @@ def courses(centres_mm: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:
         return
     for first in range(len(points)):
         ways = points[first + 1 :] - points[first]
-        for way in ways[np.linalg.norm(ways, axis=1) >= LEAST_MM]:
-            line = _on_line(points - points[first], way)
-            if line.any():
-                yield line
+        far = ways[np.linalg.norm(ways, axis=1) >= LEAST_MM]
+        yield from _on_lines(points - points[first], far)
 
 
-def _on_line(offset: NDArray[np.float64], way: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The points beside a line from the origin along `way`, if they are enough and close-set."""
-    length = float(np.linalg.norm(way))
-    along = offset @ way / length
-    aside = np.linalg.norm(offset - along[:, None] * way / length, axis=1)
-    near: NDArray[np.bool_] = (aside <= ASIDE_MM) & (along >= -1e-6) & (along <= length + 1e-6)
-    gaps = np.diff(np.sort(along[near]))
-    if near.sum() < LEAST or gaps.max() > GAP_MM:
-        near[:] = False
-    return near
+def _on_lines(
+    offset: NDArray[np.float64], ways: NDArray[np.float64]
+) -> Iterator[NDArray[np.bool_]]:
+    """The points (n, 3) beside each line from the origin along one of `ways` (m, 3), where they are
+    enough and close-set."""
+    length = np.linalg.norm(ways, axis=1)
+    along = ways @ offset.T / length[:, None]
+    aside = np.sqrt(np.maximum((offset**2).sum(axis=1) - along**2, 0.0))
+    near = (aside <= ASIDE_MM) & (along >= -1e-6) & (along <= length[:, None] + 1e-6)
+    enough = near.sum(axis=1) >= LEAST
+    near, along = near[enough], along[enough]
+    last = np.where(near, along, 0.0).max(axis=1, keepdims=True)
+    gaps = np.diff(np.sort(np.where(near, along, last), axis=1), axis=1)
+    yield from near[(gaps <= GAP_MM).all(axis=1)]
