@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,12 @@ def row_of(**features: float) -> np.ndarray:
 def judged(stage, seen=NODULE):
     (verdict,) = judge(stage, row_of(), [seen])
     return verdict
+
+
+def test_the_docs_say_from_where_it_is_counted_and_listed():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "finder.md").read_text()
+    assert f"from {COUNTED_FROM} on a candidate is a `deposit`, from {LISTED_FROM} on" in page
+    assert f"at most {HELD_BACK}" in page
 
 
 def test_every_class_but_a_deposit_has_a_kind_and_a_likeness():

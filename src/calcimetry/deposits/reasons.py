@@ -18,9 +18,9 @@ REASONS: Mapping[Rule, str] = {
     Rule.LABEL_MAP: "lies in the label map's {structure}",
     Rule.SKELETON: "large, with the make of bone, or part of the skeleton",
     Rule.NOISE: "its peak of {peak_hu} HU is within {sds:.0f} SD of noise ({noise_hu:.0f} HU)",
+    Rule.ROD: "an even rod of constant section, as calibration rods are",
     Rule.OBJECT_STAGE: "{percent:.0f} % deposit, else {like}-like: {evidence}",
     Rule.UNLIKELY: "{like}-like, {percent:.1f} % deposit: {evidence}",
-    Rule.ROD: "an even rod of constant section, as calibration rods are",
     Rule.FIELD_EDGE: (
         "{edge_mm:.0f} mm from the scan's edge, where it may be part of a bone: {evidence}"
     ),
