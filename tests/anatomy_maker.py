@@ -58,9 +58,7 @@ def turned(one: Drawn, turn: Turn) -> Drawn:
     """The same anatomy with its axes swapped and turned round."""
     z, y, x = turn[0]
     grid = one.body.grid
-    other = Grid(
-        *((side[z], side[y], side[x]) for side in (grid.shape, grid.cell, grid.size_mm))
-    )
+    other = Grid(*((side[z], side[y], side[x]) for side in (grid.shape, grid.cell, grid.size_mm)))
     body = replace(
         one.body,
         grid=other,

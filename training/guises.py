@@ -15,7 +15,7 @@ AIR_HU = -1000
 
 
 def shifted(scan: Scan) -> Scan:
-    """As if its grid lay 0.4 of a voxel further along each axis (cubic splines)."""
+    """As if its grid began 0.4 of a voxel earlier along each axis (cubic splines)."""
     hu = ndi.shift(scan.hu.astype(np.float32), 0.4, order=3, mode="nearest")
     return _with(scan, hu)
 

@@ -78,7 +78,7 @@ def test_a_shift_by_whole_cells_changes_nothing():
         tissue = np.full((90, 90, 90), TISSUES.index("outside"))
         block = np.random.default_rng(4).integers(0, len(TISSUES) - 1, (6, 8, 10))
         tissue[41 + shift : 47 + shift, 41:49, 40 - shift : 50 - shift] = block
-        places = np.array([[44.0, 45.0, 45.0], [43.0, 47.0, 49.0]]) + (shift, 0, -shift)
+        places = np.array([[44.0 + shift, 45, 45 - shift], [43.0 + shift, 47, 49 - shift]])
         one = of_tissues(tissue, places, cell=(1, 1, 1), size_mm=(6.0, 6.0, 6.0))
         found.append((shares(one), directions(one)))
     for tissues, bone in found[1:]:

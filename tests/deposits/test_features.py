@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +132,15 @@ def test_no_candidates_no_rows():
 def test_each_name_stands_once():
     assert len(set(NAMES)) == len(NAMES)
     assert NAMES[: len(GEOMETRY)] == GEOMETRY
+
+
+def test_the_docs_say_what_each_is():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "finder.md").read_text()
+    section = page.split("\n## The object stage\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \| .+ \|$", section, re.M)
+    said = re.findall("`([a-z0-9_]+)`", " ".join(rows))
+    assert set(said) == {*NAMES} - {f"hidden_{k}" for k in range(1, HIDDEN - 1)}
+    assert len(said) == len(set(said))
 
 
 # whatever comes first, and however it lies

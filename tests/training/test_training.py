@@ -138,8 +138,8 @@ def test_a_patch_shows_the_grid_at_whole_positions_and_lies_between_at_others(li
     corner = np.array([11.0, 20.0, 15.0])
     box = tuple(slice(int(c), int(c) + PATCH) for c in corner)
     assert np.allclose(shown(limb, corner), grid[box], atol=0.01)
-    half = shown(limb, corner + (0, 0, 0.5))
-    moved = shown(limb, corner + (0, 0, 1))
+    half = shown(limb, corner + np.array([0, 0, 0.5]))
+    moved = shown(limb, corner + np.array([0, 0, 1]))
     assert np.abs(half - grid[box]).mean() < np.abs(moved - grid[box]).mean()
 
 
