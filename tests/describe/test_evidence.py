@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from calcimetry.describe.evidence import MOST_VOXELS, sample_objects, thicknesses
+from calcimetry.describe.evidence import (
+    MOST_VOXELS,
+    edge_distances,
+    sample_objects,
+    thicknesses,
+)
 from calcimetry.records import Scan
 from calcimetry.runs import dense_objects, object_runs, voxels_of
 
@@ -80,3 +85,20 @@ def test_share_is_of_each_objects_own_points():
     scan = scan_of(mask, (1.0, 1.0, 1.0))
     listed = sample_objects(object_runs(dense_objects(scan.hu, 130.0)), scan.hu.shape)
     assert listed.fraction_where(listed.points[:, 2] < 3).tolist() == [3 / 4, 1 / 6]
+
+
+def test_how_far_the_edge_of_the_scan_is():
+    """Nothing of the scan lies between an object that is cut and the edge; else whole voxels do."""
+    spacing = (3.0, 0.7, 0.8)
+    mask = np.zeros((12, 30, 40), bool)
+    mask[0, 10, 20] = mask[5, 29, 10] = mask[5, 10, 0] = True  # at three sides
+    mask[4:6, 15:17, 18:20] = mask[1, 20, 30] = True
+    scan = scan_of(mask, spacing)
+    objects = dense_objects(scan.hu, 130.0)
+    expected = []
+    for runs in object_runs(objects):
+        voxels = voxels_of(runs)
+        sides = np.minimum(voxels, np.array(mask.shape) - 1 - voxels) * spacing
+        expected.append(sides.min())
+    assert sorted(expected) == pytest.approx([0.0, 0.0, 0.0, 3.0, 13 * 0.7])
+    assert edge_distances(objects, spacing) == pytest.approx(expected)
