@@ -117,7 +117,7 @@ verdicts = st.builds(
 volumes = st.floats(1, 3000)
 
 
-@given(st.lists(st.tuples(verdicts, volumes), min_size=MOST_UNCERTAIN - 3, max_size=80))
+@given(st.lists(st.tuples(verdicts, volumes), min_size=MOST_UNCERTAIN - 3, max_size=50))
 def test_a_list_ends_where_readers_stop(rows):
     doubted = [verdict for verdict, _ in rows]
     evidence = [replace(SPECK, volume_mm3=volume) for _, volume in rows]
