@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from benchmarks.finder.nature import page, painted_tables, tables
+from benchmarks.finder.nature import folds, page, painted_tables, tables
+from benchmarks.finder.nature.folds import PHANTOM, Folds
 from benchmarks.finder.nature.guises import GUISES, Listing, compared, stored_otherwise
 from benchmarks.finder.nature.judged import NOT_JUDGED, examined
 from benchmarks.finder.nature.kept import kept
@@ -17,6 +19,8 @@ from benchmarks.finder.nature.scans import Case, cases
 from benchmarks.finder.nature.sensitivity import Fate, bone_gap, thick, within_bones
 from scipy import ndimage
 
+from calcimetry.deposits import network, object_stage
+from calcimetry.deposits.features import GEOMETRY, NAMES
 from calcimetry.records import Frame, Kind, Scan, Tier
 from calcimetry.runs import from_mask
 from calcimetry.scan import from_array
@@ -139,7 +143,7 @@ def _deposit(scan, mask, kind=Kind.DEPOSIT, confidence=0.95, mass=20.0):
     middle = tuple(scan.to_lps(np.argwhere(mask).mean(axis=0)).tolist())
     return SimpleNamespace(
         kind=kind, tier=tier, rule="ISOLATED", confidence=confidence, runs=from_mask(mask),
-        centroid_mm=middle, mass_mg=SimpleNamespace(value=mass),
+        centroid_mm=middle, mass_mg=SimpleNamespace(value=mass), likeness="vessel",
     )  # fmt: skip
 
 
@@ -155,7 +159,8 @@ def result():
         _deposit(scan, masks[2], Kind.UNCERTAIN, 0.5),
     )
     bone = SimpleNamespace(runs=from_mask(lost), kind=Kind.BONE, volume_mm3=300.0)
-    exam = SimpleNamespace(listed=listed, objects=(bone,), frame=scan.frame)
+    totals = SimpleNamespace(unlisted=4)
+    exam = SimpleNamespace(listed=listed, objects=(bone,), frame=scan.frame, totals=totals)
     places = [tuple(scan.to_lps(np.argwhere(m).mean(axis=0)).tolist()) for m in (*masks, lost)]
     volume = masks[0].sum() * scan.voxel_mm3
     known = [
@@ -187,6 +192,13 @@ def test_precision_with_and_without_vascular_calcium(result):
     assert "1/2 = 50 %" in row
     assert "25 %" in row  # by mass: 20 of 80 mg
     assert "| limbs | 1 | 1.00, 1 | 0.00, 0 | 1.00, 1 |" in tables.false_alarms([result])
+
+
+def test_likeness_stands_against_the_judgement(result):
+    lines = tables.likenesses(result.rows).splitlines()
+    assert lines[0] == "| judged to be | vessel-like |"
+    assert lines[2:] == ["| true | 1 |", "| not judged | 1 |", "| vascular | 1 |"]
+    assert tables.scans([result]).splitlines()[2] == "| A | knee | 2 | 1 | 1 | 1 | 0 | 1 | 4 |"
 
 
 def test_bands_of_confidence_hold_what_was_stated(result):
@@ -315,3 +327,47 @@ def test_the_two_reformats_are_one_patient():
     found = list(cases(Path("data"), Path("trunks")))
     assert len({case.name for case in found}) == len(found) == 46
     assert len({case.patient for case in found}) == 45
+
+
+def _stage(names, shift):
+    """An object stage that says the same of everything."""
+    zeros = {
+        "centre": np.zeros(len(names)),
+        "scale": np.ones(len(names)),
+        "inner": np.zeros((1, len(names), 1)),
+        "inner_bias": np.zeros((1, 1)),
+        "direct": np.zeros((1, len(names), len(object_stage.CLASSES))),
+        "outer": np.zeros((1, 1, len(object_stage.CLASSES))),
+        "outer_bias": np.zeros((1, len(object_stage.CLASSES))),
+    }
+    numbers = {"slope": 1.0, "shift": shift, "counted": 0.5, "listed": 0.05}
+    return {"features": list(names), **{k: v.tolist() for k, v in zeros.items()}, **numbers}
+
+
+def test_each_case_is_asked_of_its_own_object_stage(tmp_path, monkeypatch):
+    for case, shift in (("A", 1.0), ("B", 2.0)):
+        parts = {"network": _stage(NAMES, shift), "geometry": _stage(GEOMETRY, -shift)}
+        (tmp_path / f"{case}.json").write_text(json.dumps(parts))
+
+    def told(scan, jobs):
+        return [object_stage.load(network=seen).shift for seen in (True, False)]
+
+    monkeypatch.setattr(folds, "measure", told)
+    fitted = Folds(objects=tmp_path)
+    assert [fitted.ask(case, None) for case in "AB"] == [[1.0, -1.0], [2.0, -2.0]]
+    digests = {case: fitted.weights(case)["objects.json"] for case in "AB"}
+    assert len(set(digests.values())) == 2
+    assert fitted.weights(PHANTOM) == Folds().weights("A")
+
+
+def test_each_case_is_asked_of_the_network_that_the_table_names(tmp_path, monkeypatch):
+    shipped = folds.SHIPPED / "finder.onnx"
+    (tmp_path / "A.onnx").write_bytes(shipped.read_bytes())
+    (tmp_path / "folds.json").write_text('{"STS_003": "A.onnx"}')
+    monkeypatch.setattr(folds, "measure", lambda *_, **__: network.load())
+    fitted = Folds(network=tmp_path)
+    assert fitted.ask("STS_003", None) is network.load_file(str(tmp_path / "A.onnx"))
+    assert fitted.ask(PHANTOM, None) is network.load()
+    assert fitted.weights("STS_003")["finder.onnx"] == Folds().weights("STS_003")["finder.onnx"]
+    with pytest.raises(KeyError, match="STS_005"):
+        fitted.ask("STS_005", None)

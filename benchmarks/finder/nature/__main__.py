@@ -110,6 +110,7 @@ def _judged(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) -> page
         ("False deposits a scan", tables.false_alarms(results)),
         ("True calcium", tables.volume(truths)),
         ("What was judged, and what it is called", tables.kinds(results)),
+        ("What listed objects look like", tables.likenesses(rows)),
         ("Each true calcification", tables.truths(truths)),
         ("Each scan", tables.scans(results)),
         ("Each deposit that is none", tables.wrong(false)),
