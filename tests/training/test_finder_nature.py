@@ -285,7 +285,7 @@ def test_the_gap_to_bone_is_from_edge_to_edge():
 
 def test_fates_are_told_by_size_and_density():
     def fate(size, density, called):
-        return Fate("A", "native", "contact", size, density, called, True, None, None)
+        return Fate("A", True, "native", "contact", size, density, called, True, None, None)
 
     fates = [fate(3.5, 200, False), fate(4.5, 200, True), fate(4.9, 700, True), fate(9, 700, False)]
     lines = painted_tables.found(fates, painted_tables.size, "diameter", ("contact",)).splitlines()

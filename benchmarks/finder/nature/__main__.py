@@ -176,25 +176,23 @@ def _sensitivity(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) ->
 def _told(fates: list[Fate]) -> page.Section:
     bone, trunk = ("contact", "near"), ("subcutis", "wall muscle", "within")
     joints = [f for f in fates if f.where in bone and 3 <= f.diameter_mm < 12]
+    real, drawn = ([f for f in joints if f.real is wanted] for wanted in (True, False))
     big, walls = (
-        painted_tables.counted(joints),
+        painted_tables.counted(real),
         [f for f in painted_tables.counted(fates) if f.where in trunk],
     )
-    contact = [f for f in joints if f.where == "contact"]
+    contact = [f for f in real if f.where == "contact"]
+    found = painted_tables.found
+    by_size, by_density, by_scan = painted_tables.size, painted_tables.density, lambda f: f.name
     return [
-        (
-            "Beside joints, by size",
-            painted_tables.found(joints, painted_tables.size, "diameter", bone),
-        ),
-        (
-            "Beside joints, 4 mm and more",
-            painted_tables.found(big, lambda f: f.slices, "slices", bone),
-        ),
-        ("The same by density", painted_tables.found(big, painted_tables.density, "density", bone)),
-        ("Contact: called deposit by size and density", painted_tables.crossed(contact)),
-        ("The same by scan", painted_tables.found(big, lambda f: f.name, "scan", bone)),
-        ("In trunks, 4 mm and more", painted_tables.found(walls, lambda f: f.name, "scan", trunk)),
-        ("Mass", painted_tables.masses(joints, bone)),
+        ("Beside real joints, by size", found(real, by_size, "diameter", bone)),
+        ("Of 4 mm and more, by slices", found(big, lambda f: f.slices, "slices", bone)),
+        ("Of 4 mm and more, by density", found(big, by_density, "density", bone)),
+        ("Of 4 mm and more, by scan", found(big, by_scan, "scan", bone)),
+        ("In contact: called deposit, by size and density", painted_tables.crossed(contact)),
+        ("Beside joints of phantoms, by size", found(drawn, by_size, "diameter", bone)),
+        ("In trunks, 4 mm and more", found(walls, by_scan, "scan", trunk)),
+        ("Mass, beside real joints", painted_tables.masses(real, bone)),
     ]
 
 
