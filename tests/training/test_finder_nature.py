@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +17,9 @@ from benchmarks.finder.nature.matching import Judged, gaps, read_judged, same_pl
 from benchmarks.finder.nature.scans import Case, cases
 from benchmarks.finder.nature.sensitivity import Fate, bone_gap, thick, within_bones
 from scipy import ndimage
+from training.sources import cases as trained
 
 from calcimetry.deposits import network, object_stage
-from calcimetry.deposits.features import GEOMETRY, NAMES
 from calcimetry.records import Frame, Kind, Scan, Tier
 from calcimetry.runs import from_mask
 from calcimetry.scan import from_array
@@ -329,45 +328,45 @@ def test_the_two_reformats_are_one_patient():
     assert len({case.patient for case in found}) == 45
 
 
-def _stage(names, shift):
-    """An object stage that says the same of everything."""
-    zeros = {
-        "centre": np.zeros(len(names)),
-        "scale": np.ones(len(names)),
-        "inner": np.zeros((1, len(names), 1)),
-        "inner_bias": np.zeros((1, 1)),
-        "direct": np.zeros((1, len(names), len(object_stage.CLASSES))),
-        "outer": np.zeros((1, 1, len(object_stage.CLASSES))),
-        "outer_bias": np.zeros((1, len(object_stage.CLASSES))),
-    }
-    numbers = {"slope": 1.0, "shift": shift, "counted": 0.5, "listed": 0.05}
-    return {"features": list(names), **{k: v.tolist() for k, v in zeros.items()}, **numbers}
-
-
 def test_each_case_is_asked_of_its_own_object_stage(tmp_path, monkeypatch):
+    shipped = dict(np.load(folds.SHIPPED / "objects.npz"))
     for case, shift in (("A", 1.0), ("B", 2.0)):
-        parts = {"network": _stage(NAMES, shift), "geometry": _stage(GEOMETRY, -shift)}
-        (tmp_path / f"{case}.json").write_text(json.dumps(parts))
+        scales = {
+            "network_scale": np.array([1.0, shift]),
+            "geometry_scale": np.array([1.0, -shift]),
+        }
+        np.savez(tmp_path / f"{case}.npz", **(shipped | scales))
 
-    def told(scan, jobs):
+    def told(*_, **__):
         return [object_stage.load(network=seen).shift for seen in (True, False)]
 
     monkeypatch.setattr(folds, "measure", told)
     fitted = Folds(objects=tmp_path)
     assert [fitted.ask(case, None) for case in "AB"] == [[1.0, -1.0], [2.0, -2.0]]
-    digests = {case: fitted.weights(case)["objects.json"] for case in "AB"}
-    assert len(set(digests.values())) == 2
+    assert len({fitted.weights(case)["objects.npz"] for case in "AB"}) == 2
     assert fitted.weights(PHANTOM) == Folds().weights("A")
 
 
-def test_each_case_is_asked_of_the_network_that_the_table_names(tmp_path, monkeypatch):
+def test_each_case_is_asked_of_the_network_that_has_not_seen_it(tmp_path, monkeypatch):
     shipped = folds.SHIPPED / "finder.onnx"
-    (tmp_path / "A.onnx").write_bytes(shipped.read_bytes())
-    (tmp_path / "folds.json").write_text('{"STS_003": "A.onnx"}')
+    (tmp_path / "B.onnx").write_bytes(shipped.read_bytes())
     monkeypatch.setattr(folds, "measure", lambda *_, **__: network.load())
-    fitted = Folds(network=tmp_path)
-    assert fitted.ask("STS_003", None) is network.load_file(str(tmp_path / "A.onnx"))
+    fitted = Folds(network=tmp_path, unseen_by={"STS_003": "B"})
+    assert fitted.ask("STS_003", None) is network.load_file(str(tmp_path / "B.onnx"))
     assert fitted.ask(PHANTOM, None) is network.load()
     assert fitted.weights("STS_003")["finder.onnx"] == Folds().weights("STS_003")["finder.onnx"]
     with pytest.raises(KeyError, match="STS_005"):
         fitted.ask("STS_005", None)
+
+
+def test_every_scan_is_known_to_the_folds(tmp_path):
+    """By the same name, so that each finds the weights that were made without it."""
+    for case in cases(tmp_path, tmp_path):
+        case.path.parent.mkdir(exist_ok=True)
+        case.path.touch()
+    folded = {case.stem: case for case in trained(tmp_path, tmp_path)}
+    found = {case.name: case for case in cases(tmp_path, tmp_path)}
+    assert folded.keys() == found.keys()
+    patients = [{name: c.patient for name, c in table.items()} for table in (folded, found)]
+    groups = [{frozenset(n for n in p if p[n] == who) for who in p.values()} for p in patients]
+    assert groups[0] == groups[1]

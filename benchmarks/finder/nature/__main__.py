@@ -32,6 +32,7 @@ from benchmarks.finder.nature.scans import Case, cases
 from benchmarks.finder.nature.sensitivity import Fate, paintings
 from benchmarks.finder.nature.sensitivity import painted as painted_fates
 from benchmarks.finder.pictures import montage
+from training.sources import cases as folded
 
 from calcimetry.records import Scan
 from calcimetry.scan import read
@@ -39,7 +40,8 @@ from calcimetry.scan import read
 
 def main() -> None:
     asked = _arguments()
-    folds = Folds(asked.objects_dir, asked.network_dir, asked.jobs)
+    unseen_by = {case.stem: case.unseen_by for case in folded(asked.data, asked.trunks)}
+    folds = Folds(asked.objects_dir, asked.network_dir, unseen_by, asked.jobs)
     chosen = [c for c in cases(asked.data, asked.trunks) if _wanted(c.name, asked.scans)]
     for part in asked.parts or page.PARTS:
         section = WORK[part](asked, folds, chosen)
@@ -57,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="what is kept, and montages")
     parser.add_argument("--scans", nargs="+", help="only scans whose names begin so")
     parser.add_argument("--objects-dir", type=Path, help="CASE.npz: fitted without its patient")
-    parser.add_argument("--network-dir", type=Path, help="networks, and folds.json: case to file")
+    parser.add_argument("--network-dir", type=Path, help="the folds' networks: A.onnx, B.onnx")
     parser.add_argument("--deposits", type=int, default=24, help="painted into a scan at a time")
     parser.add_argument("--rounds", type=int, default=1, help="of painting each scan")
     parser.add_argument("--jobs", type=int, default=2)
