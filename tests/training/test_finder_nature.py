@@ -235,7 +235,7 @@ def test_what_the_other_field_cuts_does_not_count():
     cropped = make(scan)
     alike = compared("A", "g", first, _listing(cropped, (3, 13, 13)), turn)
     assert (alike.there, alike.back) == ((True,), (True,))
-    assert "2/2 = 100 %" in painted_tables.alike([alike], lambda p: p.guise)
+    assert "2/2 = 100 %" in painted_tables.alike([alike], lambda p: p.guise, "guise")
 
 
 def test_a_turned_listing_is_turned_back():

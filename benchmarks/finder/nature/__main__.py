@@ -131,7 +131,7 @@ def _guises(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) -> page
         for guise, (make, turn) in GUISES.items():
             other = _listing(asked, folds, (title, name, guise), lambda: make(load()))  # noqa: B023
             pairs.append(compared(title, guise, first, other, turn))
-        print(painted_tables.alike(pairs[-len(GUISES) :], lambda p: p.case), flush=True)
+        print(painted_tables.alike(pairs[-len(GUISES) :], lambda p: p.case, "scan"), flush=True)
     if all(name in named for name in REFORMATS):
         first, other = (
             _listing(asked, folds, (n, n, "as it is"), partial(_source, named[n], False))
@@ -139,8 +139,11 @@ def _guises(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) -> page
         )
         pairs.append(compared(REFORMATS[0], "another reformat", first, other, STAYS))
     return [
-        ("The same scan in other guises, by guise", painted_tables.alike(pairs, lambda p: p.guise)),
-        ("By scan", painted_tables.alike(pairs, lambda p: p.case)),
+        (
+            "The same scan in other guises, by guise",
+            painted_tables.alike(pairs, lambda p: p.guise, "guise"),
+        ),
+        ("By scan", painted_tables.alike(pairs, lambda p: p.case, "scan")),
     ]
 
 
