@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from benchmarks.finder.nature import page, painted_tables, tables
+from benchmarks.finder.nature import folds, page, painted_tables, tables
+from benchmarks.finder.nature.folds import PHANTOM, Folds
 from benchmarks.finder.nature.guises import GUISES, Listing, compared, stored_otherwise
 from benchmarks.finder.nature.judged import NOT_JUDGED, examined
 from benchmarks.finder.nature.kept import kept
@@ -16,7 +17,9 @@ from benchmarks.finder.nature.matching import Judged, gaps, read_judged, same_pl
 from benchmarks.finder.nature.scans import Case, cases
 from benchmarks.finder.nature.sensitivity import Fate, bone_gap, thick, within_bones
 from scipy import ndimage
+from training.sources import cases as trained
 
+from calcimetry.deposits import network, object_stage
 from calcimetry.records import Frame, Kind, Scan, Tier
 from calcimetry.runs import from_mask
 from calcimetry.scan import from_array
@@ -139,7 +142,7 @@ def _deposit(scan, mask, kind=Kind.DEPOSIT, confidence=0.95, mass=20.0):
     middle = tuple(scan.to_lps(np.argwhere(mask).mean(axis=0)).tolist())
     return SimpleNamespace(
         kind=kind, tier=tier, rule="ISOLATED", confidence=confidence, runs=from_mask(mask),
-        centroid_mm=middle, mass_mg=SimpleNamespace(value=mass),
+        centroid_mm=middle, mass_mg=SimpleNamespace(value=mass), likeness="vessel",
     )  # fmt: skip
 
 
@@ -155,7 +158,8 @@ def result():
         _deposit(scan, masks[2], Kind.UNCERTAIN, 0.5),
     )
     bone = SimpleNamespace(runs=from_mask(lost), kind=Kind.BONE, volume_mm3=300.0)
-    exam = SimpleNamespace(listed=listed, objects=(bone,), frame=scan.frame)
+    totals = SimpleNamespace(unlisted=4)
+    exam = SimpleNamespace(listed=listed, objects=(bone,), frame=scan.frame, totals=totals)
     places = [tuple(scan.to_lps(np.argwhere(m).mean(axis=0)).tolist()) for m in (*masks, lost)]
     volume = masks[0].sum() * scan.voxel_mm3
     known = [
@@ -187,6 +191,13 @@ def test_precision_with_and_without_vascular_calcium(result):
     assert "1/2 = 50 %" in row
     assert "25 %" in row  # by mass: 20 of 80 mg
     assert "| limbs | 1 | 1.00, 1 | 0.00, 0 | 1.00, 1 |" in tables.false_alarms([result])
+
+
+def test_likeness_stands_against_the_judgement(result):
+    lines = tables.likenesses(result.rows).splitlines()
+    assert lines[0] == "| judged to be | vessel-like |"
+    assert lines[2:] == ["| true | 1 |", "| not judged | 1 |", "| vascular | 1 |"]
+    assert tables.scans([result]).splitlines()[2] == "| A | knee | 2 | 1 | 1 | 1 | 0 | 1 | 4 |"
 
 
 def test_bands_of_confidence_hold_what_was_stated(result):
@@ -224,7 +235,7 @@ def test_what_the_other_field_cuts_does_not_count():
     cropped = make(scan)
     alike = compared("A", "g", first, _listing(cropped, (3, 13, 13)), turn)
     assert (alike.there, alike.back) == ((True,), (True,))
-    assert "2/2 = 100 %" in painted_tables.alike([alike], lambda p: p.guise)
+    assert "2/2 = 100 %" in painted_tables.alike([alike], lambda p: p.guise, "guise")
 
 
 def test_a_turned_listing_is_turned_back():
@@ -273,7 +284,7 @@ def test_the_gap_to_bone_is_from_edge_to_edge():
 
 def test_fates_are_told_by_size_and_density():
     def fate(size, density, called):
-        return Fate("A", "native", "contact", size, density, called, True, None, None)
+        return Fate("A", True, "native", "contact", size, density, called, True, None, None)
 
     fates = [fate(3.5, 200, False), fate(4.5, 200, True), fate(4.9, 700, True), fate(9, 700, False)]
     lines = painted_tables.found(fates, painted_tables.size, "diameter", ("contact",)).splitlines()
@@ -315,3 +326,47 @@ def test_the_two_reformats_are_one_patient():
     found = list(cases(Path("data"), Path("trunks")))
     assert len({case.name for case in found}) == len(found) == 46
     assert len({case.patient for case in found}) == 45
+
+
+def test_each_case_is_asked_of_its_own_object_stage(tmp_path, monkeypatch):
+    shipped = dict(np.load(folds.SHIPPED / "objects.npz"))
+    for case, shift in (("A", 1.0), ("B", 2.0)):
+        scales = {
+            "network_scale": np.array([1.0, shift]),
+            "geometry_scale": np.array([1.0, -shift]),
+        }
+        np.savez(tmp_path / f"{case}.npz", **(shipped | scales))
+
+    def told(*_, **__):
+        return [object_stage.load(network=seen).shift for seen in (True, False)]
+
+    monkeypatch.setattr(folds, "measure", told)
+    fitted = Folds(objects=tmp_path)
+    assert [fitted.ask(case, None) for case in "AB"] == [[1.0, -1.0], [2.0, -2.0]]
+    assert len({fitted.weights(case)["objects.npz"] for case in "AB"}) == 2
+    assert fitted.weights(PHANTOM) == Folds().weights("A")
+
+
+def test_each_case_is_asked_of_the_network_that_has_not_seen_it(tmp_path, monkeypatch):
+    shipped = folds.SHIPPED / "finder.onnx"
+    (tmp_path / "B.onnx").write_bytes(shipped.read_bytes())
+    monkeypatch.setattr(folds, "measure", lambda *_, **__: network.load())
+    fitted = Folds(network=tmp_path, unseen_by={"STS_003": "B"})
+    assert fitted.ask("STS_003", None) is network.load_file(str(tmp_path / "B.onnx"))
+    assert fitted.ask(PHANTOM, None) is network.load()
+    assert fitted.weights("STS_003")["finder.onnx"] == Folds().weights("STS_003")["finder.onnx"]
+    with pytest.raises(KeyError, match="STS_005"):
+        fitted.ask("STS_005", None)
+
+
+def test_every_scan_is_known_to_the_folds(tmp_path):
+    """By the same name, so that each finds the weights that were made without it."""
+    for case in cases(tmp_path, tmp_path):
+        case.path.parent.mkdir(exist_ok=True)
+        case.path.touch()
+    folded = {case.stem: case for case in trained(tmp_path, tmp_path)}
+    found = {case.name: case for case in cases(tmp_path, tmp_path)}
+    assert folded.keys() == found.keys()
+    patients = [{name: c.patient for name, c in table.items()} for table in (folded, found)]
+    groups = [{frozenset(n for n in p if p[n] == who) for who in p.values()} for p in patients]
+    assert groups[0] == groups[1]

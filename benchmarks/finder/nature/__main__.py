@@ -32,6 +32,7 @@ from benchmarks.finder.nature.scans import Case, cases
 from benchmarks.finder.nature.sensitivity import Fate, paintings
 from benchmarks.finder.nature.sensitivity import painted as painted_fates
 from benchmarks.finder.pictures import montage
+from training.sources import cases as folded
 
 from calcimetry.records import Scan
 from calcimetry.scan import read
@@ -39,7 +40,8 @@ from calcimetry.scan import read
 
 def main() -> None:
     asked = _arguments()
-    folds = Folds(asked.objects_dir, asked.network_dir, asked.jobs)
+    unseen_by = {case.stem: case.unseen_by for case in folded(asked.data, asked.trunks)}
+    folds = Folds(asked.objects_dir, asked.network_dir, unseen_by, asked.jobs)
     chosen = [c for c in cases(asked.data, asked.trunks) if _wanted(c.name, asked.scans)]
     for part in asked.parts or page.PARTS:
         section = WORK[part](asked, folds, chosen)
@@ -57,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, required=True, help="what is kept, and montages")
     parser.add_argument("--scans", nargs="+", help="only scans whose names begin so")
     parser.add_argument("--objects-dir", type=Path, help="CASE.npz: fitted without its patient")
-    parser.add_argument("--network-dir", type=Path, help="networks, and folds.json: case to file")
+    parser.add_argument("--network-dir", type=Path, help="the folds' networks: A.onnx, B.onnx")
     parser.add_argument("--deposits", type=int, default=24, help="painted into a scan at a time")
     parser.add_argument("--rounds", type=int, default=1, help="of painting each scan")
     parser.add_argument("--jobs", type=int, default=2)
@@ -110,6 +112,7 @@ def _judged(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) -> page
         ("False deposits a scan", tables.false_alarms(results)),
         ("True calcium", tables.volume(truths)),
         ("What was judged, and what it is called", tables.kinds(results)),
+        ("What listed objects look like", tables.likenesses(rows)),
         ("Each true calcification", tables.truths(truths)),
         ("Each scan", tables.scans(results)),
         ("Each deposit that is none", tables.wrong(false)),
@@ -128,7 +131,7 @@ def _guises(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) -> page
         for guise, (make, turn) in GUISES.items():
             other = _listing(asked, folds, (title, name, guise), lambda: make(load()))  # noqa: B023
             pairs.append(compared(title, guise, first, other, turn))
-        print(painted_tables.alike(pairs[-len(GUISES) :], lambda p: p.case), flush=True)
+        print(painted_tables.alike(pairs[-len(GUISES) :], lambda p: p.case, "scan"), flush=True)
     if all(name in named for name in REFORMATS):
         first, other = (
             _listing(asked, folds, (n, n, "as it is"), partial(_source, named[n], False))
@@ -136,8 +139,11 @@ def _guises(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) -> page
         )
         pairs.append(compared(REFORMATS[0], "another reformat", first, other, STAYS))
     return [
-        ("The same scan in other guises, by guise", painted_tables.alike(pairs, lambda p: p.guise)),
-        ("By scan", painted_tables.alike(pairs, lambda p: p.case)),
+        (
+            "The same scan in other guises, by guise",
+            painted_tables.alike(pairs, lambda p: p.guise, "guise"),
+        ),
+        ("By scan", painted_tables.alike(pairs, lambda p: p.case, "scan")),
     ]
 
 
@@ -175,25 +181,23 @@ def _sensitivity(asked: argparse.Namespace, folds: Folds, chosen: list[Case]) ->
 def _told(fates: list[Fate]) -> page.Section:
     bone, trunk = ("contact", "near"), ("subcutis", "wall muscle", "within")
     joints = [f for f in fates if f.where in bone and 3 <= f.diameter_mm < 12]
+    real, drawn = ([f for f in joints if f.real is wanted] for wanted in (True, False))
     big, walls = (
-        painted_tables.counted(joints),
+        painted_tables.counted(real),
         [f for f in painted_tables.counted(fates) if f.where in trunk],
     )
-    contact = [f for f in joints if f.where == "contact"]
+    contact = [f for f in real if f.where == "contact"]
+    found = painted_tables.found
+    by_size, by_density, by_scan = painted_tables.size, painted_tables.density, lambda f: f.name
     return [
-        (
-            "Beside joints, by size",
-            painted_tables.found(joints, painted_tables.size, "diameter", bone),
-        ),
-        (
-            "Beside joints, 4 mm and more",
-            painted_tables.found(big, lambda f: f.slices, "slices", bone),
-        ),
-        ("The same by density", painted_tables.found(big, painted_tables.density, "density", bone)),
-        ("Contact: called deposit by size and density", painted_tables.crossed(contact)),
-        ("The same by scan", painted_tables.found(big, lambda f: f.name, "scan", bone)),
-        ("In trunks, 4 mm and more", painted_tables.found(walls, lambda f: f.name, "scan", trunk)),
-        ("Mass", painted_tables.masses(joints, bone)),
+        ("Beside real joints, by size", found(real, by_size, "diameter", bone)),
+        ("Of 4 mm and more, by slices", found(big, lambda f: f.slices, "slices", bone)),
+        ("Of 4 mm and more, by density", found(big, by_density, "density", bone)),
+        ("Of 4 mm and more, by scan", found(big, by_scan, "scan", bone)),
+        ("In contact: called deposit, by size and density", painted_tables.crossed(contact)),
+        ("Beside joints of phantoms, by size", found(drawn, by_size, "diameter", bone)),
+        ("In trunks, 4 mm and more", found(walls, by_scan, "scan", trunk)),
+        ("Mass, beside real joints", painted_tables.masses(real, bone)),
     ]
 
 

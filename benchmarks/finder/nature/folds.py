@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -16,7 +15,6 @@ from calcimetry.deposits import network, object_stage
 from calcimetry.examine import measure
 from calcimetry.records import Examination, Scan
 
-TABLE = "folds.json"
 SHIPPED = Path(calcimetry.__file__).parent / "weights"
 CODE = ("anatomy", "deposits", "describe", "kernels", "phantom", "quantity", "runs", "scan")
 """The rooms whose code can change what is found or painted."""
@@ -37,11 +35,13 @@ class Folds:
     """Which weights each case is asked of; the shipped ones where there is no folder.
 
     objects : folder of CASE.npz, the object stage's weights without that case's patient
-    network : folder of networks and of `TABLE`, {case: file name}
+    network : folder of the folds' networks, ``A.onnx`` and ``B.onnx``
+    unseen_by : the fold whose network was not made from a case (`training.sources`)
     """
 
     objects: Path | None = None
     network: Path | None = None
+    unseen_by: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 2
 
     def ask(self, case: str, scan: Scan) -> Examination:
@@ -83,11 +83,10 @@ class Folds:
             yield
 
     def _network(self, case: str) -> Path | None:
-        """The case's own network. Raises KeyError where the table names none for it."""
+        """The case's own network. Raises KeyError where no fold is known that has not seen it."""
         if self.network is None or case == PHANTOM:
             return None
-        table = json.loads((self.network / TABLE).read_text(encoding="utf-8"))
-        return self.network / table[case]
+        return self.network / f"{self.unseen_by[case]}.onnx"
 
     def _objects(self, case: str) -> Path | None:
         return None if self.objects is None or case == PHANTOM else self.objects / f"{case}.npz"

@@ -35,11 +35,13 @@ class Row:
     place : LPS mm
     judgement : what readers judged it to be, or NOT_JUDGED
     agree : whether two readers agreed; None: one reader, or none
+    likeness : what, other than a deposit, the finder says it looks most like
     """
 
     case: Case
     tier: Tier
     rule: str
+    likeness: str
     confidence: float
     volume_mm3: float
     mass_mg: float
@@ -83,12 +85,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One scan: what is listed, what is truly there, and what each judged object is called now."""
+    """One scan: what is listed, what is truly there, and what each judged object is called now.
+
+    unlisted : objects that are too unlikely a deposit to be listed
+    """
 
     case: Case
     rows: tuple[Row, ...]
     truths: tuple[Truth, ...]
     fates: tuple[tuple[Judged, str], ...]
+    unlisted: int
 
 
 def examined(case: Case, scan: Scan, judged: Sequence[Judged], ask: Ask) -> Result:
@@ -106,7 +112,7 @@ def examined(case: Case, scan: Scan, judged: Sequence[Judged], ask: Ask) -> Resu
         if j.true or j.judgement == TONSIL
     ]
     truths += [_outlined(case, scan, exam, mask) for mask in outlined]
-    return Result(case, rows, tuple(truths), fates)
+    return Result(case, rows, tuple(truths), fates, exam.totals.unlisted or 0)
 
 
 def _row(
@@ -126,6 +132,7 @@ def _row(
         case=case,
         tier=deposit.tier,
         rule=str(deposit.rule),
+        likeness=str(deposit.likeness or ""),
         confidence=deposit.confidence,
         volume_mm3=volume,
         mass_mg=deposit.mass_mg.value or 0.0,

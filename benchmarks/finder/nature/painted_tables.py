@@ -16,7 +16,7 @@ ALIKE = 0.05
 """Of the mass: what a guise may change."""
 
 
-def alike(pairs: Sequence[Alike], key: Callable[[Alike], str]) -> str:
+def alike(pairs: Sequence[Alike], key: Callable[[Alike], str], title: str) -> str:
     """What scans and their guises have in common."""
     lines = []
     names = list(dict.fromkeys(map(key, pairs)))
@@ -32,7 +32,7 @@ def alike(pairs: Sequence[Alike], key: Callable[[Alike], str]) -> str:
              wilson(within, len(ratios)), *_spread(np.abs(ratios - 1))]
         )  # fmt: skip
     head = [
-        "guise", "deposits as it is", "in the guise", "in common", "at least listed",
+        title, "deposits as it is", "in the guise", "in common", "at least listed",
         "mass within 5 %", "mass differs by, median", "90 % by less than",
     ]  # fmt: skip
     return table(head, lines)

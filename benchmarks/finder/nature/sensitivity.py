@@ -16,7 +16,7 @@ from benchmarks.finder.nature.judged import Ask
 from benchmarks.finder.study import inserted, outcomes
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import Delaunay, QhullError
+from scipy.spatial import ConvexHull, QhullError
 
 from calcimetry.phantom.body import make
 from calcimetry.phantom.placement import BONE_HU, BONE_MM3, Mix, Pool, candidate_sites
@@ -92,12 +92,14 @@ class Painting:
 class Fate:
     """What became of one painted deposit.
 
+    real : painted into a patient's scan, not into a phantom's
     where : "contact", "near" or "between" beside a joint; the pool's name in a trunk
     error : of its mass where it was called and measured: measured over painted, less one
     covered : whether the interval of its mass holds the painted one
     """
 
     name: str
+    real: bool
     slices: str
     where: str
     diameter_mm: float
@@ -172,17 +174,23 @@ def within_bones(scan: Scan, zyx: NDArray[np.float32]) -> NDArray[np.bool_]:
     sizes[0] = 0
     bone = (sizes >= 3 * BONE_MM3)[parts]  # no wires and hooks on the skin
     reach = max(round(SLAB_MM / scan.spacing[0]), 1)
-    inside = np.zeros(len(zyx), np.bool_)
-    slabs = zyx[:, 0].astype(int) // reach
-    for slab in np.unique(slabs):
-        seen = bone[max((slab - 1) * reach, 0) : (slab + 2) * reach].any(axis=0)
-        here = np.flatnonzero(slabs == slab)
-        try:
-            hull = Delaunay(np.argwhere(seen))
-        except (QhullError, ValueError):  # fewer bones than a hull needs
-            continue
-        inside[here] = hull.find_simplex(zyx[here, 1:] / factor) >= 0
-    return inside
+    slabs = range(-(-scan.hu.shape[0] // reach))
+    hulls = np.stack(
+        [_hull(bone[max((k - 1) * reach, 0) : (k + 2) * reach].any(axis=0)) for k in slabs]
+    )
+    z, y, x = (zyx / (1, factor, factor)).astype(int).T
+    return hulls[z // reach, y, x]
+
+
+def _hull(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels within the convex hull of some; none where they span no area."""
+    try:
+        sides = ConvexHull(np.argwhere(seen)).equations
+    except (QhullError, ValueError):
+        return np.zeros_like(seen)
+    index = np.indices(seen.shape).reshape(2, -1)
+    beyond = sides[:, :2] @ index + sides[:, 2:]
+    return (beyond <= 1e-9).all(axis=0).reshape(seen.shape)
 
 
 def phantom(region: str) -> Scan:
@@ -204,8 +212,9 @@ def painted(what: Painting, ask: Ask, turn: int, count: int) -> list[Fate]:
     found = outcomes(what.name, "independent", scan, truth, findings)
     return [
         Fate(
-            what.name, what.slices, where(clean, item), item.diameter_mm, item.density_mg_cm3,
-            out.hit, out.listed, *_mass(exam, scan, item),
+            what.name, what.case != PHANTOM, what.slices, where(clean, item),
+            item.diameter_mm, item.density_mg_cm3, out.hit, out.listed,
+            *_mass(exam, scan, item),
         )
         for item, out in zip(truth.deposits, found, strict=True)
         if out.share_deposit is not None and not out.cut

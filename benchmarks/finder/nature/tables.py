@@ -95,12 +95,12 @@ def scans(results: Sequence[Result]) -> str:
                 str(sum(r.called and r.true for r in rows)), str(len(false)),
                 str(sum(r.judgement in CALCIUM for r in false)),
                 str(sum(r.judgement == NOT_JUDGED for r in false)),
-                str(sum(not r.called for r in rows)),
+                str(sum(not r.called for r in rows)), str(found.unlisted),
             ]
         )  # fmt: skip
     head = [
         "scan", "shows", "deposits", "true", "false >= 3 mm", "of them calcium of another kind",
-        "of them not judged", "uncertain",
+        "of them not judged", "uncertain", "too unlikely to be listed",
     ]  # fmt: skip
     return table(head, lines)
 
@@ -189,6 +189,17 @@ def kinds(results: Sequence[Result]) -> str:
         for name in sorted({name for name, _ in pairs}, key=lambda n: (n != "true", n))
     ]
     return table(["judged to be", "n", *said], lines)
+
+
+def likenesses(rows: Iterable[Row]) -> str:
+    """What listed objects were judged to be, and what the finder says that they look like."""
+    count = Counter((r.judgement, r.likeness) for r in rows if r.likeness)
+    said = sorted({word for _, word in count})
+    lines = [
+        [name, *(str(count[name, word] or "-") for word in said)]
+        for name in sorted({name for name, _ in count}, key=lambda n: (n != "true", n))
+    ]
+    return table(["judged to be", *(f"{word}-like" for word in said)], lines)
 
 
 def wrong(rows: Iterable[Row]) -> str:
