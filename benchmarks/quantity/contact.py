@@ -12,6 +12,7 @@ import argparse
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -249,7 +250,7 @@ def table(rows: Sequence[Row]) -> str:
         "| --- " * 11 + "|",
     ]
     for place in ("contact", "near", "free"):
-        bands = [*zip(SIZES, SIZES[1:], strict=False), (5.0, 8.0), (SIZES[0], SIZES[-1])]
+        bands = [*pairwise(SIZES), (5.0, 8.0), (SIZES[0], SIZES[-1])]
         for low, high in bands:
             here = [r for r in rows if r.place == place and low <= r.diameter_mm < high]
             if here:
