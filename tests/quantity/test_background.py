@@ -7,7 +7,13 @@ import pytest
 from scipy import special
 
 from calcimetry.kernels.compiled import entered
-from calcimetry.quantity.background import _levels, _logistic, _otsu, _probability
+from calcimetry.quantity.background import (
+    _levels,
+    _logistic,
+    _otsu,
+    _probability,
+    background_of,
+)
 
 
 @pytest.fixture
@@ -41,3 +47,14 @@ def test_otsu_parts_where_the_classes_differ_most(rng):
     low, high, share = _otsu(values.astype(np.float32))
     assert share == pytest.approx(0.7, abs=0.01)
     assert (low, high) == pytest.approx((-100, 40), abs=3)
+
+
+def test_tissue_that_differs_from_octant_to_octant_counts_as_uneven_and_noise_does_not(rng):
+    shell = np.ones((16, 16, 16), bool)
+    noise = rng.normal(50, 12, shell.shape).astype(np.float32)
+    octants = np.kron(rng.normal(0, 8, (2, 2, 2)), np.ones((8, 8, 8))).astype(np.float32)
+    even, uneven = (
+        background_of(np.round(hu), shell, (1.0, 1.0, 1.0), 12.0) for hu in (noise, noise + octants)
+    )
+    assert even.uneven < 1.0
+    assert uneven.uneven == pytest.approx(octants.std() * np.sqrt(9 / 7), abs=1.0)

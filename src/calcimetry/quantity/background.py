@@ -36,7 +36,9 @@ _INTEGER = 1.5 * 2.0**52  # added to a double, it leaves the nearest whole numbe
 class Background:
     """field : float32 (z, y, x), HU of each voxel without the deposit
     levels : HU of the tissues around, one or two
-    sd : 1 SD of the mean of `field` over the deposit, where tissues do not meet
+    sd : 1 SD of the shell's mean about `field`, where tissues do not meet
+    uneven : 1 SD of what the tissue in the deposit's place may differ from the shell's mean, as
+        the shell's octants differ from one another beyond their noise
     step : HU from one tissue to the other, 0 for one tissue
     scatter : SD of the shell about the model
     voxels : in the shell
@@ -45,6 +47,7 @@ class Background:
     field: NDArray[np.float32]
     levels: tuple[float, ...]
     sd: float
+    uneven: float
     step: float
     scatter: float
     voxels: int
@@ -55,6 +58,7 @@ def background_of(
     shell: NDArray[np.bool_],
     spacing: tuple[float, float, float],
     noise_sd: float,
+    correlated: float = 1.0,
 ) -> Background:
     """The background of one crop.
 
@@ -62,20 +66,22 @@ def background_of(
     shell : bool, voxels of soft tissue around the deposit, beyond the reach of its blur and
         of other dense objects
     noise_sd : HU, to tell two tissues from noise
+    correlated : how many voxels' noise varies as one
     """
+    noise = noise_sd * float(np.sqrt(correlated))
     where, inside = np.argwhere(shell), hu[shell]
     if len(where) < _FEWEST_VOXELS:
         return _assumed(hu.shape)
     low, high, share = _otsu(inside)
     step = max(_LEAST_STEP_HU, 2.9 * noise_sd)
     if high - low > step and _LEAST_SHARE < share < 1 - _LEAST_SHARE:
-        return _two(hu.shape, where, inside, spacing, (low, high))
-    return _one(hu.shape, where, inside, noise_sd)
+        return _two(hu.shape, where, inside, spacing, (low, high), noise)
+    return _one(hu.shape, where, inside, noise_sd, noise)
 
 
 def _assumed(shape: tuple[int, ...]) -> Background:
     """Too little soft tissue is in sight: 40 HU, as likely fat as muscle."""
-    return Background(np.full(shape, 40.0, np.float32), (), 50.0, 0.0, 50.0, 0)
+    return Background(np.full(shape, 40.0, np.float32), (), 50.0, 0.0, 0.0, 50.0, 0)
 
 
 def _one(
@@ -83,12 +89,14 @@ def _one(
     where: NDArray[np.int64],
     inside: NDArray[np.float32],
     noise_sd: float,
+    noise: float,
 ) -> Background:
     keep = _kept(inside, noise_sd)
     where, inside = where[keep], inside[keep]
     level = float(inside.mean())
-    sd, scatter = _sector_sd(where, inside - np.float32(level)), float(inside.std())
-    return Background(np.full(shape, level, np.float32), (level,), sd, 0.0, scatter, len(inside))
+    sd, uneven = _sector_sd(where, inside - np.float32(level), noise)
+    field = np.full(shape, level, np.float32)
+    return Background(field, (level,), sd, uneven, 0.0, float(inside.std()), len(inside))
 
 
 def _kept(values: NDArray[np.float32], noise_sd: float) -> NDArray[np.bool_]:
@@ -104,6 +112,7 @@ def _two(
     inside: NDArray[np.float32],
     spacing: tuple[float, float, float],
     levels: tuple[float, float],
+    noise: float,
 ) -> Background:
     centre, unit = _centred(where, spacing)
     low, step = np.float32(levels[0]), np.float32(levels[1] - levels[0])
@@ -115,8 +124,9 @@ def _two(
     below, above = _continued(
         centre, unit, _logistic(at, target), read_only(where, np.int64), inside, residual, field
     )
-    sd, scatter = _sector_sd(where, residual), float(residual.std())
-    return Background(field, (below, above), sd, above - below, scatter, len(where))
+    sd, uneven = _sector_sd(where, residual, noise)
+    scatter = float(residual.std())
+    return Background(field, (below, above), sd, uneven, above - below, scatter, len(where))
 
 
 def _centred(
@@ -146,18 +156,28 @@ def _otsu(values: NDArray[np.float32]) -> tuple[float, float, float]:
     return float(low[best]), float(high[best]), float(1.0 - below[best] / size)
 
 
-def _sector_sd(where: NDArray[np.int64], residual: NDArray[np.float32]) -> float:
-    """1 SD of the shell's mean, from how the means of its eight octants differ.
+def _sector_sd(
+    where: NDArray[np.int64], residual: NDArray[np.float32], noise: float
+) -> tuple[float, float]:
+    """1 SD of the shell's mean, from how the means of its eight octants differ; and 1 SD of
+    how one more octant would differ from that mean by its tissue.
 
-    Catches noise, streaks and uneven tissue alike, however they are correlated.
+    The first catches noise, streaks and uneven tissue alike, however they are correlated. The
+    deposit's own place is such another octant, less the noise that its sum has of its own.
+
+    noise : HU, 1 SD of a mean times the square root of its voxels
     """
     octant = (where > where.sum(axis=0) / len(where)) @ np.array([4, 2, 1])
     count = np.bincount(octant, minlength=8)
     good = count >= 5
     if good.sum() < 3:
-        return float(residual.std())
+        return float(residual.std()), 0.0
     means = np.bincount(octant, residual, minlength=8)[good] / count[good]
-    return float(means.std() / np.sqrt(len(means) - 1))
+    number = len(means)
+    varies = float(means.var(ddof=1)) * (1.0 + 1.0 / number)
+    by_noise = noise**2 * float(np.mean(1.0 / count[good]))
+    sd = float(means.std() / np.sqrt(number - 1))
+    return sd, float(np.sqrt(max(0.0, varies - by_noise)))
 
 
 def _logistic(at: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -80,7 +80,8 @@ def integrate(crop: Crop, blur: PointSpread, noise: Noise, margins: IntegrationM
     beside = dilated_mm(crop.other, short, reach)
     shell = dilated_mm(crop.own, steps, rim + margins.shell_mm) & ~near & ~air & ~beside
     shell &= crop.hu < DENSE_HU
-    background = background_of(crop.hu, shell, crop.spacing, noise.sd)
+    correlated = max(1.0, float(noise.correlation.sum()))
+    background = background_of(crop.hu, shell, crop.spacing, noise.sd, correlated)
     whole = crop.hu - background.field
     clipped = bool((near & air & ~crop.own).any())
     contact = bool((beside & near).any())

@@ -79,16 +79,17 @@ def mass_of(
     contrast = scale.matrix_hu - background
     mg = unit * (voxel * part.total / part.captured - size.volume_mm3 * contrast)
     region = voxel * part.voxels
-    level = part.background.sd * abs(region - size.volume_mm3)
+    beyond = abs(region - size.volume_mm3)
+    level, uneven = part.background.sd * beyond, part.background.uneven * beyond
     sd = _local_sd(part, noise)
     local = part.noise * sd / noise.sd
     errors = {
         "noise": unit * voxel * local,
-        "background": unit * float(np.hypot(level, part.border)),
+        "background": unit * float(np.linalg.norm((max(level, uneven), part.border))),
         "segmentation": unit * voxel * float(np.hypot(part.segmentation, _lost(part))),
         "matrix": unit * float(np.hypot(size.volume_mm3 * plan.matrix_sd_hu, contrast * size.sd)),
     }
-    nothing = float(np.hypot(errors["noise"], errors["background"]))
+    nothing = unit * float(np.linalg.norm((voxel * local, level, part.border)))
     peak = (float(part.crop.hu[part.crop.own].max()) - background) / sd
     critical, limit = _limits(mg, nothing, peak, plan)
     return Mass(mg, errors, critical, limit, background)
