@@ -27,7 +27,7 @@ SHAPE, SPACING = (30, 60, 130), (1.0, 1.0, 1.0)
 VALUES = {"percent": 30.0, "like": "vessel", "evidence": "alone", "edge_mm": 40.0}
 BIG = Verdict(Kind.DEPOSIT, Rule.OBJECT_STAGE, 0.9, VALUES, Likeness.BONE)
 DOUBTED = Verdict(Kind.UNCERTAIN, Rule.OBJECT_STAGE, 0.3, VALUES, Likeness.VESSEL)
-DEEP = Verdict(Kind.UNCERTAIN, Rule.SMALL_DEEP, 0.49, VALUES, Likeness.ORGAN)
+DEEP = Verdict(Kind.UNCERTAIN, Rule.SMALL_DEEP, 0.1, VALUES, Likeness.ORGAN)
 STONE = Verdict(Kind.UNCERTAIN, Rule.LABEL_MAP, 0.7, {"structure": "spleen"})
 
 

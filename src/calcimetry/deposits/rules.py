@@ -23,7 +23,7 @@ SOFT_HU = 50.0
 NOISE_SDS = 5.0  # on limb CTs with noise of 30-43 HU, 97-99 % of specks lie below; docs/finder.md
 SPECK_VOXELS = 100
 
-EDGE_MM = 3.0  # from the scan's edge: of 146 natural objects 20 lay there, one of them a deposit
+EDGE_MM = 1.0  # from the scan's edge, which may cut what lies there; docs/finder.md
 SMALL_MM3, DEEP_MM = 270.0, 50.0  # a ball of 8 mm; deeper than most of a limb
 TRUNK_WALL_MM = 40.0
 RINGED, HALF_RINGED = 0.75, 0.5  # within ribs or pelvis; and where it is deep, too
