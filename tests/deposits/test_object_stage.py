@@ -157,8 +157,8 @@ def test_what_is_held_back_is_no_more_than_uncertain(change, rule):
 
 
 def test_the_nearness_of_the_edge_is_told():
-    reason = judged(constant(0.9), replace(NODULE, edge_mm=2.4)).reason
-    assert reason.startswith("2 mm from the scan's edge, where it may be part of a bone: in fat")
+    reason = judged(constant(0.9), replace(NODULE, edge_mm=0.9)).reason
+    assert reason.startswith("1 mm from the scan's edge, where it may be part of a bone: in fat")
 
 
 @given(everything, st.floats(0.002, 0.998))
