@@ -141,9 +141,11 @@ def test_a_cut_from_bone_is_what_the_finder_cuts():
     scan = make("hand", seed=3, spacing=(1.0, 0.7, 0.7)).scan
     whole = cm.measure(scan, cm.Plan().changed("find", {"finder": "rules"}))
     finder = cm.measure(scan)
-    cut = [d for d in finder.listed if d.rule is Rule.SPLIT_FROM_BONE]
+    skeleton = [item for item in whole.objects if item.rule is Rule.SKELETON and item.runs]
+    held = np.any([item.runs.mask() for item in skeleton], axis=0)
+    cut = [d for d in finder.listed if held[tuple(voxels_of(d.runs)[0])]]
     assert cut
-    bones = [-item.number for item in whole.objects if item.kind is Kind.BONE]
+    bones = [-item.number for item in skeleton]
     ready = cm.prepare(scan, whole)
     found = []
     for bone in bones:
