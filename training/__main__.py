@@ -33,7 +33,7 @@ def main() -> None:
         if not (asked.work / "state.pt").exists():
             begin = _begun(asked.start, grounds, asked.seed)
     finder, steps = train(grounds, recipe, asked.work, asked.work / "log.txt", begin)
-    finish(finder, asked.out, (grounds,), (recipe,), (steps,), asked.data, asked.trunks)
+    finish((finder,), asked.out, (grounds,), (recipe,), (steps,), asked.data, asked.trunks)
 
 
 def _begun(path: Path, grounds: World, seed: int) -> Finder:
