@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("torch", reason="extra `train` is not installed")
 
-from training.calibrate import Calibration  # noqa: E402
-from training.card import write  # noqa: E402
-from training.loop import Recipe  # noqa: E402
-from training.sources import TEST, Case  # noqa: E402
+from training.calibrate import Calibration
+from training.card import write
+from training.loop import Recipe
+from training.sources import TEST, Case
 
 USED = (
     Case("one", Path("one"), "A", "terms of one", True),
