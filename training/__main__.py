@@ -26,23 +26,24 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     kept = asked.kept or asked.work / "world"
     grounds = world(asked.data, asked.trunks, kept, asked.fold, asked.start, asked.shapes)
-    recipe = Recipe(asked.steps, rate=asked.rate, seed=asked.seed, fold=asked.fold)
+    recipe = Recipe(asked.steps, asked.minutes, rate=asked.rate, seed=asked.seed, fold=asked.fold)
     begin = None
     if asked.start is not None:
-        begin, digest = _begun(asked.start, grounds, asked.seed)
-        recipe = replace(recipe, start=digest)
+        recipe = replace(recipe, start=hashlib.sha256(asked.start.read_bytes()).hexdigest())
+        if not (asked.work / "state.pt").exists():
+            begin = _begun(asked.start, grounds, asked.seed)
     finder, steps = train(grounds, recipe, asked.work, asked.work / "log.txt", begin)
-    finish(finder, asked.out, (grounds,), (recipe,), (steps,), asked.data, asked.trunks)
+    finish((finder,), asked.out, (grounds,), (recipe,), (steps,), asked.data, asked.trunks)
 
 
-def _begun(path: Path, grounds: World, seed: int) -> tuple[Finder, str]:
-    """A network with the weights of an exported file beside its card, and that file's digest."""
+def _begun(path: Path, grounds: World, seed: int) -> Finder:
+    """A network with the weights of an exported file, which has its card beside it."""
     card = json.loads(path.with_suffix(".card.json").read_text(encoding="utf-8"))
     scale = card["calibration"]["temperature"], card["calibration"]["shift"]
     hu = np.stack([patch(grounds, (seed, 99, k))[0] for k in range(32)])
     finder = Finder()
     begin_from(finder, path, torch.from_numpy(hu[:, None].astype(np.float32)), scale)
-    return finder, hashlib.sha256(path.read_bytes()).hexdigest()
+    return finder
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument("--start", type=Path, help="exported weights, with card, to begin from")
     parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end by then, if sooner")
     parser.add_argument("--rate", type=float, default=Recipe().rate)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shapes", type=int, default=2400)

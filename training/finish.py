@@ -20,7 +20,7 @@ _NORM_PATCHES, _NORM_BATCH = 96, 8
 
 
 def finish(
-    finder: Finder,
+    finders: tuple[Finder, ...],
     out: Path,
     worlds: tuple[World, ...],
     recipes: tuple[Recipe, ...],
@@ -28,10 +28,11 @@ def finish(
     data: Path,
     trunks: Path | None,
 ) -> None:
-    """Write ``out`` and its card beside it.
+    """Write the mean of some networks to ``out``, calibrated, and its card beside it.
 
-    worlds, recipes, steps : of each fold that the weights come from
+    worlds, recipes, steps : of each run that the networks come from
     """
+    finder = averaged(finders, worlds)
     patches = [
         hu for one, made in zip(worlds, recipes, strict=True) for hu in drawn(one, made.seed)
     ]
@@ -46,7 +47,11 @@ def finish(
 
 
 def averaged(finders: tuple[Finder, ...], worlds: tuple[World, ...], seed: int = 0) -> Finder:
-    """The mean of networks' weights; statistics of the normalisation are taken anew."""
+    """The mean of networks' weights, or the weights of one.
+
+    Statistics of the normalisation are taken anew over many patches: those that training kept
+    come from batches of four.
+    """
     mean = copy.deepcopy(finders[0])
     states = [one.state_dict() for one in finders]
     mean.load_state_dict(

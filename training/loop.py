@@ -25,18 +25,20 @@ Round = tuple[NDArray[np.int16], NDArray[np.uint8]]
 class Recipe:
     """How long and how hard to train.
 
-    cool : share of steps with falling rate
+    minutes : ends after these if that is sooner than its steps; 0: by its steps alone
+    cool : share of the whole with falling rate
     bfloat16 : half precision; slower than float32 on a processor without instructions for it
     start : SHA-256 of the exported weights that training began from; empty: from nothing
     fold : of the patients that are trained on
     """
 
     steps: int = 16000
+    minutes: float = 0.0
     batch: int = 4
     rate: float = 2e-3
     cool: float = 0.45
-    round_patches: int = 160
-    reuse: int = 4
+    round_patches: int = 80
+    reuse: int = 5
     seed: int = 0
     bfloat16: bool = False
     workers: int = 1
@@ -50,8 +52,8 @@ takes the bias out again."""
 
 HARD_SHARE = 0.3
 
-AVERAGED = 0.998
-"""The weights that are kept are a running mean over some 500 steps: single steps differ in
+AVERAGED = 0.995
+"""The weights that are kept are a running mean over some 200 steps: single steps differ in
 what they say of the doubtful, such as a lone nodule beside a spinous process."""
 
 LEAST_RATE = 0.03
@@ -132,10 +134,9 @@ def _turned(hu: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Tensor
     return hu.flip(flips).permute(order), label.flip(flips).permute(order)
 
 
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Warm up, hold, then fall over the last part."""
-    hold = recipe.steps * (1 - recipe.cool)
-    fall = 1.0 if step < hold else max(LEAST_RATE, (recipe.steps - step) / (recipe.steps - hold))
+def rate_at(step: int, done: float, recipe: Recipe) -> float:
+    """Warm up by steps, hold, then fall over the last part of the whole, of which `done` is."""
+    fall = min(1.0, max(LEAST_RATE, (1 - done) / recipe.cool))
     return recipe.rate * min(1.0, (step + 5) / 100) * fall
 
 
@@ -170,6 +171,12 @@ def train(
         steer.load_state_dict(kept["steer"])
         step = kept["step"]
     per_round = recipe.round_patches * recipe.reuse // recipe.batch
+    called = time.monotonic()
+
+    def done() -> float:
+        passed = (time.monotonic() - called) / 60
+        return max(step / recipe.steps, passed / recipe.minutes if recipe.minutes else 0.0)
+
     net.train()
     for hu, label in rounds(world, recipe, step // per_round) if step < recipe.steps else ():
         rng = np.random.default_rng((recipe.seed, 77, step))
@@ -177,7 +184,7 @@ def train(
         for _ in range(per_round):
             hard = HARD_SHARE if recipe.start else hard_share(step, recipe.steps)
             for group in steer.param_groups:
-                group["lr"] = rate_at(step, recipe)
+                group["lr"] = rate_at(step, done(), recipe)
             pick = rng.choice(len(hu), recipe.batch, replace=False)
             x = torch.from_numpy(hu[pick][:, None].astype(np.float32)).to(device)
             y = torch.from_numpy(label[pick][:, None]).to(device)
@@ -192,11 +199,13 @@ def train(
             mean.update_parameters(net)
             sums.append(parts)
             step += 1
+            if done() >= 1:
+                break
         _note(log, step, time.monotonic() - began, sums)
         kept = {"net": net.state_dict(), "mean": mean.state_dict(), "steer": steer.state_dict()}
         torch.save(kept | {"step": step, "recipe": asdict(recipe)}, state.with_suffix(".new"))
         state.with_suffix(".new").replace(state)
-        if step >= recipe.steps:
+        if done() >= 1:
             break
     finder: Finder = mean.module
     return finder.eval(), step

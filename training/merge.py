@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from training.finish import averaged, finish
+from training.finish import finish
 from training.loop import restored
 from training.world import world
 
@@ -25,8 +25,7 @@ def main() -> None:
         world(asked.data, asked.trunks, asked.kept, recipe.fold, None, asked.shapes)
         for recipe in recipes
     )
-    whole = averaged(finders, worlds) if len(finders) > 1 else finders[0]
-    finish(whole, asked.out, worlds, recipes, steps, asked.data, asked.trunks)
+    finish(finders, asked.out, worlds, recipes, steps, asked.data, asked.trunks)
 
 
 def _arguments() -> argparse.Namespace:

@@ -29,6 +29,7 @@ from training.sources import Case, cases
 
 T = TypeVar("T")
 Weighted = list[tuple[Ground, float]]
+Body = tuple[str, int, tuple[float, float, float]]
 
 BODIES = (
     *(("hand", 1001 + k, (0.75 + 0.5 * k, 0.5 + 0.1 * k, 0.5 + 0.1 * k)) for k in range(3)),
@@ -56,10 +57,14 @@ def world(
     """
     kept.mkdir(parents=True, exist_ok=True)
     chosen = [case for case in cases(data, trunks) if case.fold == fold]
+    about = {"kept": kept, "hunter": hunter}
+    work = [
+        *((kept / f"{case.name}.pkl", partial(_grounds, case, data, **about)) for case in chosen),
+        *((kept / f"{_name(body)}.pkl", partial(_phantom, body, **about)) for body in BODIES),
+    ]
     with ProcessPoolExecutor(2) as pool:
-        real = pool.map(partial(_grounds, data=data, kept=kept, hunter=hunter), chosen)
-        drawn = pool.map(partial(_phantom, kept=kept, hunter=hunter), BODIES)
-        pairs = [pair for part in (*real, *drawn) for pair in part]
+        list(pool.map(_made, [pair for pair in work if not pair[0].exists()]))
+    pairs = [pair for path, make in work for pair in _once(path, make)]
     share = np.array([weight for _, weight in pairs])
     drawn_shapes = _once(kept / f"shapes-{shapes}.pkl", lambda: bank(shapes, 0))
     return World([g for g, _ in pairs], share / share.sum(), drawn_shapes)
@@ -75,36 +80,36 @@ def _once(path: Path, work: Callable[[], T]) -> T:
     return made
 
 
-def _grounds(case: Case, data: Path, kept: Path, hunter: Path | None) -> Weighted:
-    def work() -> Weighted:
-        scan = read(case.path)
-        objects = judged(case, scan, data)
-        found = _hunted(case.name, scan, kept, hunter)
-        hu = np.maximum(scan.hu, OUTSIDE_HU)
-        weight = _SHARE.get(case.name, 1.0) if case.limb else _OTHER_SHARE
-        about = {"trunk": not case.limb, "objects": objects, "mined_mm": found}
-        return [
-            (ground(case.name, hu, scan.spacing, scale=scale, **about), weight * share)
-            for scale, share in LIMB_SCALES.items()
-            if case.limb or scale == 1
-        ]
-
-    return _once(kept / f"{case.name}.pkl", work)
+def _made(about: tuple[Path, Callable[[], Weighted]]) -> None:
+    _once(*about)
 
 
-def _phantom(
-    about: tuple[str, int, tuple[float, float, float]], kept: Path, hunter: Path | None
-) -> Weighted:
-    region, seed, spacing = about
+def _grounds(case: Case, data: Path, *, kept: Path, hunter: Path | None) -> Weighted:
+    scan = read(case.path)
+    about = {
+        "trunk": not case.limb,
+        "objects": judged(case, scan, data),
+        "mined_mm": _hunted(case.name, scan, kept, hunter),
+    }
+    hu = np.maximum(scan.hu, OUTSIDE_HU)
+    weight = _SHARE.get(case.name, 1.0) if case.limb else _OTHER_SHARE
+    return [
+        (ground(case.name, hu, scan.spacing, scale=scale, **about), weight * share)
+        for scale, share in LIMB_SCALES.items()
+        if case.limb or scale == 1
+    ]
 
-    def work() -> Weighted:
-        noise = float(np.random.default_rng(seed).uniform(8, 30))
-        scan = make(region, seed=seed, spacing=spacing, deposits=0, noise_hu=noise).scan
-        found = _hunted(f"{region}{seed}", scan, kept, hunter)
-        made = ground(f"{region}{seed}", scan.hu, scan.spacing, mined_mm=found)
-        return [(made, _PHANTOM_SHARE)]
 
-    return _once(kept / f"{region}{seed}.pkl", work)
+def _phantom(body: Body, *, kept: Path, hunter: Path | None) -> Weighted:
+    region, seed, spacing = body
+    noise = float(np.random.default_rng(seed).uniform(8, 30))
+    scan = make(region, seed=seed, spacing=spacing, deposits=0, noise_hu=noise).scan
+    found = _hunted(_name(body), scan, kept, hunter)
+    return [(ground(_name(body), scan.hu, scan.spacing, mined_mm=found), _PHANTOM_SHARE)]
+
+
+def _name(body: Body) -> str:
+    return f"{body[0]}{body[1]}"
 
 
 def _hunted(name: str, scan: Scan, kept: Path, hunter: Path | None) -> NDArray[np.float64] | None:

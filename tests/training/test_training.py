@@ -139,7 +139,7 @@ def test_a_patch_shows_the_grid_at_whole_positions_and_lies_between_at_others(li
     box = tuple(slice(int(c), int(c) + PATCH) for c in corner)
     assert np.allclose(shown(limb, corner), grid[box], atol=0.01)
     half = shown(limb, corner + np.array([0, 0, 0.5]))
-    moved = shown(limb, corner + np.array([0, 0, 1]))
+    moved = shown(limb, corner + np.array([0, 0, 1.0]))
     assert np.abs(half - grid[box]).mean() < np.abs(moved - grid[box]).mean()
 
 
@@ -213,8 +213,8 @@ def test_a_tilted_patch_keeps_its_middle_and_its_labels():
     half = PATCH // 2
     assert seen[half, half, half] == pytest.approx(hu[half, half, half], rel=0.05)
     assert (told == 1).sum() == pytest.approx((label == 1).sum(), rel=0.05)
-    assert seen[told == 1].min() > 60, "not the muscle around it, 50 HU"
-    assert np.median(seen[told == 1]) == pytest.approx(np.median(hu[label == 1]), rel=0.05)
+    assert seen[told == 1].mean() == pytest.approx(hu[label == 1].mean(), rel=0.05)
+    assert seen[told == 0].max() < hu[label == 1].mean()
 
 
 def test_the_menu_has_what_calcinosis_looks_like():
