@@ -63,7 +63,7 @@ class Tier(StrEnum):
 SURE_CONFIDENCE = 0.9
 """Confidence from which a deposit is `sure`. Of natural ones on limbs, each patient left out of the
 fit, 5 of 7 called with at least this are deposits and 16 of 21 of those called with less, vessel
-calcium left out (docs/finder-nature.md); of painted ones nearly all are (docs/finder-benchmark.md)."""
+calcium left out (docs/finder-nature.md); of painted ones nearly all (docs/finder-benchmark.md)."""
 
 
 class Rule(StrEnum):
