@@ -54,8 +54,8 @@ COUNTED_FROM, LISTED_FROM = 0.5, 0.02
 """Probabilities from which a candidate is a deposit, and from which it is listed as uncertain."""
 
 HELD_BACK = 0.1
-"""The most that is said of what the rules hold back: on natural scans about one in ten objects that
-the forest takes for deposits in such places is one."""
+"""The most that is said of what the rules hold back: on natural scans, patients left out of the
+fit, none of the 277 objects listed with 0.2 or less is a deposit (docs/finder-nature.md)."""
 
 UNKNOWN = len(CLASSES)
 """The last column of a forest's leaves: no deposit, and of no class that is known."""
